@@ -1,0 +1,311 @@
+"""What must hold of every hand-written operation, one function per property.
+
+A property takes a Case and returns nothing, or raises an AssertionError that says what is wrong (a SkipTest where it
+cannot be examined here). torch.autograd.gradcheck is one of them and not enough: the engine sums a gradient that was
+not summed over the batch before gradcheck sees it, so shapes are checked where the Function returns them.
+"""
+
+import gc
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+from unittest import SkipTest
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.autograd.function import BackwardCFunction
+from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
+from torch.testing import assert_close
+
+from .cases import Case, Tensors
+
+DTYPES = (torch.float64, torch.float32)
+
+# ---------------------------------------------------------------------------------- helpers
+
+
+def _given(inputs: Tensors) -> tuple[Tensor, ...]:
+    return tuple(tensor for tensor in inputs if tensor is not None)
+
+
+def _random_like(tensor: Tensor, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
+
+
+def _gradients(output: Tensor, inputs: Tensors, grad_output: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(output, _given(inputs), grad_output, retain_graph=True)
+
+
+def _function_nodes(output: Tensor) -> Iterator[Any]:
+    """Walk the graph behind `output` and yield the nodes of hand-written Functions."""
+    seen, waiting = set(), [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if isinstance(node, BackwardCFunction):
+            yield node
+        waiting += [following for following, _ in node.next_functions]
+
+
+def _assert_same(actual: Any, expected: Any, what: str, **tolerances: Any) -> None:
+    assert_close(actual, expected, msg=lambda message: f"{what}: {message}", **tolerances)
+
+
+# ---------------------------------------------------------------------------------- value and first derivative
+
+
+def value(case: Case) -> None:
+    """The output equals torch's, in float64 and float32, for contiguous inputs and others."""
+    for dtype in DTYPES:
+        for contiguous in (True, False):
+            inputs = case.inputs(dtype, contiguous=contiguous)
+            layout = "contiguous" if contiguous else "strided"
+            _assert_same(case.operation(*inputs), case.reference(*inputs), f"{dtype}, {layout} inputs")
+
+
+def gradient(case: Case) -> None:
+    """Each gradient equals torch's, in float64 and float32, for contiguous inputs and grad_output and others."""
+    for dtype in DTYPES:
+        for contiguous in (True, False):
+            inputs = case.inputs(dtype, contiguous=contiguous)
+            ours, theirs = case.operation(*inputs), case.reference(*inputs)
+            one = torch.ones((), dtype=dtype)
+            for grad_output in (_random_like(theirs, 1), one.expand_as(theirs)):
+                actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
+                _assert_same(actual, expected, f"gradients in {dtype}")
+
+
+def gradcheck(case: Case) -> None:
+    """By torch.autograd.gradcheck: the gradient is the slope of the output, measured by small steps in float64."""
+    assert torch.autograd.gradcheck(case.operation, case.inputs())
+
+
+def gradgradcheck(case: Case) -> None:
+    """By torch.autograd.gradgradcheck: backward is itself made of operations with right derivatives."""
+    assert torch.autograd.gradgradcheck(case.operation, case.inputs())
+
+
+def forward_mode(case: Case) -> None:
+    """The jvp rule is right, batched too, and so is forward mode over backward (the fast Hessian product)."""
+    modes = {"check_forward_ad": True, "check_batched_forward_grad": True, "check_backward_ad": False}
+    assert torch.autograd.gradcheck(case.operation, case.inputs(), check_undefined_grad=False, **modes)
+    assert torch.autograd.gradgradcheck(case.operation, case.inputs(), check_fwd_over_rev=True)
+
+
+def batched(case: Case) -> None:
+    """Many grad_outputs can be pulled back at once, to first and second order."""
+    assert torch.autograd.gradcheck(case.operation, case.inputs(), check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(case.operation, case.inputs(), check_batched_grad=True)
+
+
+# ---------------------------------------------------------------------------------- transforms and compilers
+
+
+def _transforms(case: Case) -> dict[str, Callable[[Callable[..., Tensor]], Any]]:
+    """Name each transform of torch.func, as something to do with an operation on this case's inputs."""
+    inputs = case.inputs(requires_grad=False)
+    present = [index for index, tensor in enumerate(inputs) if tensor is not None]
+    tensors = _given(inputs)
+    everyone = tuple(range(len(tensors)))
+    tangents = tuple(_random_like(tensor, 2) for tensor in tensors)
+    stacked = tuple(torch.stack([tensor, 2 * tensor, -tensor]) for tensor in tensors)
+    first_only = (0,) + (None,) * (len(tensors) - 1)
+
+    def of_tensors(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def call(*tensors: Tensor) -> Tensor:
+            arguments: list[Tensor | None] = [None] * len(inputs)
+            for index, tensor in zip(present, tensors, strict=True):
+                arguments[index] = tensor
+            return operation(*arguments)
+
+        return call
+
+    def scalar(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda *tensors: of_tensors(operation)(*tensors).square().sum()
+
+    def vjp_of_ones(operation: Callable[..., Tensor]) -> Any:
+        output, pull_back = vjp(of_tensors(operation), *tensors)
+        return pull_back(torch.ones_like(output))
+
+    transforms: dict[str, Callable[[Callable[..., Tensor]], Any]] = {
+        "grad": lambda f: grad(scalar(f), everyone)(*tensors),
+        "vjp": vjp_of_ones,
+        "jvp": lambda f: jvp(of_tensors(f), tensors, tangents),
+        "vmap": lambda f: vmap(of_tensors(f))(*stacked),
+        "vmap over the first": lambda f: vmap(of_tensors(f), first_only)(stacked[0], *tensors[1:]),
+        "vmap of grad": lambda f: vmap(grad(scalar(f), everyone))(*stacked),
+        "grad of vmap": lambda f: grad(lambda first: vmap(scalar(f), first_only)(first, *tensors[1:]).sum())(stacked[0]),
+        "jacrev": lambda f: jacrev(of_tensors(f), everyone)(*tensors),
+        "jacfwd": lambda f: jacfwd(of_tensors(f), everyone)(*tensors),
+        "grad of grad": lambda f: grad(lambda x: grad(scalar(f))(x, *tensors[1:]).square().sum())(tensors[0]),
+    }
+    if all(tensor.numel() for tensor in tensors):  # torch.func.hessian itself fails on an empty input
+        transforms["hessian"] = lambda f: hessian(scalar(f), everyone)(*tensors)
+    return transforms
+
+
+def func_transforms(case: Case) -> None:
+    """Every transform of torch.func gives what it gives for torch's function."""
+    for name, transform in _transforms(case).items():
+        _assert_same(transform(case.operation), transform(case.reference), f"torch.func {name}")
+
+
+def compiles(
+    case: Case, backend: str = "aot_eager", transforms: Iterable[str] = ("grad", "jvp")
+) -> None:
+    """With fullgraph=True torch.compile takes the operation whole: forward, backward, and under the transforms."""
+    torch.compiler.reset()
+    inputs = case.inputs()
+    compiled = torch.compile(case.operation, fullgraph=True, backend=backend)
+    ours, theirs = compiled(*inputs), case.reference(*inputs)
+    _assert_same(ours, theirs, "compiled value")
+    grad_output = _random_like(theirs, 1)
+    _assert_same(_gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output), "compiled gradient")
+    for name in transforms:
+        transform = _transforms(case)[name]
+        compiled = torch.compile(partial(transform, case.operation), fullgraph=True, backend=backend)
+        _assert_same(compiled(), transform(case.reference), f"compiled torch.func {name}")
+
+
+def autocast(case: Case) -> None:
+    """Under bfloat16 autocast the output has torch's dtype and value, and gradients come back in float32."""
+    inputs = case.inputs(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours, theirs = case.operation(*inputs), case.reference(*inputs)
+    tolerance = {"atol": 0.05, "rtol": 0.02}
+    _assert_same(ours, theirs, "autocast value", **tolerance)
+    grad_output = _random_like(theirs, 1)
+    actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
+    _assert_same(actual, expected, "autocast gradient", **tolerance)
+
+
+# ---------------------------------------------------------------------------------- the contract of backward
+
+
+def exact_shapes(case: Case) -> None:
+    """Backward returns, for each input that needs one, a gradient of that very shape, dtype and device."""
+    for dtype in DTYPES:
+        output = case.operation(*case.inputs(dtype))
+        for node in _function_nodes(output):
+            [of_output] = node._input_metadata
+            grad_output = torch.ones(of_output.shape, dtype=of_output.dtype, device=of_output.device)
+            returned = node.apply(grad_output)
+            needed = node.needs_input_grad
+            assert len(returned) == len(needed), f"{len(returned)} gradients for {len(needed)} inputs"
+            wanted = iter(following._input_metadata[index] for following, index in node.next_functions if following)
+            for position in (position for position, need in enumerate(needed) if need):
+                gradient, expected = returned[position], next(wanted)
+                assert gradient is not None, f"input {position} needs a gradient and got None"
+                actual = (tuple(gradient.shape), gradient.dtype, gradient.device)
+                right = (tuple(expected.shape), expected.dtype, expected.device)
+                assert actual == right, f"gradient of input {position} is {actual}, expected {right}"
+
+
+def linear_in_grad_output(case: Case) -> None:
+    """Backward is a linear map of grad_output: sums and multiples go through it, zero gives zero."""
+    inputs = case.inputs()
+    output = case.operation(*inputs)
+    first, second = _random_like(output, 1), _random_like(output, 2)
+    of_first, of_second = _gradients(output, inputs, first), _gradients(output, inputs, second)
+    expected = tuple(-2.5 * a + 0.5 * b for a, b in zip(of_first, of_second, strict=True))
+    _assert_same(_gradients(output, inputs, -2.5 * first + 0.5 * second), expected, "gradients of -2.5 g + 0.5 h")
+    zero = _gradients(output, inputs, torch.zeros_like(output))
+    _assert_same(zero, tuple(torch.zeros_like(gradient) for gradient in zero), "gradients of 0")
+
+
+def each_input_alone(case: Case) -> None:
+    """An input's gradient is the same whether or not the other inputs need one."""
+    inputs = case.inputs()
+    grad_output = _random_like(case.operation(*inputs), 1)
+    together = _gradients(case.operation(*inputs), inputs, grad_output)
+    for tensor in _given(inputs):
+        tensor.requires_grad_(False)
+    for tensor, expected in zip(_given(inputs), together, strict=True):
+        tensor.requires_grad_(True)
+        [alone] = torch.autograd.grad(case.operation(*inputs), tensor, grad_output)
+        _assert_same(alone, expected, f"gradient of the input {tuple(tensor.shape)} alone")
+        tensor.requires_grad_(False)
+
+
+def mutates_nothing(case: Case) -> None:
+    """Forward, backward and jvp leave inputs, grad_output and tangents as they found them."""
+    inputs = case.inputs()
+    grad_output = _random_like(case.operation(*inputs), 1)
+    tangents = tuple(_random_like(tensor, 2) for tensor in _given(inputs))
+    passed_in = (*_given(inputs), grad_output, *tangents)
+    before = [tensor.detach().clone() for tensor in passed_in]
+    _gradients(case.operation(*inputs), inputs, grad_output)
+    with forward_ad.dual_level():
+        moving = iter(tangents)
+        case.operation(*(None if x is None else forward_ad.make_dual(x, next(moving)) for x in inputs))
+    for tensor, copy in zip(passed_in, before, strict=True):
+        _assert_same(tensor.detach(), copy, "a tensor passed in was changed")
+
+
+def keeps_nothing(case: Case) -> None:
+    """Tensors go through save_for_backward: none stays on ctx, none outlives backward, none is in a cycle."""
+    inputs = tuple(tensor if tensor is None else tensor * 1 for tensor in case.inputs())
+    alive = [weakref.ref(tensor) for tensor in _given(inputs)]
+    collecting = gc.isenabled()
+    gc.disable()  # a reference cycle must not be swept up before we look
+    try:
+        output = case.operation(*inputs)
+        for node in _function_nodes(output):
+            kept = [name for name, kept in vars(node).items() if isinstance(kept, Tensor)]
+            assert not kept, f"tensors kept on ctx, not through save_for_backward: {', '.join(kept)}"
+        output.backward(torch.ones_like(output))
+        del inputs
+        assert not any(reference() is not None for reference in alive), "an input outlives backward"
+        alive = [weakref.ref(output)]
+        del output, node
+        assert alive[0]() is None, "the output is held by a reference cycle"
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def output_may_be_modified(case: Case) -> None:
+    """The output can be changed in place, as by an in-place activation, and gradients stay right."""
+    inputs = case.inputs()
+    grad_output = _random_like(case.reference(*inputs), 1)
+    ours, theirs = case.operation(*inputs).mul_(3), case.reference(*inputs).mul(3)
+    actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
+    _assert_same(actual, expected, "gradients after an in-place product")
+
+
+def on_cuda(case: Case) -> None:
+    """On a CUDA device value and gradients equal torch's there."""
+    if not torch.cuda.is_available():
+        raise SkipTest("no CUDA device")
+    for dtype in DTYPES:
+        inputs = case.inputs(dtype, device="cuda")
+        ours, theirs = case.operation(*inputs), case.reference(*inputs)
+        _assert_same(ours, theirs, f"{dtype} on CUDA")
+        grad_output = _random_like(theirs, 1)
+        actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
+        _assert_same(actual, expected, f"gradients in {dtype} on CUDA")
+
+
+PROPERTIES: dict[str, Callable[[Case], None]] = {
+    "value": value,
+    "gradient": gradient,
+    "gradcheck": gradcheck,
+    "gradgradcheck": gradgradcheck,
+    "forward mode": forward_mode,
+    "batched": batched,
+    "torch.func": func_transforms,
+    "compile": compiles,
+    "autocast": autocast,
+    "exact shapes": exact_shapes,
+    "linear in grad_output": linear_in_grad_output,
+    "each input alone": each_input_alone,
+    "mutates nothing": mutates_nothing,
+    "keeps nothing": keeps_nothing,
+    "output modifiable": output_may_be_modified,
+    "CUDA": on_cuda,
+}

@@ -1,0 +1,120 @@
+"""The command `amal`: the whole package from one place. Imports nothing heavy, so that it answers at once."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from amal.experiments import Experiment, find_experiments
+
+app = tyro.extras.SubcommandApp()
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one script did, for the table."""
+
+    script: str
+    experiment: Experiment
+    measured: str
+    seconds: float
+    failed: bool
+
+
+@app.command
+def labs(
+    names: Annotated[tuple[Literal["tme1", "tme2", "tme3"], ...], tyro.conf.Positional] = ("tme1", "tme2", "tme3"),
+    /,
+    runs: Path = Path("runs"),
+    progress: bool = True,
+) -> None:
+    """Run every experiment of the labs with its default settings, then compare with the course documents.
+
+    Each script runs in a process of its own; one that fails does not stop the others, and the exit status is then 1.
+
+    Args:
+        names: the labs to run.
+        runs: where the runs are written, each to a new folder below.
+        progress: show the progress of each script.
+    """
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    experiments = find_experiments(names)
+    rows = []
+    try:
+        for place, (script, experiment) in enumerate(experiments.items(), start=1):
+            print(f"\n[{place}/{len(experiments)}] {experiment.number} {experiment.title}", flush=True)
+            run_dir = runs.joinpath(*script.split("."), stamp)
+            rows.append(run_script(script, experiment, run_dir, progress))
+    except KeyboardInterrupt:
+        print("\ninterrupted; what the finished scripts measured:", file=sys.stderr)
+        print(as_table(rows))
+        raise SystemExit(130) from None
+    print("\n" + as_table(rows))
+    print(f"\nTo see the curves and pictures: {tensorboard_command(runs)}")
+    failures = [row.script for row in rows if row.failed]
+    if failures:
+        print(f"failed: {', '.join(failures)}", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def run_script(script: str, experiment: Experiment, run_dir: Path, progress: bool) -> Row:
+    """Run one script as its user would, and read what it measured from its run directory."""
+    arguments = [f"--run-dir={run_dir}", *([] if progress else ["--no-progress"])]
+    print(f"$ python -m {script} {' '.join(arguments)}", flush=True)
+    started = time.perf_counter()
+    status = subprocess.run([sys.executable, "-m", script, *arguments], check=False).returncode
+    seconds = time.perf_counter() - started
+    try:
+        measured = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))["measured"]
+    except (OSError, ValueError, KeyError):
+        measured = ""
+    if status:
+        measured = f"FAILED (status {status}) {measured}".rstrip()
+    return Row(script, experiment, measured or "nothing", seconds, failed=bool(status) or not measured)
+
+
+def as_table(rows: list[Row]) -> str:
+    """Set the rows as a table that fits the terminal: experiment, reported, measured, seconds."""
+    width = max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
+    titles = ("experiment", "documents report", "measured", "s")
+    widths = [(width - 10) * share // 10 for share in (3, 3, 4)] + [5]
+
+    def line(*texts: str) -> str:
+        wrapped = [textwrap.wrap(text, size) or [""] for text, size in zip(texts, widths, strict=True)]
+        height = max(map(len, wrapped))
+        columns = [cell + [""] * (height - len(cell)) for cell in wrapped]
+        return "\n".join(
+            "  ".join(text.ljust(size) for text, size in zip(texts, widths, strict=True)).rstrip() for texts in zip(*columns, strict=True)
+        )
+
+    rule = "  ".join("─" * size for size in widths)
+    body = [
+        line(f"{row.experiment.number} {row.experiment.title}", row.experiment.reported, row.measured, f"{row.seconds:.1f}")
+        for row in rows
+    ]
+    return "\n".join([line(*titles), rule, *body, rule, line("", "", "in all", f"{sum(row.seconds for row in rows):.1f}")])
+
+
+def tensorboard_command(runs: Path) -> str:
+    """Return the line that opens TensorBoard, with the program of this installation if it is not on the PATH."""
+    beside = Path(sys.executable).with_name("tensorboard")
+    program = "tensorboard" if shutil.which("tensorboard") or not beside.exists() else os.path.relpath(beside)
+    return f"{program} --logdir {runs}"
+
+
+def main() -> None:
+    """Answer the command line."""
+    app.cli(prog="amal", description="Automatic differentiation and neural-network training, written by hand and proven.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The layer that holds the parameters of an affine map."""
+
+import torch
+from torch import Tensor, nn
+
+from amal import functional as F
+
+
+class Linear(nn.Module):
+    """y = x Wᵀ + b, with torch.nn.Linear's arguments, initialisation and state_dict.
+
+    Weight and bias are drawn from U(−1/√in, 1/√in), the law of torch.nn.Linear, in the same order: after one
+    torch.manual_seed both hold the same numbers.
+
+    Args:
+        in_features: size of the last dimension of the input.
+        out_features: size of the last dimension of the output.
+        bias: whether there is a b.
+        device, dtype: of the parameters.
+
+    Shapes:
+        input (*, in_features), output (*, out_features), weight (out_features, in_features), bias (out_features).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = nn.Parameter(torch.empty(out_features, in_features, device=device, dtype=dtype))
+        if bias:
+            self.bias: nn.Parameter | None = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias afresh."""
+        bound = self.in_features**-0.5 if self.in_features > 0 else 0.0
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map input (*, in_features) to (*, out_features)."""
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return what `print(model)` shows of this layer."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

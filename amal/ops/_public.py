@@ -1,0 +1,57 @@
+"""What every public operation does before its Function is applied: check, cast, and meet torch.compile."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+_Op = TypeVar("_Op", bound=Callable[..., Tensor])
+
+
+def public_op(op: _Op) -> _Op:
+    """Let torch.compile take `op` into its graph whole.
+
+    Dynamo refuses to trace a Function that defines `jvp`, and inside a compiled torch.func.jvp it drops the rule
+    without a word (pytorch issue 192985). The operations here are pure and take every tensor as an argument, so they
+    may enter the graph as one node; AOTAutograd still traces inside. Compile the caller of an operation, not itself.
+    """
+    return torch.compiler.allow_in_graph(op)  # type: ignore[no-any-return]
+
+
+def check_tensors(op: str, **tensors: Tensor | None) -> None:
+    """Raise, in words, unless the tensors given are floating point, of one dtype and on one device.
+
+    Raises:
+        TypeError: an argument is not a tensor, not floating point, or of another dtype than the first.
+        ValueError: an argument is on another device than the first.
+    """
+    given = [(name, tensor) for name, tensor in tensors.items() if tensor is not None]
+    for name, tensor in given:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{op}: {name} is a {type(tensor).__name__}, expected a tensor")
+        if not tensor.is_floating_point():
+            raise TypeError(f"{op}: {name} is {tensor.dtype}, expected a floating-point tensor, such as {name}.float()")
+    (first_name, first), *others = given
+    for name, tensor in others:
+        if tensor.dtype != first.dtype:
+            raise TypeError(f"{op}: {first_name} is {first.dtype} but {name} is {tensor.dtype}, expected one dtype")
+        if tensor.device != first.device:
+            raise ValueError(f"{op}: {first_name} is on {first.device} but {name} on {tensor.device}, expected one device")
+
+
+def autocast(*tensors: Tensor | None, dtype: torch.dtype | None = None) -> tuple[Tensor | None, ...]:
+    """Return the tensors as torch.autocast hands them to an operation; unchanged where autocast is off.
+
+    torch.amp.custom_fwd does not work with setup_context (pytorch issue 132388), so the cast is made here, where
+    autograd sees it and casts the gradients back. float64 is left alone, as torch leaves it.
+
+    Args:
+        tensors: floating-point tensors, or None for an argument left out.
+        dtype: what autocast uses for this kind of operation; None for its low-precision dtype (matrix products).
+    """
+    device = next(tensor.device.type for tensor in tensors if tensor is not None)
+    if not torch.is_autocast_enabled(device):
+        return tensors
+    dtype = dtype or torch.get_autocast_dtype(device)
+    return tuple(t if t is None or t.dtype == torch.float64 else t.to(dtype) for t in tensors)

@@ -1,0 +1,142 @@
+r"""Mean squared error: how far predictions are from their targets.
+
+    d = x − t        L_i = d_i²  ('none')        L = Σ_i d_i²  ('sum')        L = 1/n Σ_i d_i²  ('mean')
+
+Shapes: x, t and d equal, n their number of entries; L a scalar, or of their shape for 'none'.
+
+Let g = ∂L_total/∂L and c = 1/n for 'mean', 1 for 'sum' and 'none':
+
+    ∂L/∂x_i = 2 c g d_i           ∂L/∂t_i = −∂L/∂x_i           L̇ = 2 c Σ_i d_i ḋ_i   (no sum for 'none')
+
+With a weight w_i on each entry, 'none' is w_i d_i², 'sum' its sum, and 'mean' the weighted mean L = Σ_i w_i d_i² / s,
+where s = Σ_i w_i. With s = 1 and no L on the right for 'sum' and 'none':
+
+    ∂L/∂x_i = 2 g w_i d_i / s     ∂L/∂w_i = g (d_i² − L) / s     L̇ = Σ_i (2 w_i d_i ḋ_i + ẇ_i (d_i² − L)) / s
+
+Source: TME 1, questions 2 to 4. Its sheet divides by the number of rows q: that is mse_loss(..., reduction='sum') / q.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from ._public import autocast, check_tensors, public_op
+from ._reduction import choose_reduction
+
+
+class MSEFunction(Function):
+    """L = reduction((x − t)²) for input and target of one shape."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+        difference = input - target
+        return _reduce(difference.mul_(difference), reduction)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, str], output: Tensor) -> None:
+        input, target, ctx.reduction = inputs
+        ctx.save_for_backward(input, target)
+        ctx.save_for_forward(input, target)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        input, target = ctx.saved_tensors
+        needs_input, needs_target, _ = ctx.needs_input_grad
+        c = 1 / max(input.numel(), 1) if ctx.reduction == "mean" else 1
+        grad_input = (2 * c * grad_output) * (input - target)
+        return grad_input if needs_input else None, -grad_input if needs_target else None, None
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor, _: None) -> Tensor:
+        input, target = ctx.saved_tensors
+        return _reduce(2 * (input - target) * (input_dot - target_dot), ctx.reduction)
+
+
+class WeightedMSEFunction(Function):
+    """L = reduction(w (x − t)²), 'mean' being the weighted mean, for input, target and weight of one shape."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor, target: Tensor, weight: Tensor, reduction: str) -> Tensor:
+        return _weighted_loss(weight, (input - target).square(), reduction)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, str], output: Tensor) -> None:
+        input, target, weight, ctx.reduction = inputs
+        ctx.save_for_backward(input, target, weight)
+        ctx.save_for_forward(input, target, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        input, target, weight = ctx.saved_tensors
+        needs_input, needs_target, needs_weight, _ = ctx.needs_input_grad
+        d = input - target
+        s = weight.sum() if ctx.reduction == "mean" else 1
+        grad_input = 2 * (grad_output / s) * weight * d
+        grad_weight = (grad_output / s) * _excess(weight, d, ctx.reduction) if needs_weight else None
+        return grad_input if needs_input else None, -grad_input if needs_target else None, grad_weight, None
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor, weight_dot: Tensor, _: None) -> Tensor:
+        input, target, weight = ctx.saved_tensors
+        d, d_dot = input - target, input_dot - target_dot
+        moved = 2 * weight * d * d_dot + weight_dot * _excess(weight, d, ctx.reduction)
+        return moved.sum() / weight.sum() if ctx.reduction == "mean" else _reduce(moved, ctx.reduction)
+
+
+@public_op
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Return the mean squared error, as torch.nn.functional.mse_loss does, but never broadcast.
+
+    Args:
+        input: predictions, (*), floating point.
+        target: (*), the same shape: (n, 1) against (n,) is an error here, where torch compares all pairs.
+        size_average, reduce: deprecated, see `reduction`.
+        reduction: 'mean' over all entries, 'sum', or 'none' for the squared errors themselves.
+        weight: (*), a weight for each entry; the mean is then the weighted mean. None for none.
+
+    Returns:
+        A scalar, or (*) for reduction='none'.
+
+    Raises:
+        ValueError: shapes or devices differ, or the reduction is unknown.
+        TypeError: not a tensor, not floating point, or different dtypes.
+    """
+    reduction = choose_reduction("mse_loss", size_average, reduce, reduction)
+    check_tensors("mse_loss", input=input)
+    input, target, weight = autocast(input, target, weight, dtype=torch.float32)  # type: ignore[assignment]
+    check_tensors("mse_loss", input=input, target=target, weight=weight)
+    for name, tensor in (("target", target), ("weight", weight)):
+        if tensor is not None and tensor.shape != input.shape:
+            shapes = f"input is {tuple(input.shape)} but {name} {tuple(tensor.shape)}"
+            raise ValueError(f"mse_loss: {shapes}, expected equal shapes (nothing is broadcast)")
+    if weight is not None:
+        return WeightedMSEFunction.apply(input, target, weight, reduction)  # type: ignore[no-any-return]
+    return MSEFunction.apply(input, target, reduction)  # type: ignore[no-any-return]
+
+
+def _reduce(entries: Tensor, reduction: str) -> Tensor:
+    return entries if reduction == "none" else entries.sum() if reduction == "sum" else entries.mean()
+
+
+def _weighted_loss(weight: Tensor, squares: Tensor, reduction: str) -> Tensor:
+    entries = weight * squares
+    return entries.sum() / weight.sum() if reduction == "mean" else _reduce(entries, reduction)
+
+
+def _excess(weight: Tensor, d: Tensor, reduction: str) -> Tensor:
+    """d_i² − L for the weighted mean, d_i² otherwise: what one more unit of w_i is worth."""
+    squares = d.square()
+    return squares - _weighted_loss(weight, squares, reduction) if reduction == "mean" else squares

@@ -1,0 +1,7 @@
+"""What is drawn of runs and models."""
+
+from .figures import decision_frontier as decision_frontier
+from .figures import fitted_line as fitted_line
+from .figures import learning_curves as learning_curves
+from .figures import new_figure as new_figure
+from .figures import predicted_against_true as predicted_against_true

@@ -1,0 +1,109 @@
+"""Pictures of what a model has learnt, as matplotlib figures."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Predict = Callable[[Tensor], Tensor]
+
+
+def new_figure(width: float = 6.0, height: float = 4.0) -> "Figure":
+    """Return an empty figure, in inches, that belongs to no window and leaves matplotlib's global state alone."""
+    from matplotlib.figure import Figure  # half a second to import: not for --help
+
+    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def learning_curves(curves: dict[str, list[float]], levels: dict[str, float], title: str, ylabel: str) -> "Figure":
+    """Draw values over the epochs, both axes logarithmic, and levels to compare them with as dashed lines.
+
+    Args:
+        curves: name -> value after epoch 1, 2, ...
+        levels: name -> a value that does not change.
+        title: of the figure.
+        ylabel: what the values are.
+    """
+    figure = new_figure()
+    axes = figure.subplots()
+    for name, values in curves.items():
+        axes.loglog(range(1, len(values) + 1), values, label=name)
+    for name, level in levels.items():
+        axes.axhline(level, color="0.6", linestyle="--", label=name)
+    axes.set(title=title, xlabel="epoch", ylabel=ylabel)
+    axes.legend()
+    return figure
+
+
+@torch.no_grad()
+def fitted_line(input: Tensor, target: Tensor, predictions: dict[str, Predict], title: str) -> "Figure":
+    """Draw points on a plane and the lines that predictions make of them.
+
+    Args:
+        input: (n, 1).
+        target: (n, 1).
+        predictions: name of a line -> function from (m, 1) to (m, 1).
+        title: of the figure.
+    """
+    figure = new_figure()
+    axes = figure.subplots()
+    axes.scatter(input.cpu(), target.cpu(), s=8, color="0.6", label=f"{len(input)} examples")
+    grid = torch.linspace(float(input.min()), float(input.max()), 100).unsqueeze(1).to(input)
+    for (name, predict), style in zip(predictions.items(), ("-", "--", ":"), strict=False):
+        axes.plot(grid.cpu(), predict(grid).cpu(), style, linewidth=2.5, label=name)
+    axes.set(title=title, xlabel="input x", ylabel="target y")
+    axes.legend()
+    return figure
+
+
+@torch.no_grad()
+def predicted_against_true(target: Tensor, predictions: dict[str, Tensor], title: str, unit: str) -> "Figure":
+    """Draw each prediction over its target; a perfect model puts every point on the diagonal.
+
+    Args:
+        target: (n, 1).
+        predictions: name of a model -> (n, 1).
+        title: of the figure.
+        unit: what the target measures, for both axes.
+    """
+    figure = new_figure(5.0, 5.0)
+    axes = figure.subplots()
+    ends = [float(target.min()), float(target.max())]
+    axes.plot(ends, ends, color="0.6", label="perfect")
+    for (name, prediction), marker in zip(predictions.items(), ("o", "x", "+"), strict=False):
+        axes.scatter(target.cpu(), prediction.cpu(), s=24, marker=marker, alpha=0.8, label=name)
+    axes.set(title=title, xlabel=f"true {unit}", ylabel=f"predicted {unit}")
+    axes.legend()
+    return figure
+
+
+@torch.no_grad()
+def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: str) -> "Figure":
+    """Draw two classes of points on a plane, the output of a model behind them, and the frontier where it is 0.
+
+    Args:
+        input: (n, 2).
+        target: (n, 1), +1 or -1.
+        predict: function from (m, 2) to (m, 1), positive for class +1.
+        title: of the figure.
+    """
+    figure = new_figure(6.0, 5.0)
+    axes = figure.subplots()
+    reach = 1.1 * float(input.abs().max())
+    ticks = torch.linspace(-reach, reach, 120)
+    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+    output = predict(torch.stack([x, y], -1).reshape(-1, 2).to(input)).reshape(x.shape).cpu()
+    shades = axes.contourf(x, y, output.clamp(-2, 2), levels=torch.linspace(-2, 2, 17).tolist(), cmap="RdBu", alpha=0.6)
+    if output.min() < 0 < output.max():
+        axes.contour(x, y, output, levels=[0.0], colors="black", linewidths=2)
+    for label, colour in ((1, "tab:blue"), (-1, "tab:red")):
+        of_class = input[target[:, 0] == label].cpu()
+        axes.scatter(of_class[:, 0], of_class[:, 1], s=10, color=colour, edgecolor="white", linewidth=0.3, label=f"class {label:+d}")
+    axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    axes.legend(loc="upper left")
+    figure.colorbar(shades, ax=axes, label="output of the model (cut at ±2)")
+    return figure

@@ -1,0 +1,17 @@
+"""How an experiment is configured, run and written down."""
+
+from .config import DescentConfig as DescentConfig
+from .config import RunConfig as RunConfig
+from .config import TrainingConfig as TrainingConfig
+from .config import require as require
+from .device import choose_device as choose_device
+from .launch import Outcome as Outcome
+from .launch import launch as launch
+from .logbook import Logbook as Logbook
+from .logbook import RunLogbook as RunLogbook
+from .logbook import log_weights as log_weights
+from .loop import descend as descend
+from .loop import evaluate as evaluate
+from .loop import is_milestone as is_milestone
+from .loop import progress_bar as progress_bar
+from .loop import train_step as train_step

@@ -93,15 +93,23 @@ def as_table(rows: list[Row]) -> str:
         height = max(map(len, wrapped))
         columns = [cell + [""] * (height - len(cell)) for cell in wrapped]
         return "\n".join(
-            "  ".join(text.ljust(size) for text, size in zip(texts, widths, strict=True)).rstrip() for texts in zip(*columns, strict=True)
+            "  ".join(text.ljust(size) for text, size in zip(texts, widths, strict=True)).rstrip()
+            for texts in zip(*columns, strict=True)
         )
 
     rule = "  ".join("─" * size for size in widths)
     body = [
-        line(f"{row.experiment.number} {row.experiment.title}", row.experiment.reported, row.measured, f"{row.seconds:.1f}")
+        line(
+            f"{row.experiment.number} {row.experiment.title}",
+            row.experiment.reported,
+            row.measured,
+            f"{row.seconds:.1f}",
+        )
         for row in rows
     ]
-    return "\n".join([line(*titles), rule, *body, rule, line("", "", "in all", f"{sum(row.seconds for row in rows):.1f}")])
+    return "\n".join(
+        [line(*titles), rule, *body, rule, line("", "", "in all", f"{sum(row.seconds for row in rows):.1f}")]
+    )
 
 
 def tensorboard_command(runs: Path) -> str:
@@ -113,7 +121,9 @@ def tensorboard_command(runs: Path) -> str:
 
 def main() -> None:
     """Answer the command line."""
-    app.cli(prog="amal", description="Automatic differentiation and neural-network training, written by hand and proven.")
+    app.cli(
+        prog="amal", description="Automatic differentiation and neural-network training, written by hand and proven."
+    )
 
 
 if __name__ == "__main__":

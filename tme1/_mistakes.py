@@ -121,8 +121,8 @@ def _as_case(mistake: type[Function]) -> Case:
     return Case(name, lambda input, target: mistake.apply(input, target, "mean"), torch.nn.functional.mse_loss, shapes)
 
 
-MISTAKES: tuple[Case, ...] = tuple(
-    _as_case(mistake)
+MISTAKES: dict[str, Case] = {
+    mistake.__name__: _as_case(mistake)
     for mistake in (
         BiasNotSummed,
         BiasDimensionKept,
@@ -135,4 +135,5 @@ MISTAKES: tuple[Case, ...] = tuple(
         DetachedBackward,
         TensorKeptOnContext,
     )
-)
+}
+"""Name of the mistake -> the case that makes it."""

@@ -2,10 +2,10 @@
 
 Reported: the loss falls; ε = 5e-4 converges, the other ε tried do not (R-b 1.2).
 
-Linear regression on random data by gradient descent: forward and backward of the two Functions are called one by one, in
-the order of the chain rule, with a context of our own. At each step the gradients are compared with those that torch's
-autograd finds for torch's own operations. Then the learning rate ε is swept, for three ways to average the squared error:
-which ε converges depends on it.
+Linear regression on random data by gradient descent: forward and backward of the two Functions are called one by one,
+in the order of the chain rule, with a context of our own. At each step the gradients are compared with those that
+torch's autograd finds for torch's own operations. Then the learning rate ε is swept, for three ways to average the
+squared error: which ε converges depends on it.
 
     python -m tme1.chain_rule
     python -m tme1.chain_rule --lr 0.5 --epochs 30
@@ -112,7 +112,9 @@ def gradients_by_autograd(problem: Problem, weight: Tensor, bias: Tensor) -> tup
 def initial_parameters(seed: int) -> tuple[Tensor, Tensor]:
     """Draw a weight (3, 13) and a bias (3)."""
     random = generator(seed, "parameters")
-    return torch.randn(3, 13, generator=random, dtype=torch.float64), torch.randn(3, generator=random, dtype=torch.float64)
+    return torch.randn(3, 13, generator=random, dtype=torch.float64), torch.randn(
+        3, generator=random, dtype=torch.float64
+    )
 
 
 def descend(problem: Problem, weight: Tensor, bias: Tensor, lr: float) -> Iterator[tuple[Tensor, ...]]:
@@ -141,7 +143,9 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     )
 
 
-def descend_beside_autograd(config: Config, logbook: Logbook, train: Problem, test: Problem) -> tuple[list[float], float]:
+def descend_beside_autograd(
+    config: Config, logbook: Logbook, train: Problem, test: Problem
+) -> tuple[list[float], float]:
     """Descend by hand; return the loss before each step, and how far a gradient ever was from autograd's."""
     losses, largest = [], 0.0
     logbook.chart("loss of the descent by hand", ["loss/train", "loss/test"])
@@ -207,7 +211,9 @@ def largest_stable_lr(problem: Problem) -> float:
 
 def as_table(learning_rates: tuple[float, ...], data: Split, verdicts: dict[tuple[str, float], str]) -> str:
     """Set conventions against learning rates."""
-    heading = f"{'squared errors, averaged by':30}{'limit of ε':>12}" + "".join(f"{f'ε = {lr:g}':>13}" for lr in learning_rates)
+    heading = f"{'squared errors, averaged by':30}{'limit of ε':>12}" + "".join(
+        f"{f'ε = {lr:g}':>13}" for lr in learning_rates
+    )
     rows = [
         f"{name:30}{largest_stable_lr(Problem(data, name)):>12.2g}"
         + "".join(f"{verdicts[name, lr]:>13}" for lr in learning_rates)

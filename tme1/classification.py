@@ -77,7 +77,7 @@ def observe(epoch: int, model: Linear, data: Splits, logbook: Logbook, draw: boo
         logbook.scalar(f"accuracy/{part}", accuracy(model, split), epoch)
     if draw:
         log_weights(logbook, model, epoch)
-        title = f"Test set after {epoch} epochs: {accuracy(model, data.test):.1%} right"
+        title = f"Test set, epoch {epoch}: {accuracy(model, data.test):.1%} right"
         logbook.figure("frontier", decision_frontier(data.test.input, data.test.target, model, title), epoch)
 
 

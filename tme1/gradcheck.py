@@ -37,7 +37,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=FutureWarning)
     cases = progress_bar(CASES, config.progress, "checking")
     verdicts = {case.name: examine(case, PROPERTIES) for case in cases}
-    caught = {case.name: examine(case, OF_BACKWARD) for case in progress_bar(MISTAKES, config.progress, "planting mistakes")}
+    mistakes = progress_bar(MISTAKES.values(), config.progress, "planting mistakes")
+    caught = {case.name: examine(case, OF_BACKWARD) for case in mistakes}
     print(table_of_ticks(verdicts))
     print(table_of_mistakes(caught))
     logbook.text("operations", f"```\n{table_of_ticks(verdicts)}\n```")
@@ -45,7 +46,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     log_why_float64(logbook)
 
     ticks = [verdict for of_case in verdicts.values() for verdict in of_case.values() if verdict is not None]
-    unseen = [name for name, of_mistake in caught.items() if all(verdict is not False for verdict in of_mistake.values())]
+    unseen = [name for name, of_mistake in caught.items() if False not in of_mistake.values()]
     fooled = sum(of_mistake["gradcheck"] is True for of_mistake in caught.values())
     assert all(ticks), "a property does not hold: see the table"
     assert not unseen, f"mistakes that nothing saw: {', '.join(unseen)}"
@@ -75,12 +76,16 @@ def examine(case: Case, properties: Iterable[str]) -> dict[str, bool | None]:
 def table_of_ticks(verdicts: dict[str, dict[str, bool | None]]) -> str:
     """Set operations against properties, the properties numbered and explained below."""
     heading = " " * 26 + "".join(f"{number:3}" for number in range(1, len(PROPERTIES) + 1))
-    rows = [f"{name:26}" + "".join(f"{SIGNS[verdict]:>3}" for verdict in row.values()) for name, row in verdicts.items()]
+    rows = [
+        f"{name:26}" + "".join(f"{SIGNS[verdict]:>3}" for verdict in row.values()) for name, row in verdicts.items()
+    ]
     legend = [
         f"{number:3} {name}: {str(check.__doc__).splitlines()[0]}"
         for number, (name, check) in enumerate(PROPERTIES.items(), start=1)
     ]
-    return "\n".join([heading, *rows, "", *legend, "", "  ✓ holds   ✗ does not   – cannot be examined on this machine", ""])
+    return "\n".join(
+        [heading, *rows, "", *legend, "", "  ✓ holds   ✗ does not   – cannot be examined on this machine", ""]
+    )
 
 
 def table_of_mistakes(caught: dict[str, dict[str, bool | None]]) -> str:
@@ -94,7 +99,7 @@ def table_of_mistakes(caught: dict[str, dict[str, bool | None]]) -> str:
 
 
 def log_why_float64(logbook: Logbook) -> None:
-    """Draw the error of a slope measured with a step h: too small a step drowns in rounding, and float32 drowns early."""
+    """Draw the error of a slope measured with a step h: small steps drown in rounding, and in float32 early."""
     steps = [10 ** (-exponent / 4) for exponent in range(57)]
     figure = new_figure()
     axes = figure.subplots()
@@ -104,7 +109,9 @@ def log_why_float64(logbook: Logbook) -> None:
         for number, error in enumerate(errors):
             logbook.scalar(f"slope error, step h = 10^(-n÷4)/{name}", error, number)
     axes.axvline(1e-6, color="0.6", linestyle="--", label="gradcheck's step")
-    axes.set(title="Why gradients are checked in float64", xlabel="step h", ylabel="relative error of the measured slope")
+    axes.set(
+        title="Why gradients are checked in float64", xlabel="step h", ylabel="relative error of the measured slope"
+    )
     axes.legend()
     logbook.figure("why_float64", figure, 0)
 

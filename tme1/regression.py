@@ -77,7 +77,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         metrics |= {f"{name}_{key}": value for key, value in found.items()}
         sentences.append(
             f"{name}: R² test {found['r2_test']:.4f} (train {found['r2_train']:.4f}), "
-            f"scikit-learn {found['r2_test_sklearn']:.4f}, weights within {found['distance']:.0e} (relative) of the closed form"
+            f"scikit-learn {found['r2_test_sklearn']:.4f}, weights {found['distance']:.0e} (relative) from closed form"
         )
     return Outcome("; ".join(sentences), metrics)
 
@@ -95,7 +95,7 @@ def fit(name: str, data: Splits, config: Config, logbook: Logbook) -> dict[str, 
                 logbook.scalar(f"r2/{part}", r2(model(split.input), split.target), epoch)
         if is_milestone(epoch, config.epochs):
             log_weights(logbook, model, epoch)
-            logbook.figure("fit", draw(name, model, data, f"after {epoch} epochs"), epoch)
+            logbook.figure("fit", draw(name, model, data, f"epoch {epoch}"), epoch)
 
     theirs = fit_by_scikit_learn(data.train)
     closed_form = torch.cat([tensor.flatten() for tensor in least_squares(data.train)])

@@ -10,6 +10,7 @@ what is learnt of them helps nobody on the test set.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -50,7 +51,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     """Train the stack and compare it with the least squares of a single layer."""
     data = random_regression(seed=config.seed).to(choose_device(config.device))
     sizes = (data.train.input.shape[1], *config.hidden, data.train.target.shape[1])
-    layers = [Linear(fan_in, fan_out) for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)]
+    layers = [Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(sizes)]
     model = torch.nn.Sequential(*layers).to(data.train.input.device)
     print(model)
 
@@ -70,7 +71,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     logbook.figure("loss", learning_curves(curves, {"one layer, least squares": best}, title, "loss"), config.epochs)
     first, train, test = curves["train"][0], curves["train"][-1], curves["test"][-1]
     return Outcome(
-        f"converges: train loss {first:.3f} → {train:.4f}, least squares of one layer {best:.4f} (test {test:.2f}: noise)",
+        f"converges: train loss {first:.3f} → {train:.4f}, least squares {best:.4f} (test {test:.2f}: noise)",
         {"loss_train_first": first, "loss_train": train, "loss_test": test, "loss_least_squares": best},
     )
 

@@ -63,7 +63,7 @@ def case(name: str, *shapes: tuple[int, ...] | None, **options: Any) -> Case:
 
 
 def weighted(name: str, *shapes: tuple[int, ...], **options: Any) -> Case:
-    """Make the row of a loss with a weight on each entry, its third argument (squared, so that no mean divides by 0)."""
+    """Make the row of a loss with a weight on each entry, its third argument (squared: no mean divides by 0)."""
 
     def with_weight(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return lambda input, target, weight: loss(input, target, weight=weight.square(), **options)

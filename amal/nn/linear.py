@@ -1,5 +1,7 @@
 """The layer that holds the parameters of an affine map."""
 
+from math import sqrt
+
 import torch
 from torch import Tensor, nn
 
@@ -41,9 +43,11 @@ class Linear(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw weight and bias afresh."""
-        bound = self.in_features**-0.5 if self.in_features > 0 else 0.0
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        if self.weight.numel() > 0:
+            nn.init.kaiming_uniform_(self.weight, a=sqrt(5))  # U(−1/√in, 1/√in), to the last bit of torch's rounding
+        if self.bias is not None:
+            bound = 1 / sqrt(self.in_features) if self.in_features > 0 else 0.0
+            nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map input (*, in_features) to (*, out_features)."""

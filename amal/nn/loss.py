@@ -11,9 +11,7 @@ class MSELoss(nn.Module):
     Shapes: input and target (*), equal; output a scalar, or (*) for reduction='none'.
     """
 
-    def __init__(
-        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
         self.size_average, self.reduce, self.reduction = size_average, reduce, reduction
 

@@ -16,7 +16,7 @@ def public_op(op: _Op) -> _Op:
     without a word (pytorch issue 192985). The operations here are pure and take every tensor as an argument, so they
     may enter the graph as one node; AOTAutograd still traces inside. Compile the caller of an operation, not itself.
     """
-    return torch.compiler.allow_in_graph(op)  # type: ignore[no-any-return]
+    return torch.compiler.allow_in_graph(op)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def check_tensors(op: str, **tensors: Tensor | None) -> None:
@@ -37,21 +37,25 @@ def check_tensors(op: str, **tensors: Tensor | None) -> None:
         if tensor.dtype != first.dtype:
             raise TypeError(f"{op}: {first_name} is {first.dtype} but {name} is {tensor.dtype}, expected one dtype")
         if tensor.device != first.device:
-            raise ValueError(f"{op}: {first_name} is on {first.device} but {name} on {tensor.device}, expected one device")
+            raise ValueError(
+                f"{op}: {first_name} is on {first.device} but {name} on {tensor.device}, expected one device"
+            )
 
 
 def autocast(*tensors: Tensor | None, dtype: torch.dtype | None = None) -> tuple[Tensor | None, ...]:
     """Return the tensors as torch.autocast hands them to an operation; unchanged where autocast is off.
 
     torch.amp.custom_fwd does not work with setup_context (pytorch issue 132388), so the cast is made here, where
-    autograd sees it and casts the gradients back. float64 is left alone, as torch leaves it.
+    autograd sees it and casts the gradients back. float64 is left alone, as torch leaves it, and so is what is wrong:
+    check_tensors comes after.
 
     Args:
-        tensors: floating-point tensors, or None for an argument left out.
+        tensors: None is an argument left out.
         dtype: what autocast uses for this kind of operation; None for its low-precision dtype (matrix products).
     """
-    device = next(tensor.device.type for tensor in tensors if tensor is not None)
+    device = next((tensor.device.type for tensor in tensors if isinstance(tensor, Tensor)), "cpu")
     if not torch.is_autocast_enabled(device):
         return tensors
-    dtype = dtype or torch.get_autocast_dtype(device)
-    return tuple(t if t is None or t.dtype == torch.float64 else t.to(dtype) for t in tensors)
+    to = dtype or torch.get_autocast_dtype(device)
+    eligible = [isinstance(t, Tensor) and t.is_floating_point() and t.dtype != torch.float64 for t in tensors]
+    return tuple(t.to(to) if t is not None and cast else t for t, cast in zip(tensors, eligible, strict=True))

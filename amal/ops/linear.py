@@ -54,7 +54,7 @@ class LinearFunction(Function):
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, weight_dot: Tensor, bias_dot: Tensor | None) -> Tensor:
         input, weight = ctx.saved_tensors
-        output_dot = input_dot @ weight.mT + input @ weight_dot.mT
+        output_dot: Tensor = input_dot @ weight.mT + input @ weight_dot.mT
         return output_dot if bias_dot is None else output_dot + bias_dot
 
 
@@ -74,7 +74,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ValueError: the shapes do not fit, or the tensors lie on different devices.
         TypeError: not a tensor, not floating point, or different dtypes.
     """
-    check_tensors("linear", input=input)
     input, weight, bias = autocast(input, weight, bias)  # type: ignore[assignment]
     check_tensors("linear", input=input, weight=weight, bias=bias)
     _check_shapes(input, weight, bias)

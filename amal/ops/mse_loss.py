@@ -115,7 +115,6 @@ def mse_loss(
         TypeError: not a tensor, not floating point, or different dtypes.
     """
     reduction = choose_reduction("mse_loss", size_average, reduce, reduction)
-    check_tensors("mse_loss", input=input)
     input, target, weight = autocast(input, target, weight, dtype=torch.float32)  # type: ignore[assignment]
     check_tensors("mse_loss", input=input, target=target, weight=weight)
     for name, tensor in (("target", target), ("weight", weight)):

@@ -20,7 +20,7 @@ def new_figure(width: float = 6.0, height: float = 4.0) -> "Figure":
 
 
 def learning_curves(curves: dict[str, list[float]], levels: dict[str, float], title: str, ylabel: str) -> "Figure":
-    """Draw values over the epochs, both axes logarithmic, and levels to compare them with as dashed lines.
+    """Draw values over the epochs, the epochs on a logarithmic axis, and levels to compare them with as dashed lines.
 
     Args:
         curves: name -> value after epoch 1, 2, ...
@@ -31,7 +31,7 @@ def learning_curves(curves: dict[str, list[float]], levels: dict[str, float], ti
     figure = new_figure()
     axes = figure.subplots()
     for name, values in curves.items():
-        axes.loglog(range(1, len(values) + 1), values, label=name)
+        axes.semilogx(range(1, len(values) + 1), values, label=name)
     for name, level in levels.items():
         axes.axhline(level, color="0.6", linestyle="--", label=name)
     axes.set(title=title, xlabel="epoch", ylabel=ylabel)
@@ -102,7 +102,15 @@ def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: st
         axes.contour(x, y, output, levels=[0.0], colors="black", linewidths=2)
     for label, colour in ((1, "tab:blue"), (-1, "tab:red")):
         of_class = input[target[:, 0] == label].cpu()
-        axes.scatter(of_class[:, 0], of_class[:, 1], s=10, color=colour, edgecolor="white", linewidth=0.3, label=f"class {label:+d}")
+        axes.scatter(
+            of_class[:, 0],
+            of_class[:, 1],
+            s=10,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.3,
+            label=f"class {label:+d}",
+        )
     axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     axes.legend(loc="upper left")
     figure.colorbar(shades, ax=axes, label="output of the model (cut at ±2)")

@@ -56,7 +56,9 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     try:
         config = parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
         run_dir = open_run_dir(config.run_dir or default_run_dir(name))
-        outcome = _record(run, config, run_dir, f"python -m {name} {shlex.join(args)}".rstrip(), declared(script.__doc__))
+        outcome = _record(
+            run, config, run_dir, f"python -m {name} {shlex.join(args)}".rstrip(), declared(script.__doc__)
+        )
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(1) from None

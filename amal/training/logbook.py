@@ -26,7 +26,7 @@ class Logbook(Protocol):
         """Write one number."""
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
-        """Write how the entries of a tensor are distributed."""
+        """Write how the entries of a tensor are distributed; NaN, infinite and astronomical ones are left out."""
 
     def figure(self, tag: str, figure: "Figure", step: int) -> None:
         """Write a picture."""
@@ -58,25 +58,28 @@ class RunLogbook:
         from torch.utils.tensorboard import SummaryWriter  # a second to import: not for --help
 
         self.run_dir = run_dir
-        self._writer = SummaryWriter(str(run_dir))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(run_dir))
         self._charts: dict[str, list[Any]] = {}
         self._children: dict[str, RunLogbook] = {}
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
         """Write one number."""
-        self._writer.add_scalar(tag, float(value), step)  # type: ignore[no-untyped-call]
+        self._writer.add_scalar(tag, value.item() if isinstance(value, Tensor) else value, step)
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
         """Write how the entries of a tensor are distributed."""
-        self._writer.add_histogram(tag, values.detach().float().cpu(), step)  # type: ignore[no-untyped-call]
+        values = values.detach().double()
+        shown = values[values.abs() < 1e19]  # TensorBoard's bins end soon after, and it fails beyond
+        if shown.numel() > 0:
+            self._writer.add_histogram(tag, shown.cpu(), step)
 
     def figure(self, tag: str, figure: "Figure", step: int) -> None:
         """Write a picture."""
-        self._writer.add_figure(tag, figure, step, close=False)  # type: ignore[no-untyped-call]
+        self._writer.add_figure(tag, figure, step, close=False)
 
     def text(self, tag: str, markdown: str) -> None:
         """Write a passage of Markdown."""
-        self._writer.add_text(tag, markdown)  # type: ignore[no-untyped-call]
+        self._writer.add_text(tag, markdown)
 
     def chart(self, title: str, tags: Iterable[str]) -> None:
         """Ask for one chart that shows several scalars together."""
@@ -93,8 +96,8 @@ class RunLogbook:
         for child in self._children.values():
             child.close()
         if self._charts:
-            self._writer.add_custom_scalars({"compared": self._charts})  # type: ignore[no-untyped-call]
-        self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.add_custom_scalars({"compared": self._charts})
+        self._writer.close()
 
 
 def open_run_dir(run_dir: Path) -> Path:

@@ -59,7 +59,7 @@ def train_step(model: nn.Module, loss: Loss, input: Tensor, target: Tensor, lr: 
     with torch.no_grad():  # the update is not part of the function that is differentiated
         for parameter in model.parameters():
             if parameter.grad is not None:
-                parameter -= lr * parameter.grad
+                parameter -= lr * parameter.grad  # type: ignore[misc]
                 parameter.grad = None  # backward adds to .grad: forget this step's
     return value.detach()
 
@@ -77,4 +77,5 @@ def is_milestone(epoch: int, epochs: int) -> bool:
 
 def progress_bar(steps: Iterable[_T], show: bool, name: str) -> Iterable[_T]:
     """Return the steps behind a progress bar, silent when `show` is false or standard error is not a terminal."""
-    return tqdm(steps, desc=name, disable=None if show else True, leave=False)
+    bar: Iterable[_T] = tqdm(steps, desc=name, disable=None if show else True, leave=False)
+    return bar

@@ -1,0 +1,286 @@
+import json
+import os
+from dataclasses import dataclass
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from amal.data import Batches, Split
+from amal.errors import UserError
+from amal.functional import mse_loss
+from amal.nn import Linear
+from amal.training import (
+    Logbook,
+    Outcome,
+    RunConfig,
+    RunLogbook,
+    TrainingConfig,
+    choose_device,
+    descend,
+    is_milestone,
+    launch,
+    train_step,
+)
+from amal.training.logbook import open_run_dir, write_json
+
+QUIET = {"progress": False}
+
+
+class Notes:
+    """A logbook that remembers the scalars."""
+
+    def __init__(self):
+        self.scalars = []
+
+    def scalar(self, tag, value, step):
+        self.scalars.append((tag, float(value), step))
+
+
+def a_line(n=20):
+    input = torch.linspace(-1, 1, n).unsqueeze(1)
+    return Split(input, 3 * input + 1)
+
+
+# ---------------------------------------------------------------------------------- config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"lr": -0.1}, r"--lr -0.1: expected a positive number"),
+        ({"lr": 0.0}, r"--lr 0.0: expected"),
+        ({"lr": float("nan")}, r"--lr nan: expected"),
+        ({"lr": float("inf")}, r"--lr inf: expected"),
+        ({"batch_size": 0}, r"--batch-size 0: expected at least 1"),
+        ({"epochs": 0}, r"--epochs 0: expected at least 1"),
+        ({"seed": -1}, r"--seed -1: expected 0 or more"),
+    ],
+)
+def test_a_config_refuses_what_makes_no_sense(wrong, message):
+    with pytest.raises(UserError, match=message):
+        TrainingConfig(**wrong)
+
+
+# ---------------------------------------------------------------------------------- device
+
+
+def test_cpu_is_always_there():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:", "cuda:x", "cpu:0", "mps:1", "cuda:-1"])
+def test_unknown_devices_are_named(name):
+    with pytest.raises(UserError, match=rf"--device {name}: expected auto, cpu, cuda, cuda:N or mps"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
+def test_absent_devices_are_named(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=rf"--device {name}: this machine has no .* try --device cpu"):
+        choose_device(name)
+
+
+def test_a_cuda_number_too_high_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(UserError, match="there are 2 CUDA devices here, numbered from 0"):
+        choose_device("cuda:2")
+
+
+# ---------------------------------------------------------------------------------- descent
+
+
+def test_a_step_is_gradient_descent():
+    model, data = Linear(1, 1), a_line()
+    expected = [parameter.detach().clone() for parameter in model.parameters()]
+    mse_loss(model(data.input), data.target).backward()
+    expected = [value - 0.1 * parameter.grad for value, parameter in zip(expected, model.parameters(), strict=True)]
+    model.zero_grad()
+    loss = train_step(model, mse_loss, data.input, data.target, 0.1)
+    assert not loss.requires_grad
+    for parameter, value in zip(model.parameters(), expected, strict=True):
+        assert torch.equal(parameter, value)
+        assert parameter.grad is None
+
+
+def test_descent_finds_the_line_and_logs_every_step():
+    model, notes, config = Linear(1, 1), Notes(), TrainingConfig(epochs=200, batch_size=7, lr=0.1, **QUIET)
+    epochs = list(descend(model, mse_loss, Batches(a_line(), 7, 0), config, notes))
+    assert epochs == list(range(1, 201))
+    assert [step for _, _, step in notes.scalars] == list(range(200 * 3))
+    assert model.weight.item() == pytest.approx(3, abs=1e-3)
+    assert model.bias.item() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_loss_that_leaves_every_bound_stops_the_descent():
+    notes, config = Notes(), TrainingConfig(epochs=1000, lr=1e6, **QUIET)
+    with pytest.raises(UserError, match=r"the loss is (inf|nan) at step \d+ \(epoch \d+\): try a --lr below 1e\+06"):
+        list(descend(Linear(1, 1), mse_loss, Batches(a_line(), None, 0), config, notes))
+    assert len(notes.scalars) > 2
+    assert not torch.tensor(notes.scalars[-1][1]).isfinite()
+
+
+def test_parameters_without_a_gradient_are_left_alone():
+    model = Linear(1, 1)
+    model.bias.requires_grad_(False)
+    train_step(model, mse_loss, *(lambda split: (split.input, split.target))(a_line()), 0.1)
+    assert model.weight.grad is None
+
+
+def test_milestones_are_powers_of_two_and_the_end():
+    assert [epoch for epoch in range(1, 21) if is_milestone(epoch, 20)] == [1, 2, 4, 8, 16, 20]
+
+
+# ---------------------------------------------------------------------------------- logbook and run directory
+
+
+def test_json_is_whole_plain_and_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": float("nan"), "b": [1, torch.tensor(2.5)], "c": tmp_path, "d": {"e": None}})
+    write_json(path, json.loads(path.read_text()) | {"f": True})
+    assert json.loads(path.read_text()) == {"a": None, "b": [1, 2.5], "c": str(tmp_path), "d": {"e": None}, "f": True}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_json_keeps_the_old_file_when_writing_fails(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": 1})
+
+    def full(_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_a_folder_in_use_is_refused_and_untouched(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="already holds a run: choose another folder"):
+        open_run_dir(tmp_path)
+    (tmp_path / "config.json").rename(tmp_path / "thesis.tex")
+    with pytest.raises(UserError, match=r"already holds thesis\.tex"):
+        open_run_dir(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot be written \(Not a directory\)"):
+        open_run_dir(tmp_path / "file" / "run")
+
+
+def test_the_logbook_writes_what_tensorboard_reads(tmp_path):
+    from matplotlib.figure import Figure
+
+    logbook: Logbook = RunLogbook(tmp_path)
+    for step in range(3):
+        logbook.scalar("loss/train", torch.tensor(step / 2, requires_grad=True), step)
+    logbook.histogram("parameters/weight", torch.randn(10, requires_grad=True, dtype=torch.float64), 0)
+    logbook.histogram("parameters/diverged", torch.tensor([float("nan"), float("inf"), 1e25]), 0)
+    logbook.figure("picture", Figure(), 0)
+    logbook.text("note", "**bold**")
+    logbook.chart("loss", ["loss/train"])
+    logbook.child("lr=1").scalar("loss/train", 7.0, 0)
+    logbook.close()
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss/train")] == [(0, 0.0), (1, 0.5), (2, 1.0)]
+    assert events.Tags()["histograms"] == ["parameters/weight"]
+    assert events.Tags()["images"] == ["picture"]
+    assert set(events.Tags()["tensors"]) == {"note/text_summary", "custom_scalars__config__"}
+    child = EventAccumulator(str(tmp_path / "lr=1")).Reload()
+    assert [event.value for event in child.Scalars("loss/train")] == [7.0]
+
+
+# ---------------------------------------------------------------------------------- launch
+
+
+@dataclass(frozen=True)
+class Config(RunConfig):
+    end: str = "well"
+    """How the experiment ends."""
+
+
+def run(config: Config, logbook: Logbook) -> Outcome:
+    logbook.scalar("loss/train", 1.0, 0)
+    if config.end == "user error":
+        raise UserError("the loss is nan: try a smaller --lr")
+    if config.end == "interrupt":
+        raise KeyboardInterrupt
+    if config.end == "bug":
+        raise ZeroDivisionError
+    return Outcome("all well", {"score": 1.5, "infinite": float("inf")})
+
+
+def test_launch_records_the_run(tmp_path, capsys):
+    launch(run, ["--run-dir", str(tmp_path / "a" / "run"), "--seed", "5"])
+    config = json.loads((tmp_path / "a" / "run" / "config.json").read_text())
+    metrics = json.loads((tmp_path / "a" / "run" / "metrics.json").read_text())
+    assert config["config"] == {"run_dir": str(tmp_path / "a" / "run"), "seed": 5, "progress": True, "end": "well"}
+    assert config["command"] == f"python -m test_training --run-dir {tmp_path / 'a' / 'run'} --seed 5"
+    assert config["environment"]["torch"] == torch.__version__
+    assert (metrics["status"], metrics["measured"]) == ("completed", "all well")
+    assert metrics["metrics"] == {"score": 1.5, "infinite": None}
+    assert "all well" in capsys.readouterr().out
+
+
+def test_launch_seeds_torch(tmp_path):
+    def draw(config: RunConfig, logbook: Logbook) -> Outcome:
+        return Outcome("drawn", {"number": torch.rand(()).item()})
+
+    draws = []
+    for number, seed in enumerate((1, 1, 2)):
+        launch(draw, ["--run-dir", str(tmp_path / str(number)), "--seed", str(seed)])
+        draws.append(json.loads((tmp_path / str(number) / "metrics.json").read_text())["metrics"]["number"])
+    assert draws[0] == draws[1] != draws[2]
+
+
+@pytest.mark.parametrize(
+    ("end", "raised", "code", "status", "said"),
+    [
+        ("user error", SystemExit, 1, "stopped: the loss is nan: try a smaller --lr", "test_training: the loss is nan"),
+        ("interrupt", SystemExit, 130, "interrupted", "interrupted; what was logged until now is kept"),
+        ("bug", ZeroDivisionError, None, "failed", ""),
+    ],
+)
+def test_launch_keeps_what_a_failed_run_wrote(tmp_path, capsys, end, raised, code, status, said):
+    with pytest.raises(raised) as stop:
+        launch(run, ["--run-dir", str(tmp_path / "run"), "--end", end])
+    assert getattr(stop.value, "code", None) == code
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["status"] == status
+    assert [e.value for e in EventAccumulator(str(tmp_path / "run")).Reload().Scalars("loss/train")] == [1.0]
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert complaint.count("\n") == bool(said)
+
+
+def test_launch_makes_a_new_folder_for_each_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        launch(run, [])
+    assert len(list((tmp_path / "runs" / "test_training").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--seed", "x"], "--seed"),
+        (["--nonsense", "3"], "--nonsense"),
+        (["--seed"], "--seed"),
+        (["--seed", "-1"], "--seed -1: expected 0 or more"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_in_one_line(capsys, args, said):
+    with pytest.raises(SystemExit) as stop:
+        launch(run, args)
+    assert stop.value.code in (1, 2)
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    assert said in complaint
+    assert "│" not in complaint

@@ -1,0 +1,1 @@
+"""TME 3: images. Its scripts are not written yet."""

@@ -129,7 +129,8 @@ def descend(problem: Problem, weight: Tensor, bias: Tensor, lr: float) -> Iterat
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Descend once beside autograd, then sweep the learning rate."""
     data = random_regression(seed=config.seed).to("cpu", torch.float64)
-    losses, difference = descend_beside_autograd(config, logbook, Problem(data.train, ROWS), Problem(data.test, ROWS))
+    problem = Problem(data.train, ROWS)
+    losses, difference = descend_beside_autograd(config, logbook, problem, Problem(data.test, ROWS))
     assert difference < 1e-12, f"the gradients by hand and by autograd differ by {difference:.1e}"
     verdicts = sweep(config, logbook, data.train)
     table = as_table(config.sweep, data.train, verdicts)
@@ -137,7 +138,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     logbook.text("sweep", f"```\n{table}\n```")
     converging = [f"{lr:g} ({name.split(' (')[0]})" for (name, lr), end in verdicts.items() if end == "converges"]
     return Outcome(
-        f"ε = {config.lr:g}: loss {losses[0]:.1f} → {losses[-1]:.2f}, gradients within {difference:.0e} of autograd's; "
+        f"ε = {config.lr:g} {verdict(losses, least_loss(problem))}: loss {losses[0]:.1f} → {losses[-1]:.2f}, gradients within {difference:.0e} of autograd's; "
         f"of the sweep converge {', '.join(converging) or 'none'}",
         {"loss_first": losses[0], "loss_last": losses[-1], "largest_difference": difference},
     )
@@ -170,7 +171,7 @@ def sweep(config: Config, logbook: Logbook, data: Split) -> dict[tuple[str, floa
     verdicts = {}
     for axes, convention in zip(figure.subplots(1, len(CONVENTIONS)), CONVENTIONS, strict=True):
         problem = Problem(data, convention)
-        best = float(gradients_by_hand(problem, *least_squares(data))[0])
+        best = least_loss(problem)
         for lr in config.sweep:
             losses = losses_of_descent(problem, lr, config)
             verdicts[convention, lr] = verdict(losses, best)
@@ -198,6 +199,11 @@ def verdict(losses: list[float], best: float) -> str:
     if losses[-1] > losses[0]:
         return "diverges"
     return "converges" if losses[-1] - best < 0.01 * (losses[0] - best) else "too slow"
+
+
+def least_loss(problem: Problem) -> float:
+    """Return the loss at the solution of the normal equations."""
+    return float(gradients_by_hand(problem, *least_squares(problem.data))[0])
 
 
 def largest_stable_lr(problem: Problem) -> float:

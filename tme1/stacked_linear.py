@@ -71,7 +71,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     logbook.figure("loss", learning_curves(curves, {"one layer, least squares": best}, title, "loss"), config.epochs)
     first, train, test = curves["train"][0], curves["train"][-1], curves["test"][-1]
     return Outcome(
-        f"converges: train loss {first:.3f} → {train:.4f}, least squares {best:.4f} (test {test:.2f}: noise)",
+        f"train loss {first:.3f} → {train:.4f}, least squares {best:.4f} (test {test:.2f}: noise)",
         {"loss_train_first": first, "loss_train": train, "loss_test": test, "loss_least_squares": best},
     )
 

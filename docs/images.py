@@ -1,0 +1,28 @@
+"""Take the pictures of the documentation from the newest runs: `make`, then `python docs/images.py`."""
+
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).parent.parent
+PICTURES = {
+    "why_float64": ("tme1/gradcheck", ".", "why_float64"),
+    "learning_rates": ("tme1/chain_rule", ".", "sweep of the learning rate"),
+    "stacked_linear": ("tme1/stacked_linear", ".", "loss"),
+    "diabetes": ("tme1/regression", "diabetes", "fit"),
+    "frontier": ("tme1/classification", ".", "frontier"),
+}
+"""Name of the picture -> experiment, run below it, TensorBoard tag; the last step is taken."""
+
+
+def main() -> None:
+    """Write every picture to docs/img."""
+    for name, (experiment, child, tag) in PICTURES.items():
+        newest = max((ROOT / "runs" / experiment).iterdir())
+        picture = EventAccumulator(str(newest / child)).Reload().Images(tag)[-1]
+        (ROOT / "docs" / "img" / f"{name}.png").write_bytes(picture.encoded_image_string)
+        print(f"docs/img/{name}.png from {newest.relative_to(ROOT)}, step {picture.step}")
+
+
+if __name__ == "__main__":
+    main()

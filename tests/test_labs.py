@@ -73,7 +73,7 @@ def test_chain_rule_equals_autograd_at_every_step(tmp_path, capsys):
     differences = events.Scalars("gradient/largest difference from autograd")
     assert len(differences) == 60
     assert max(event.value for event in differences) < 1e-12
-    assert len(events.Histograms("parameters/weight")) == 60
+    assert [event.step for event in events.Histograms("parameters/weight")] == [0, 1, 2, 4, 8, 16, 32, 59]
     printed = capsys.readouterr().out
     assert re.search(r"sum / q \(the sheet\) .*converges +diverges +diverges", printed)
     assert len(events_of(tmp_path / "run" / "sum, lr=0.0005").Scalars("loss/sweep")) == 60
@@ -136,7 +136,7 @@ def test_regression_ends_where_the_closed_form_is(tmp_path):
         assert metrics[f"{name}_r2_test"] >= metrics[f"{name}_r2_test_sklearn"] - 1e-3
         events = events_of(tmp_path / "run" / name)
         assert {"loss/step", "loss/train", "loss/test", "r2/train", "r2/test"} <= set(events.Tags()["scalars"])
-        assert len(events.Images("fit")) == 14
+        assert len(events.Images("fit")) == 13
     assert metrics["line_distance"] < 1e-3
 
 

@@ -23,7 +23,7 @@ from torch.autograd import Function
 from amal.data import Split, generator, random_regression
 from amal.ops import LinearFunction, MSEFunction
 from amal.report import new_figure
-from amal.training import DescentConfig, Logbook, Outcome, launch, progress_bar, require
+from amal.training import DescentConfig, Logbook, Outcome, is_milestone, launch, progress_bar, require
 from tme1._closed_form import least_squares, with_ones
 
 ROWS = "sum / q (the sheet)"
@@ -137,9 +137,9 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     print(table)
     logbook.text("sweep", f"```\n{table}\n```")
     converging = [f"{lr:g} ({name.split(' (')[0]})" for (name, lr), end in verdicts.items() if end == "converges"]
+    course = f"ε = {config.lr:g} {verdict(losses, least_loss(problem))}: loss {losses[0]:.1f} → {losses[-1]:.2f}"
     return Outcome(
-        f"ε = {config.lr:g} {verdict(losses, least_loss(problem))}: loss {losses[0]:.1f} → {losses[-1]:.2f}, gradients within {difference:.0e} of autograd's; "
-        f"of the sweep converge {', '.join(converging) or 'none'}",
+        f"{course}, gradients within {difference:.0e} of autograd's; of the sweep converge {', '.join(converging)}",
         {"loss_first": losses[0], "loss_last": losses[-1], "largest_difference": difference},
     )
 
@@ -160,8 +160,9 @@ def descend_beside_autograd(
         logbook.scalar("loss/train", loss, step)
         logbook.scalar("loss/test", gradients_by_hand(test, weight, bias)[0], step)
         logbook.scalar("gradient/largest difference from autograd", difference, step)
-        logbook.histogram("parameters/weight", weight, step)
-        logbook.histogram("parameters/bias", bias, step)
+        if is_milestone(step, config.epochs - 1):
+            logbook.histogram("parameters/weight", weight, step)
+            logbook.histogram("parameters/bias", bias, step)
     return losses, largest
 
 

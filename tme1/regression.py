@@ -51,7 +51,7 @@ class Config(TrainingConfig):
     """One or several of line (a noisy line, made up), diabetes (embedded in scikit-learn), boston (from its file)."""
     data_root: Path = field(default_factory=lambda: Path(os.environ.get("AMAL_DATA", "data")))
     """Folder with the data files. Default: $AMAL_DATA if that is set, else data."""
-    epochs: int = 5000
+    epochs: int = 3000
     """Passes over the training set."""
 
     def __post_init__(self) -> None:

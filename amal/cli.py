@@ -1,20 +1,21 @@
 """The command `amal`: the whole package from one place. Imports nothing heavy, so that it answers at once."""
 
 import json
+import multiprocessing
+import multiprocessing.process
 import os
+import runpy
 import shutil
-import subprocess
 import sys
 import textwrap
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from amal.experiments import Experiment, find_experiments
+from amal.experiments import Experiment, find_experiments, new_run_dir
 
 app = tyro.extras.SubcommandApp()
 
@@ -46,14 +47,12 @@ def labs(
         runs: where the runs are written, each to a new folder below.
         progress: show the progress of each script.
     """
-    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     experiments = find_experiments(names)
     rows = []
     try:
         for place, (script, experiment) in enumerate(experiments.items(), start=1):
             print(f"\n[{place}/{len(experiments)}] {experiment.number} {experiment.title}", flush=True)
-            run_dir = runs.joinpath(*script.split("."), stamp)
-            rows.append(run_script(script, experiment, run_dir, progress))
+            rows.append(run_script(script, experiment, new_run_dir(script, runs), progress))
     except KeyboardInterrupt:
         print("\ninterrupted; what the finished scripts measured:", file=sys.stderr)
         print(as_table(rows))
@@ -71,8 +70,10 @@ def run_script(script: str, experiment: Experiment, run_dir: Path, progress: boo
     arguments = [f"--run-dir={run_dir}", *([] if progress else ["--no-progress"])]
     print(f"$ python -m {script} {' '.join(arguments)}", flush=True)
     started = time.perf_counter()
-    status = subprocess.run([sys.executable, "-m", script, *arguments], check=False).returncode
-    seconds = time.perf_counter() - started
+    process = new_process(target=run_as_main, args=(script, arguments))
+    process.start()
+    process.join()
+    status, seconds = process.exitcode, time.perf_counter() - started
     try:
         measured = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))["measured"]
     except (OSError, ValueError, KeyError):
@@ -80,6 +81,24 @@ def run_script(script: str, experiment: Experiment, run_dir: Path, progress: boo
     if status:
         measured = f"FAILED (status {status}) {measured}".rstrip()
     return Row(script, experiment, measured or "nothing", seconds, failed=bool(status) or not measured)
+
+
+def new_process(**what: Any) -> multiprocessing.process.BaseProcess:
+    """Return a process that starts with torch and the like imported already: five seconds saved on each script.
+
+    It is forked from a server that has imported them and done nothing else; where there is no fork, it starts anew.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn").Process(**what)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.utils.tensorboard", "matplotlib.figure", "amal.nn", "amal.training"])
+    return context.Process(**what)
+
+
+def run_as_main(script: str, arguments: list[str]) -> None:
+    """Do what `python -m script arguments` does."""
+    sys.argv = [script, *arguments]
+    runpy.run_module(script, run_name="__main__", alter_sys=True)
 
 
 def as_table(rows: list[Row]) -> str:

@@ -13,6 +13,8 @@ import ast
 import importlib.util
 import re
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 LABS = ("tme1", "tme2", "tme3")
@@ -34,6 +36,14 @@ def declared(docstring: str | None) -> Experiment | None:
     head = re.match(r"Experiment (\d+\.\d+): (.+?)\.\n", docstring or "")
     body = re.search(r"^Reported: (.+?)(?:\n\n|\Z)", docstring or "", re.MULTILINE | re.DOTALL)
     return Experiment(head[1], head[2], " ".join(body[1].split())) if head and body else None
+
+
+def new_run_dir(script: str, runs: Path = Path("runs")) -> Path:
+    """Return a folder not there yet for a run of a script: runs/<lab>/<experiment>/<date and time>."""
+    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    names = chain([now], (f"{now}-{number}" for number in count(2)))  # for two runs in one second
+    folders = (runs.joinpath(*script.split("."), name) for name in names)
+    return next(folder for folder in folders if not folder.exists())
 
 
 def find_experiments(labs: tuple[str, ...] = LABS) -> dict[str, Experiment]:

@@ -73,10 +73,10 @@ def test_chain_rule_equals_autograd_at_every_step(tmp_path, capsys):
     differences = events.Scalars("gradient/largest difference from autograd")
     assert len(differences) == 60
     assert max(event.value for event in differences) < 1e-12
-    assert [event.step for event in events.Histograms("parameters/weight")] == [0, 1, 2, 4, 8, 16, 32, 59]
+    assert [event.step for event in events.Histograms("parameters/weight")] == [0, 1, 4, 16, 59]
     printed = capsys.readouterr().out
     assert re.search(r"sum / q \(the sheet\) .*converges +diverges +diverges", printed)
-    assert len(events_of(tmp_path / "run" / "sum, lr=0.0005").Scalars("loss/sweep")) == 60
+    assert len(events.Scalars("sweep, sum/ε=0.0005")) == 60
 
 
 @pytest.mark.parametrize("function", ["LinearFunction", "MSEFunction"])
@@ -136,7 +136,7 @@ def test_regression_ends_where_the_closed_form_is(tmp_path):
         assert metrics[f"{name}_r2_test"] >= metrics[f"{name}_r2_test_sklearn"] - 1e-3
         events = events_of(tmp_path / "run" / name)
         assert {"loss/step", "loss/train", "loss/test", "r2/train", "r2/test"} <= set(events.Tags()["scalars"])
-        assert len(events.Images("fit")) == 13
+        assert [event.step for event in events.Images("fit")] == [1, 4, 16, 64, 256, 1024, 3000]
     assert metrics["line_distance"] < 1e-3
 
 
@@ -156,7 +156,7 @@ def test_regression_on_boston_housing(tmp_path, real_data):
 def test_classification_separates_what_can_be_separated(tmp_path, seed):
     metrics, events = run(classification, tmp_path, "--seed", str(seed))
     assert metrics == {"accuracy_train": 1.0, "accuracy_test": 1.0}
-    assert [event.step for event in events.Images("frontier")] == [0, 1, 2, 4, 8, 16, 30]
+    assert [event.step for event in events.Images("frontier")] == [0, 1, 4, 16, 30]
 
 
 def test_classification_cannot_separate_what_no_line_separates(tmp_path):

@@ -131,8 +131,8 @@ def test_parameters_without_a_gradient_are_left_alone():
     assert model.weight.grad is None
 
 
-def test_milestones_are_powers_of_two_and_the_end():
-    assert [epoch for epoch in range(1, 21) if is_milestone(epoch, 20)] == [1, 2, 4, 8, 16, 20]
+def test_milestones_are_powers_of_four_and_the_ends():
+    assert [epoch for epoch in range(101) if is_milestone(epoch, 100)] == [0, 1, 4, 16, 64, 100]
 
 
 # ---------------------------------------------------------------------------------- logbook and run directory

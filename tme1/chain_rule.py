@@ -149,7 +149,7 @@ def descend_beside_autograd(
 ) -> tuple[list[float], float]:
     """Descend by hand; return the loss before each step, and how far a gradient ever was from autograd's."""
     losses, largest = [], 0.0
-    logbook.chart("loss of the descent by hand", ["loss/train", "loss/test"])
+    logbook.chart("loss", ["loss/train", "loss/test"])
     descent = islice(descend(train, *initial_parameters(config.seed), config.lr), config.epochs)
     for step, (loss, weight, bias, *by_hand) in enumerate(progress_bar(descent, config.progress, "by hand")):
         losses.append(float(loss))
@@ -173,12 +173,13 @@ def sweep(config: Config, logbook: Logbook, data: Split) -> dict[tuple[str, floa
     for axes, convention in zip(figure.subplots(1, len(CONVENTIONS)), CONVENTIONS, strict=True):
         problem = Problem(data, convention)
         best = least_loss(problem)
+        name = f"sweep, {convention.split(' (')[0].replace(' / ', ' over ')}"
+        logbook.chart(f"loss of the {name}", [f"{name}/ε={lr:g}" for lr in config.sweep])
         for lr in config.sweep:
             losses = losses_of_descent(problem, lr, config)
             verdicts[convention, lr] = verdict(losses, best)
-            run_name = f"{convention.split(' (')[0].replace(' / ', ' over ')}, lr={lr:g}"
             for step, loss in enumerate(losses):
-                logbook.child(run_name).scalar("loss/sweep", loss, step)
+                logbook.scalar(f"{name}/ε={lr:g}", loss, step)
             axes.plot(losses, label=f"ε = {lr:g} {verdicts[convention, lr]}")
         axes.axhline(best, color="0.6", linestyle="--", label="least squares")
         axes.set(title=convention, xlabel="step", ylabel="loss", yscale="log", ylim=(best / 2, 1000 * best))

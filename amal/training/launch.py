@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -18,7 +17,7 @@ import tyro
 
 import amal
 from amal.errors import UserError
-from amal.experiments import Experiment, declared
+from amal.experiments import Experiment, declared, new_run_dir
 
 from .config import RunConfig
 from .logbook import Logbook, RunLogbook, open_run_dir, write_json
@@ -55,7 +54,7 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     args = sys.argv[1:] if args is None else list(args)
     try:
         config = parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
-        run_dir = open_run_dir(config.run_dir or default_run_dir(name))
+        run_dir = open_run_dir(config.run_dir or new_run_dir(name))
         outcome = _record(
             run, config, run_dir, f"python -m {name} {shlex.join(args)}".rstrip(), declared(script.__doc__)
         )
@@ -78,11 +77,6 @@ def parse(config: type[_C], args: Sequence[str], prog: str, description: str | N
         if stop.code:
             print(f"{prog}: {_one_line(complaint.getvalue())} (--help lists the options)", file=sys.stderr)
         raise
-
-
-def default_run_dir(script: str) -> Path:
-    """Return runs/<lab>/<experiment>/<date and time> for a script such as tme1.regression."""
-    return Path("runs", *script.split("."), datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
 
 
 def _one_line(box: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -38,7 +39,10 @@ class Logbook(Protocol):
         """Ask for one chart that shows several scalars together, such as train and test."""
 
     def child(self, name: str) -> "Logbook":
-        """Return the logbook of one run among several compared by this experiment, such as one learning rate."""
+        """Return the logbook of one run among several of this experiment, such as one data set.
+
+        Make few: above 40 runs in all, TensorBoard shows none of them until they are ticked.
+        """
 
 
 def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:
@@ -83,7 +87,7 @@ class RunLogbook:
 
     def chart(self, title: str, tags: Iterable[str]) -> None:
         """Ask for one chart that shows several scalars together."""
-        self._charts[title] = ["Multiline", list(tags)]
+        self._charts[title] = ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]  # TensorBoard reads patterns
 
     def child(self, name: str) -> "RunLogbook":
         """Return the logbook of one run among several, in a folder below this one."""

@@ -71,8 +71,9 @@ def evaluate(model: nn.Module, loss: Loss, input: Tensor, target: Tensor) -> flo
 
 
 def is_milestone(epoch: int, epochs: int) -> bool:
-    """Whether an epoch is one to draw a picture of: a power of two, or the last. Early on, more happens."""
-    return epoch & (epoch - 1) == 0 or epoch == epochs
+    """Whether an epoch is one to draw a picture of: 0, a power of four, or the last. Early on, more happens."""
+    power_of_two = epoch & (epoch - 1) == 0
+    return (power_of_two and epoch.bit_length() % 2 == 1) or epoch in (0, epochs)
 
 
 def progress_bar(steps: Iterable[_T], show: bool, name: str) -> Iterable[_T]:

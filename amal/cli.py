@@ -54,8 +54,8 @@ def labs(
             print(f"\n[{place}/{len(experiments)}] {experiment.number} {experiment.title}", flush=True)
             rows.append(run_script(script, experiment, new_run_dir(script, runs), progress))
     except KeyboardInterrupt:
-        print("\ninterrupted; what the finished scripts measured:", file=sys.stderr)
-        print(as_table(rows))
+        print("\ninterrupted" + ("; what the finished scripts measured:" if rows else ""), file=sys.stderr)
+        print(as_table(rows) if rows else "")
         raise SystemExit(130) from None
     print("\n" + as_table(rows))
     print(f"\nTo see the curves and pictures: {tensorboard_command(runs)}")

@@ -4,10 +4,17 @@ from pathlib import Path
 import pytest
 import torch
 
+# Warnings that others raise against others; every other warning is an error.
+NOT_OURS = (
+    "ignore:`torch.jit.script",  # torch imports it for its forward-mode rules and its compiler
+    "ignore:.*torch.autograd.function.Function.* should not be instantiated:DeprecationWarning",  # torch.compile, 2.11
+    r"ignore:'\w+' (argument is )?deprecated:DeprecationWarning",  # a matplotlib older than its pyparsing
+)
+
 
 def pytest_configure(config):
-    # torch itself imports torch.jit.script for its forward-mode rules, and warns of it
-    config.addinivalue_line("filterwarnings", "ignore:`torch.jit.script` is deprecated:FutureWarning")
+    for warning in NOT_OURS:
+        config.addinivalue_line("filterwarnings", warning)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch.autograd import Function
 
-from amal.checking import CASES
+from amal.checking import CASES, Case
 from amal.functional import linear
 from amal.ops import LinearFunction
 from tme1._mistakes import MISTAKES
@@ -96,6 +96,25 @@ class OutputIsView(LinearFunction):
         return LinearFunction.forward(input, weight, bias).unsqueeze(0)[0]
 
 
+class OutputKeptWithoutVersion(Function):
+    """A sigmoid that keeps its output where autograd does not see it change."""
+
+    @staticmethod
+    def forward(input):
+        return input.sigmoid()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.output = output
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * ctx.output.detach() * (1 - ctx.output.detach())
+
+
+SIGMOID = Case("sigmoid that keeps its output on ctx", OutputKeptWithoutVersion.apply, torch.sigmoid, ((5, 3),))
+
+
 def graph_break(input, weight, bias):
     if float(input.sum()) > 1e9:
         return input
@@ -125,7 +144,7 @@ FAULTS = (
     ("batched", planted("backward looks at the values", LooksAtValues), "While computing batched gradients"),
     ("torch.func", planted("no vmap rule", NoVmapRule), "does not have vmap support"),
     ("compile", planted("graph break", graph_break), "data-dependent"),
-    ("compile", planted("not marked for torch.compile", LinearFunction), "jvp"),
+    ("compile", planted("not marked for torch.compile", LinearFunction), "jvp|should not be instantiated"),
     ("autocast", planted("ignores autocast", ignores_autocast), "float32 != torch.bfloat16"),
     ("exact shapes", MISTAKES["BiasNotSummed"], r"gradient of input 2 is \(\(4, 4\), .* expected \(\(4,\)"),
     ("exact shapes", MISTAKES["BiasDimensionKept"], r"gradient of input 2 is \(\(1, 4\), .* expected \(\(4,\)"),
@@ -139,6 +158,7 @@ FAULTS = (
     ("keeps nothing", MISTAKES["TensorKeptOnContext"], "kept on ctx, not through save_for_backward: input"),
     ("keeps nothing", planted("output kept in a list on ctx", OutputKeptOnContext), "reference cycle"),
     ("output modifiable", planted("output is a view", OutputIsView), "modified inplace"),
+    ("output modifiable", SIGMOID, "changed in place since"),
     ("CUDA", planted("wrong on CUDA", wrong_on_cuda), OFF),
 )
 """Property, a fault that it must see, and what it must say of it: seen for the right reason."""

@@ -1,8 +1,10 @@
 """The table: every operation has every property."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
+import torch
 
 from amal.checking import CASES, PROPERTIES
 from amal.checking.properties import compiles
@@ -20,8 +22,13 @@ def test_property_holds(case, name):
 
 
 @one_of_each
-def test_compiles_under_every_transform(case):
-    compiles(case, transforms=("grad", "vmap", "vmap of grad", "grad of vmap", "jacrev", "jacfwd", "hessian"))
+@pytest.mark.parametrize("transform", ["grad", "vmap", "vmap of grad", "grad of vmap", "jacrev", "jacfwd", "hessian"])
+def test_compiles_under_every_transform(case, transform):
+    try:
+        compiles(replace(case, operation=case.reference), transforms=[transform])
+    except Exception:  # torch 2.11 cannot compile jacfwd of anything
+        pytest.skip(f"torch {torch.__version__} does not compile torch.func {transform} of its own {case.name}")
+    compiles(case, transforms=[transform])
 
 
 @one_of_each

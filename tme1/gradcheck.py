@@ -34,7 +34,7 @@ class Config(RunConfig):
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Print and log the two tables."""
     # torch itself still imports torch.jit.script for its forward-mode rules, and warns of it
-    warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="`torch.jit.script")
     cases = progress_bar(CASES, config.progress, "checking")
     verdicts = {case.name: examine(case, PROPERTIES) for case in cases}
     mistakes = progress_bar(MISTAKES.values(), config.progress, "planting mistakes")

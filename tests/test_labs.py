@@ -230,6 +230,21 @@ def test_wrong_input_from_the_shell(tmp_path):
     assert json.loads(metrics.read_text())["status"].startswith("stopped: the loss is")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals on Windows")
+def test_wrong_input_on_a_terminal_is_one_plain_line_too(tmp_path):
+    ours, theirs = os.openpty()
+    program = [sys.executable, "-m", "tme1.classification", "--epochs", "ten"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+    status = subprocess.run(
+        program, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=env, check=False
+    ).returncode
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert status == 2
+    assert re.fullmatch(r"python -m tme1\.classification: .*--epochs.*'ten'.*\(--help lists the options\)\r\n", shown)
+
+
 def test_a_run_is_not_overwritten(tmp_path, capsys):
     def files():
         return {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}

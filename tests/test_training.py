@@ -55,6 +55,7 @@ def a_line(n=20):
         ({"batch_size": 0}, r"--batch-size 0: expected at least 1"),
         ({"epochs": 0}, r"--epochs 0: expected at least 1"),
         ({"seed": -1}, r"--seed -1: expected 0 or more"),
+        ({"seed": 2**63}, r"--seed \d+: expected 0 or more, and below 2\^63"),
     ],
 )
 def test_a_config_refuses_what_makes_no_sense(wrong, message):

@@ -19,7 +19,7 @@ class RunConfig:
     """Show a progress bar (never shown in a pipe)."""
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, f"--seed {self.seed}: expected 0 or more")
+        require(0 <= self.seed < 2**63, f"--seed {self.seed}: expected 0 or more, and below 2^63")
 
 
 @dataclass(frozen=True)

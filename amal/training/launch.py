@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import platform
+import re
 import shlex
 import sys
 import time
@@ -81,7 +82,8 @@ def parse(config: type[_C], args: Sequence[str], prog: str, description: str | N
 
 def _one_line(box: str) -> str:
     """Return the message of the first box that tyro draws around an error, without the box."""
-    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()[1:]]
+    uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip("│╭╮╰╯─ ") for line in uncoloured.splitlines()[1:]]
     message = lines[: lines.index("")] if "" in lines else lines
     return " ".join(message).rstrip(".")
 

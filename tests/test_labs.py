@@ -242,7 +242,9 @@ def test_wrong_input_on_a_terminal_is_one_plain_line_too(tmp_path):
     shown = os.read(ours, 10_000).decode()
     os.close(ours)
     assert status == 2
-    assert re.fullmatch(r"python -m tme1\.classification: .*--epochs.*'ten'.*\(--help lists the options\)\r\n", shown)
+    assert re.fullmatch(
+        r"python -m tme1\.classification: [^│\x1b]*--epochs[^│\x1b]*'ten' \(--help lists the options\)\r\n", shown
+    )
 
 
 def test_a_run_is_not_overwritten(tmp_path, capsys):

@@ -1,6 +1,8 @@
 """The table: every operation has every property."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -35,3 +37,21 @@ def test_compiles_under_every_transform(case, transform):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the inductor backend needs a C++ compiler")
 def test_compiles_to_machine_code(case):
     compiles(case, backend="inductor")
+
+
+@pytest.mark.parametrize(
+    "before", ["", "import torch._dynamo"], ids=["compiler imported after", "compiler imported before"]
+)
+def test_the_compiler_knows_the_operations_whenever_it_is_imported(before):
+    """In a fresh process, whose first use of an operation is inside a compiled forward-mode derivative."""
+    code = f"""
+import sys, torch
+{before}
+from amal.functional import linear
+assert ("torch._dynamo" in sys.modules) == bool({before!r})
+w = torch.ones(2, 3)
+f = torch.compile(lambda x, t: torch.func.jvp(lambda x: linear(x, w), (x,), (t,)), fullgraph=True, backend="aot_eager")
+y, y_dot = f(torch.ones(1, 3), torch.ones(1, 3))
+assert y_dot.tolist() == [[3.0, 3.0]], y_dot
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

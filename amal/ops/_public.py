@@ -1,7 +1,11 @@
 """What every public operation does before its Function is applied: check, cast, and meet torch.compile."""
 
+import importlib.util
+import sys
 from collections.abc import Callable
-from typing import TypeVar
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,7 +20,42 @@ def public_op(op: _Op) -> _Op:
     without a word (pytorch issue 192985). The operations here are pure and take every tensor as an argument, so they
     may enter the graph as one node; AOTAutograd still traces inside. Compile the caller of an operation, not itself.
     """
-    return torch.compiler.allow_in_graph(op)  # type: ignore[no-any-return,no-untyped-call]
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.allow_in_graph(op)  # type: ignore[no-untyped-call]
+    else:
+        _WhenDynamoIsImported.waiting.append(op)
+    return op
+
+
+class _WhenDynamoIsImported:
+    """Marks the operations when torch.compile first imports its compiler, and not before.
+
+    The mark itself would import it, which takes as long as torch does; most programs never compile anything.
+    """
+
+    waiting: ClassVar[list[Callable[..., Tensor]]] = []
+
+    @classmethod
+    def find_spec(cls, name: str, *_: Any) -> ModuleSpec | None:
+        """Find torch._dynamo as Python does, to be called back once it is there; leave all other modules alone."""
+        if name != "torch._dynamo":
+            return None
+        sys.meta_path.remove(cls)
+        spec = importlib.util.find_spec(name)
+        loader: Any = spec and spec.loader
+        load = loader.exec_module
+
+        def load_and_mark(module: ModuleType) -> None:
+            load(module)
+            for op in cls.waiting:
+                torch.compiler.allow_in_graph(op)  # type: ignore[no-untyped-call]
+
+        loader.exec_module = load_and_mark
+        return spec
+
+
+if "torch._dynamo" not in sys.modules:
+    sys.meta_path.insert(0, _WhenDynamoIsImported)
 
 
 def check_tensors(op: str, **tensors: Tensor | None) -> None:

@@ -75,20 +75,21 @@ def run_script(script: str, experiment: Experiment, run_dir: Path, progress: boo
     process.join()
     status, seconds = process.exitcode, time.perf_counter() - started
     try:
-        measured = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))["measured"]
-    except (OSError, ValueError, KeyError):
-        measured = ""
-    if status:
-        measured = f"FAILED (status {status}) {measured}".rstrip()
-    return Row(script, experiment, measured or "nothing", seconds, failed=bool(status) or not measured)
+        result = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        result = {"status": "nothing written", "measured": ""}
+    failed = status != 0 or result["status"] != "completed"
+    measured = f"FAILED (exit status {status}): {result['status']}" if failed else result["measured"]
+    return Row(script, experiment, measured, seconds, failed)
 
 
 def new_process(**what: Any) -> multiprocessing.process.BaseProcess:
     """Return a process that starts with torch and the like imported already: five seconds saved on each script.
 
-    It is forked from a server that has imported them and done nothing else; where there is no fork, it starts anew.
+    It is forked from a server that has imported them and done nothing else. Elsewhere than on Linux, where a fork is
+    not there or not safe with such libraries, it starts anew.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if sys.platform != "linux":
         return multiprocessing.get_context("spawn").Process(**what)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch.utils.tensorboard", "matplotlib.figure", "amal.nn", "amal.training"])

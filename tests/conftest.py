@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 # Warnings that others raise against others; every other warning is an error.
 NOT_OURS = (
@@ -15,6 +16,10 @@ NOT_OURS = (
 def pytest_configure(config):
     for warning in NOT_OURS:
         config.addinivalue_line("filterwarnings", warning)
+
+
+settings.register_profile("the same examples every time", derandomize=True, deadline=None)
+settings.load_profile("the same examples every time")
 
 
 @pytest.fixture(autouse=True)

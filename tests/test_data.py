@@ -151,7 +151,7 @@ def test_a_folder_in_place_of_boston_housing_is_refused(tmp_path):
         data.boston_housing(tmp_path)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     n=st.integers(1, 40),
     batch_size=st.one_of(st.none(), st.integers(1, 50)),

@@ -115,7 +115,7 @@ def test_low_precision_without_autocast_equals_torch():
 shapes = st.lists(st.integers(0, 4), max_size=3)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(leading=shapes, features=st.integers(0, 5), outputs=st.integers(0, 5), with_bias=st.booleans())
 def test_linear_equals_torch_for_any_shape(leading, features, outputs, with_bias):
     leaves = [

@@ -292,8 +292,8 @@ def test_labs_runs_all_and_tells_of_failures(tmp_path):
     assert answer.returncode == 1
     table = answer.stdout[answer.stdout.index("experiment   ") :]
     assert re.search(r"1\.9 the good one +42 \(R-z\)\.? +43 measured +\d", table)
-    assert re.search(r"1\.10 the broken one +42 \(R-z\)\.? +FAILED \(status 1\)", table)
-    assert re.search(r"1\.11 the crashing one +42 \(R-z\)\.? +FAILED \(status 7\)", table)
+    assert re.search(r"1\.10 the broken one +42 \(R-z\)\.? +FAILED \(exit status 1\): failed", table)
+    assert re.search(r"1\.11 the crashing one +42 \(R-z\)\.? +FAILED \(exit status +7\): nothing written", table)
     assert re.search(r"1\.12 the last one +42 \(R-z\)\.? +44 measured", table)
     assert "tensorboard --logdir runs" in table
     assert "failed: tme1.broken, tme1.crashing" in answer.stderr

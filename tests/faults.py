@@ -149,6 +149,7 @@ FAULTS = (
     ("exact shapes", MISTAKES["BiasNotSummed"], r"gradient of input 2 is \(\(4, 4\), .* expected \(\(4,\)"),
     ("exact shapes", MISTAKES["BiasDimensionKept"], r"gradient of input 2 is \(\(1, 4\), .* expected \(\(4,\)"),
     ("exact shapes", planted("float64 gradients", DoublePrecisionGradient), "float64.* expected .*float32"),
+    ("exact shapes", planted("nothing written by hand", torch.nn.functional.linear), "no hand-written Function"),
     ("linear in grad_output", MISTAKES["IgnoredGradOutput"], OFF),
     ("linear in grad_output", MISTAKES["SquaredGradOutput"], OFF),
     ("each input alone", planted("wrong unless all inputs need a gradient", NeedsAllInputs), OFF),

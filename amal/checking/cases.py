@@ -55,6 +55,17 @@ def strided(tensor: Tensor) -> Tensor:
     return view
 
 
+def given(inputs: Tensors) -> tuple[Tensor, ...]:
+    """Return the arguments that are tensors, not left out."""
+    return tuple(tensor for tensor in inputs if tensor is not None)
+
+
+def random_like(tensor: Tensor, seed: int) -> Tensor:
+    """Return normal random numbers of a tensor's shape, dtype and device, the same for the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
+
+
 def case(name: str, *shapes: tuple[int, ...] | None, **options: Any) -> Case:
     """Make the row of the operation that `name` starts with, beside the torch function of that name."""
     operation = name.split(",")[0]

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
-from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from torch.testing import assert_close
 
-from .cases import Case, Tensors
+from .cases import Case, Tensors, given, random_like
+from .transforms import transforms_of
 
 DTYPES = (torch.float64, torch.float32)
 TOLERANCE: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-7}
@@ -29,17 +29,8 @@ TOLERANCE: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-7}
 # ---------------------------------------------------------------------------------- helpers
 
 
-def _given(inputs: Tensors) -> tuple[Tensor, ...]:
-    return tuple(tensor for tensor in inputs if tensor is not None)
-
-
-def _random_like(tensor: Tensor, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
-
-
 def _gradients(output: Tensor, inputs: Tensors, grad_output: Tensor) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(output, _given(inputs), grad_output, retain_graph=True)
+    return torch.autograd.grad(output, given(inputs), grad_output, retain_graph=True)
 
 
 def _function_nodes(output: Tensor) -> Iterator[Any]:
@@ -78,7 +69,7 @@ def gradient(case: Case) -> None:
             inputs = case.inputs(dtype, contiguous=contiguous)
             ours, theirs = case.operation(*inputs), case.reference(*inputs)
             one = torch.ones((), dtype=dtype)
-            for grad_output in (_random_like(theirs, 1), one.expand_as(theirs)):
+            for grad_output in (random_like(theirs, 1), one.expand_as(theirs)):
                 actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
                 _assert_same(actual, expected, f"gradients in {dtype}")
 
@@ -124,54 +115,9 @@ def _gradgradcheck(case: Case, **modes: Any) -> None:
 # ---------------------------------------------------------------------------------- transforms and compilers
 
 
-def _transforms(case: Case) -> dict[str, Callable[[Callable[..., Tensor]], Any]]:
-    """Name each transform of torch.func, as something to do with an operation on this case's inputs."""
-    inputs = case.inputs(requires_grad=False)
-    present = [index for index, tensor in enumerate(inputs) if tensor is not None]
-    tensors = _given(inputs)
-    everyone = tuple(range(len(tensors)))
-    tangents = tuple(_random_like(tensor, 2) for tensor in tensors)
-    stacked = tuple(torch.stack([tensor, 2 * tensor, -tensor]) for tensor in tensors)
-    first_only = (0,) + (None,) * (len(tensors) - 1)
-
-    def of_tensors(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def call(*tensors: Tensor) -> Tensor:
-            arguments: list[Tensor | None] = [None] * len(inputs)
-            for index, tensor in zip(present, tensors, strict=True):
-                arguments[index] = tensor
-            return operation(*arguments)
-
-        return call
-
-    def scalar(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda *tensors: of_tensors(operation)(*tensors).square().sum()
-
-    def vjp_of_ones(operation: Callable[..., Tensor]) -> Any:
-        output, *pull_back = vjp(of_tensors(operation), *tensors)
-        return pull_back[0](torch.ones_like(output))
-
-    transforms: dict[str, Callable[[Callable[..., Tensor]], Any]] = {
-        "grad": lambda f: grad(scalar(f), everyone)(*tensors),
-        "vjp": vjp_of_ones,
-        "jvp": lambda f: jvp(of_tensors(f), tensors, tangents),
-        "vmap": lambda f: vmap(of_tensors(f))(*stacked),
-        "vmap over the first": lambda f: vmap(of_tensors(f), first_only)(stacked[0], *tensors[1:]),
-        "vmap of grad": lambda f: vmap(grad(scalar(f), everyone))(*stacked),
-        "grad of vmap": lambda f: grad(lambda first: vmap(scalar(f), first_only)(first, *tensors[1:]).sum())(
-            stacked[0]
-        ),
-        "jacrev": lambda f: jacrev(of_tensors(f), everyone)(*tensors),
-        "jacfwd": lambda f: jacfwd(of_tensors(f), everyone)(*tensors),
-        "grad of grad": lambda f: grad(lambda x: grad(scalar(f))(x, *tensors[1:]).square().sum())(tensors[0]),
-    }
-    if all(tensor.numel() for tensor in tensors):  # torch.func.hessian itself fails on an empty input
-        transforms["hessian"] = lambda f: hessian(scalar(f), everyone)(*tensors)
-    return transforms
-
-
 def func_transforms(case: Case) -> None:
     """Every transform of torch.func gives what it gives for torch's function."""
-    for name, transform in _transforms(case).items():
+    for name, transform in transforms_of(case).items():
         _assert_same(transform(case.operation), transform(case.reference), f"torch.func {name}")
 
 
@@ -182,10 +128,10 @@ def compiles(case: Case, backend: str = "aot_eager", transforms: Iterable[str] =
     compiled = torch.compile(case.operation, fullgraph=True, backend=backend)
     ours, theirs = compiled(*inputs), case.reference(*inputs)
     _assert_same(ours, theirs, "compiled value")
-    grad_output = _random_like(theirs, 1)
+    grad_output = random_like(theirs, 1)
     _assert_same(_gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output), "compiled gradient")
     for name in transforms:
-        transform = _transforms(case)[name]
+        transform = transforms_of(case)[name]
         compiled = torch.compile(partial(transform, case.operation), fullgraph=True, backend=backend)
         _assert_same(compiled(), transform(case.reference), f"compiled torch.func {name}")
 
@@ -197,7 +143,7 @@ def autocast(case: Case) -> None:
         ours, theirs = case.operation(*inputs), case.reference(*inputs)
     tolerance = {"atol": 0.05, "rtol": 0.02}
     _assert_same(ours, theirs, "autocast value", **tolerance)
-    grad_output = _random_like(theirs, 1)
+    grad_output = random_like(theirs, 1)
     actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
     _assert_same(actual, expected, "autocast gradient", **tolerance)
 
@@ -208,8 +154,9 @@ def autocast(case: Case) -> None:
 def exact_shapes(case: Case) -> None:
     """Backward returns, for each input that needs one, a gradient of that very shape, dtype and device."""
     for dtype in DTYPES:
-        output = case.operation(*case.inputs(dtype))
-        for node in _function_nodes(output):
+        nodes = list(_function_nodes(case.operation(*case.inputs(dtype))))
+        assert nodes, "no hand-written Function is behind the output"
+        for node in nodes:
             [of_output] = node._input_metadata
             grad_output = torch.ones(of_output.shape, dtype=of_output.dtype, device=of_output.device)
             returned = node.apply(grad_output)
@@ -229,7 +176,7 @@ def linear_in_grad_output(case: Case) -> None:
     """Backward is a linear map of grad_output: sums and multiples go through it, zero gives zero."""
     inputs = case.inputs()
     output = case.operation(*inputs)
-    first, second = _random_like(output, 1), _random_like(output, 2)
+    first, second = random_like(output, 1), random_like(output, 2)
     of_first, of_second = _gradients(output, inputs, first), _gradients(output, inputs, second)
     expected = tuple(-2.5 * a + 0.5 * b for a, b in zip(of_first, of_second, strict=True))
     _assert_same(_gradients(output, inputs, -2.5 * first + 0.5 * second), expected, "gradients of -2.5 g + 0.5 h")
@@ -240,11 +187,11 @@ def linear_in_grad_output(case: Case) -> None:
 def each_input_alone(case: Case) -> None:
     """An input's gradient is the same whether or not the other inputs need one."""
     inputs = case.inputs()
-    grad_output = _random_like(case.operation(*inputs), 1)
+    grad_output = random_like(case.operation(*inputs), 1)
     together = _gradients(case.operation(*inputs), inputs, grad_output)
-    for tensor in _given(inputs):
+    for tensor in given(inputs):
         tensor.requires_grad_(False)
-    for tensor, expected in zip(_given(inputs), together, strict=True):
+    for tensor, expected in zip(given(inputs), together, strict=True):
         tensor.requires_grad_(True)
         [alone] = torch.autograd.grad(case.operation(*inputs), tensor, grad_output)
         _assert_same(alone, expected, f"gradient of the input {tuple(tensor.shape)} alone")
@@ -254,9 +201,9 @@ def each_input_alone(case: Case) -> None:
 def mutates_nothing(case: Case) -> None:
     """Forward, backward and jvp leave inputs, grad_output and tangents as they found them."""
     inputs = case.inputs()
-    grad_output = _random_like(case.operation(*inputs), 1)
-    tangents = tuple(_random_like(tensor, 2) for tensor in _given(inputs))
-    passed_in = (*_given(inputs), grad_output, *tangents)
+    grad_output = random_like(case.operation(*inputs), 1)
+    tangents = tuple(random_like(tensor, 2) for tensor in given(inputs))
+    passed_in = (*given(inputs), grad_output, *tangents)
     before = [tensor.detach().clone() for tensor in passed_in]
     _gradients(case.operation(*inputs), inputs, grad_output)
     with forward_ad.dual_level(), suppress(NotImplementedError):  # that there is no jvp is for forward_mode to say
@@ -269,7 +216,7 @@ def mutates_nothing(case: Case) -> None:
 def keeps_nothing(case: Case) -> None:
     """Tensors go through save_for_backward: none stays on ctx, none outlives backward, none is in a cycle."""
     inputs = tuple(tensor if tensor is None else tensor * 1 for tensor in case.inputs())
-    alive = [weakref.ref(tensor) for tensor in _given(inputs)]
+    alive = [weakref.ref(tensor) for tensor in given(inputs)]
     collecting = gc.isenabled()
     gc.disable()  # a reference cycle must not be swept up before we look
     try:
@@ -291,7 +238,7 @@ def keeps_nothing(case: Case) -> None:
 def output_may_be_modified(case: Case) -> None:
     """After the output was changed in place gradients are right, or refused where torch refuses them: never wrong."""
     inputs = case.inputs()
-    grad_output = _random_like(case.reference(*inputs), 1)
+    grad_output = random_like(case.reference(*inputs), 1)
 
     def gradients(function: Callable[..., Tensor]) -> tuple[Tensor, ...]:
         return _gradients(function(*inputs).mul_(3), inputs, grad_output)
@@ -317,7 +264,7 @@ def on_cuda(case: Case) -> None:
         inputs = case.inputs(dtype, device="cuda")
         ours, theirs = case.operation(*inputs), case.reference(*inputs)
         _assert_same(ours, theirs, f"{dtype} on CUDA")
-        grad_output = _random_like(theirs, 1)
+        grad_output = random_like(theirs, 1)
         actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
         _assert_same(actual, expected, f"gradients in {dtype} on CUDA")
 

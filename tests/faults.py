@@ -90,6 +90,26 @@ class NeedsAllInputs(LinearFunction):
         return gradients if all(ctx.needs_input_grad) else tuple(g if g is None else 2 * g for g in gradients)
 
 
+class WrongForAFirstLayer(LinearFunction):
+    @staticmethod
+    def backward(ctx, grad_output):
+        gradients = LinearFunction.backward(ctx, grad_output)
+        first_layer = ctx.needs_input_grad == (False, True, True)
+        return tuple(g if g is None else 2 * g for g in gradients) if first_layer else gradients
+
+
+class SharedContext(LinearFunction):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        LinearFunction.setup_context(ctx, inputs, output)
+        SharedContext.latest = ctx.saved_for_forward
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, weight = SharedContext.latest
+        return grad_output @ weight, grad_output.mT @ input, grad_output.sum(0)
+
+
 class OutputIsView(LinearFunction):
     @staticmethod
     def forward(input, weight, bias):
@@ -135,6 +155,7 @@ FAULTS = (
     ("value", planted("forward off by 1.001", ForwardSlightlyOff), OFF),
     ("value", planted("assumes contiguous", AssumesContiguous), "strided inputs: .*not close"),
     ("gradient", planted("backward off by 1.001", BackwardSlightlyOff), OFF),
+    ("gradient", planted("one context for all calls", SharedContext), OFF),
     ("gradcheck", planted("backward off by 1.001", BackwardSlightlyOff), JACOBIAN),
     ("gradcheck", MISTAKES["MissingFactor"], JACOBIAN),
     ("gradcheck", MISTAKES["SwappedSigns"], JACOBIAN),
@@ -152,7 +173,8 @@ FAULTS = (
     ("exact shapes", planted("nothing written by hand", torch.nn.functional.linear), "no hand-written Function"),
     ("linear in grad_output", MISTAKES["IgnoredGradOutput"], OFF),
     ("linear in grad_output", MISTAKES["SquaredGradOutput"], OFF),
-    ("each input alone", planted("wrong unless all inputs need a gradient", NeedsAllInputs), OFF),
+    ("some inputs alone", planted("wrong unless all inputs need a gradient", NeedsAllInputs), OFF),
+    ("some inputs alone", planted("wrong for a first layer", WrongForAFirstLayer), OFF),
     ("mutates nothing", MISTAKES["GradOutputInPlace"], "passed in was changed"),
     ("mutates nothing", planted("input changed in place", InputChangedInPlace), "passed in was changed"),
     ("mutates nothing", planted("tangent changed in place", TangentChangedInPlace), "passed in was changed"),

@@ -82,6 +82,18 @@ def test_random_regression_has_the_sheets_shapes():
     assert train.target.shape == (50, 3)
 
 
+def test_the_cut_depends_on_the_seed():
+    points = torch.arange(50.0).unsqueeze(1)
+    first, again, other = (data.splits.cut(points, points, seed).test.input.flatten().tolist() for seed in (0, 0, 1))
+    assert first == again != other
+    assert data.diabetes(0).test.target.tolist() != data.diabetes(1).test.target.tolist()
+
+
+def test_all_splits_move_together():
+    moved = data.two_gaussians().to("cpu", torch.float64)
+    assert all(tensor.dtype == torch.float64 for part in parts(moved) for tensor in (part.input, part.target))
+
+
 def test_no_example_is_in_two_splits_and_none_is_lost():
     points, _ = everything(data.two_gaussians(n=503))
     assert len(points) == 503
@@ -107,6 +119,8 @@ def test_diabetes():
     splits = data.diabetes()
     assert [len(part) for part in parts(splits)] == [265, 88, 89]
     assert splits.train.input.shape[1] == 10
+    assert splits.train.input.mean(0).tolist() == pytest.approx([0] * 10, abs=1e-5)
+    assert splits.train.input.std(0, correction=0).tolist() == pytest.approx([1] * 10, abs=1e-5)
     assert everything(splits)[1].mean().item() == pytest.approx(152.13, abs=0.01)
 
 
@@ -154,7 +168,7 @@ def test_a_folder_in_place_of_boston_housing_is_refused(tmp_path):
 @settings(max_examples=50)
 @given(
     n=st.integers(1, 40),
-    batch_size=st.one_of(st.none(), st.integers(1, 50)),
+    batch_size=st.one_of(st.none(), st.integers(1, 50), st.just(10**30)),
     seed=st.integers(0, 9),
     epoch=st.integers(0, 9),
 )

@@ -41,6 +41,8 @@ def test_signature_is_torchs(name):
         ((X, W, B.double()), TypeError, r"input is torch.float32 but bias is torch.float64, expected one dtype"),
         ((X, W.to("meta")), ValueError, r"linear: input is on cpu but weight on meta, expected one device"),
         (([1.0, 2.0, 3.0], W), TypeError, r"linear: input is a list, expected a tensor"),
+        ((None, W), TypeError, r"linear: input is a NoneType, expected a tensor"),
+        ((X.to("meta"), W), ValueError, r"linear: input is on meta but weight on cpu, expected one device"),
         ((X, W, 0.5), TypeError, r"linear: bias is a float, expected a tensor"),
     ],
 )
@@ -70,6 +72,7 @@ def test_linear_says_what_is_wrong(arguments, error, message):
         ((X, X.long()), {}, TypeError, r"mse_loss: target is torch.int64, expected .*target.float\(\)"),
         ((X, X.double()), {}, TypeError, r"mse_loss: input is torch.float32 but target is torch.float64"),
         ((X, X.to("meta")), {}, ValueError, r"mse_loss: input is on cpu but target on meta"),
+        ((X, None), {}, TypeError, r"mse_loss: target is a NoneType, expected a tensor"),
         ((X, 0.0), {}, TypeError, r"mse_loss: target is a float, expected a tensor"),
     ],
 )

@@ -38,7 +38,10 @@ def test_linear_is_drawn_again_by_reset_parameters():
 
 def test_linear_without_inputs_or_on_meta_can_be_made():
     assert amal.nn.Linear(0, 3)(torch.zeros(2, 0)).shape == (2, 3)
-    assert amal.nn.Linear(2, 3, device="meta").weight.is_meta
+    on_meta = amal.nn.Linear(2, 3, device="meta")(torch.zeros(5, 2, device="meta"))
+    assert on_meta.is_meta
+    assert on_meta.shape == (5, 3)
+    assert amal.nn.MSELoss()(on_meta, on_meta).shape == ()
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -52,7 +55,9 @@ def test_mse_loss_is_torchs(reduction):
 def test_mse_loss_takes_torchs_old_arguments():
     input, target = torch.randn(5, 3), torch.randn(5, 3)
     with pytest.warns(UserWarning, match="deprecated"):
-        assert_close(amal.nn.MSELoss(size_average=False)(input, target), (input - target).square().sum())
+        loss = amal.nn.MSELoss(size_average=False)
+    assert loss.reduction == "sum"
+    assert_close(loss(input, target), (input - target).square().sum())
 
 
 def test_a_model_trains_like_torchs():

@@ -45,10 +45,11 @@ def test_compiles_to_machine_code(case):
 def test_the_compiler_knows_the_operations_whenever_it_is_imported(before):
     """In a fresh process, whose first use of an operation is inside a compiled function."""
     code = f"""
-import sys, torch
+import importlib.util, sys, torch
 {before}
 from amal.functional import linear
 assert ("torch._dynamo" in sys.modules) == bool({before!r})
+importlib.util.find_spec("torch._dynamo")  # somebody else may look whether it is there
 x, w = torch.ones(1, 3, requires_grad=True), torch.ones(2, 3)
 torch.compile(lambda x: linear(x, w), fullgraph=True, backend="aot_eager")(x).sum().backward()
 assert x.grad.tolist() == [[2.0] * 3], x.grad

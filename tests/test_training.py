@@ -54,6 +54,7 @@ def a_line(n=20):
         ({"lr": float("inf")}, r"--lr inf: expected"),
         ({"batch_size": 0}, r"--batch-size 0: expected at least 1"),
         ({"epochs": 0}, r"--epochs 0: expected at least 1"),
+        ({"device": "gpu"}, r"--device gpu: expected auto, cpu"),
         ({"seed": -1}, r"--seed -1: expected 0 or more"),
         ({"seed": 2**63}, r"--seed \d+: expected 0 or more, and below 2\^63"),
     ],
@@ -147,14 +148,15 @@ def test_json_is_whole_plain_and_leaves_nothing_behind(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
 
 
-def test_json_keeps_the_old_file_when_writing_fails(tmp_path, monkeypatch):
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_json_keeps_the_old_file_when_writing_fails(tmp_path, monkeypatch, failing):
     path = tmp_path / "metrics.json"
     write_json(path, {"a": 1})
 
-    def full(_):
+    def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, failing, full)
     with pytest.raises(OSError, match="no space"):
         write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}

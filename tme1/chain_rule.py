@@ -13,8 +13,8 @@ squared error: which ε converges depends on it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice, takewhile
-from math import isfinite
+from itertools import islice
+from math import inf, isfinite
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ class Config(DescentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(all(lr > 0 for lr in self.sweep), f"--sweep {self.sweep}: expected positive numbers")
+        require(all(0 < lr < inf for lr in self.sweep), f"--sweep {self.sweep}: expected positive numbers")
 
 
 class Context:
@@ -138,8 +138,9 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     logbook.text("sweep", f"```\n{table}\n```")
     converging = [f"{lr:g} ({name.split(' (')[0]})" for (name, lr), end in verdicts.items() if end == "converges"]
     course = f"ε = {config.lr:g} {verdict(losses, least_loss(problem))}: loss {losses[0]:.1f} → {losses[-1]:.2f}"
+    exactness = f"within {difference:.0e} of" if difference else "exactly"
     return Outcome(
-        f"{course}, gradients within {difference:.0e} of autograd's; of the sweep converge {', '.join(converging)}",
+        f"{course}, gradients {exactness} autograd's; of the sweep converge {', '.join(converging) or 'none'}",
         {"loss_first": losses[0], "loss_last": losses[-1], "largest_difference": difference},
     )
 
@@ -189,16 +190,18 @@ def sweep(config: Config, logbook: Logbook, data: Split) -> dict[tuple[str, floa
 
 
 def losses_of_descent(problem: Problem, lr: float, config: Config) -> list[float]:
-    """Return the loss before each step, cut short where it has left every bound."""
-    descent = islice(descend(problem, *initial_parameters(config.seed), lr), config.epochs)
-    losses = [float(next(descent)[0])]
-    losses.extend(takewhile(lambda loss: loss < 1e6 * losses[0], (float(step[0]) for step in descent)))
+    """Return the loss before each step, to the first that is out of all bounds."""
+    losses: list[float] = []
+    for loss, *_ in islice(descend(problem, *initial_parameters(config.seed), lr), config.epochs):
+        losses.append(float(loss))
+        if not losses[-1] < 1e6 * losses[0]:
+            break
     return losses
 
 
 def verdict(losses: list[float], best: float) -> str:
     """Say what became of a descent, by the share of the way to the least possible loss that it went."""
-    if losses[-1] > losses[0]:
+    if not losses[-1] <= losses[0]:  # grown, or not a number
         return "diverges"
     return "converges" if losses[-1] - best < 0.01 * (losses[0] - best) else "too slow"
 

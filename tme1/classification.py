@@ -47,7 +47,7 @@ class Config(TrainingConfig):
     epochs: int = 30
     """Passes over the training set."""
     batch_size: int | None = 50
-    """Examples per step; none for the whole training set at once."""
+    """Examples per step; None for the whole training set at once."""
     lr: float = 0.02
     """Learning rate (the sheet's ε): how far a step goes against the gradient."""
 

@@ -44,7 +44,9 @@ class Config(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(all(size >= 1 for size in self.hidden), f"--hidden {self.hidden}: expected sizes of at least 1")
+        require(
+            all(1 <= size <= 10_000 for size in self.hidden), f"--hidden {self.hidden}: expected sizes from 1 to 10000"
+        )
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:

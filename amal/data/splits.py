@@ -87,5 +87,5 @@ class Batches:
             yield self.split.input, self.split.target
             return
         order = torch.randperm(len(self.split), generator=generator(self.seed, "epoch", epoch))
-        for rows in order.to(self.split.input.device).split(self.batch_size):  # type: ignore[no-untyped-call]
+        for rows in order.to(self.split.input.device).split(min(self.batch_size, len(order))):  # type: ignore[no-untyped-call]
             yield self.split.input[rows], self.split.target[rows]

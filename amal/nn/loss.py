@@ -5,16 +5,12 @@ from torch import Tensor, nn
 from amal import functional as F
 
 
-class MSELoss(nn.Module):
+class MSELoss(nn.MSELoss):
     """Mean squared error, with torch.nn.MSELoss's arguments; see amal.functional.mse_loss.
 
     Shapes: input and target (*), equal; output a scalar, or (*) for reduction='none'.
     """
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
-        super().__init__()
-        self.size_average, self.reduce, self.reduction = size_average, reduce, reduction
-
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of predictions `input` against `target`."""
-        return F.mse_loss(input, target, self.size_average, self.reduce, self.reduction)
+        return F.mse_loss(input, target, reduction=self.reduction)

@@ -1,9 +1,8 @@
 """What every public operation does before its Function is applied: check, cast, and meet torch.compile."""
 
-import importlib.util
 import sys
-from collections.abc import Callable
-from importlib.machinery import ModuleSpec
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
@@ -36,17 +35,17 @@ class _WhenDynamoIsImported:
     waiting: ClassVar[list[Callable[..., Tensor]]] = []
 
     @classmethod
-    def find_spec(cls, name: str, *_: Any) -> ModuleSpec | None:
+    def find_spec(cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Find torch._dynamo as Python does, to be called back once it is there; leave all other modules alone."""
         if name != "torch._dynamo":
             return None
-        sys.meta_path.remove(cls)
-        spec = importlib.util.find_spec(name)
+        spec = PathFinder.find_spec(name, path, target)
         loader: Any = spec and spec.loader
         load = loader.exec_module
 
         def load_and_mark(module: ModuleType) -> None:
             load(module)
+            sys.meta_path.remove(cls)
             for op in cls.waiting:
                 torch.compiler.allow_in_graph(op)  # type: ignore[no-untyped-call]
 
@@ -58,27 +57,31 @@ if "torch._dynamo" not in sys.modules:
     sys.meta_path.insert(0, _WhenDynamoIsImported)
 
 
-def check_tensors(op: str, **tensors: Tensor | None) -> None:
+def check_tensors(op: str, *, optional: tuple[str, ...] = (), **tensors: Tensor | None) -> None:
     """Raise, in words, unless the tensors given are floating point, of one dtype and on one device.
+
+    Args:
+        op: name of the operation, for the message.
+        optional: names of the arguments that may be None.
+        tensors: the arguments by name.
 
     Raises:
         TypeError: an argument is not a tensor, not floating point, or of another dtype than the first.
         ValueError: an argument is on another device than the first.
     """
-    given = [(name, tensor) for name, tensor in tensors.items() if tensor is not None]
+    given = [(name, tensor) for name, tensor in tensors.items() if tensor is not None or name not in optional]
     for name, tensor in given:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{op}: {name} is a {type(tensor).__name__}, expected a tensor")
         if not tensor.is_floating_point():
             raise TypeError(f"{op}: {name} is {tensor.dtype}, expected a floating-point tensor, such as {name}.float()")
-    (first_name, first), *others = given
-    for name, tensor in others:
-        if tensor.dtype != first.dtype:
-            raise TypeError(f"{op}: {first_name} is {first.dtype} but {name} is {tensor.dtype}, expected one dtype")
-        if tensor.device != first.device:
-            raise ValueError(
-                f"{op}: {first_name} is on {first.device} but {name} on {tensor.device}, expected one device"
-            )
+    kinds = {name: (tensor.dtype, tensor.device) for name, tensor in given if tensor is not None}
+    (first_name, (dtype, device)), *others = kinds.items()
+    for name, (other_dtype, other_device) in others:
+        if other_dtype != dtype:
+            raise TypeError(f"{op}: {first_name} is {dtype} but {name} is {other_dtype}, expected one dtype")
+        if other_device != device:
+            raise ValueError(f"{op}: {first_name} is on {device} but {name} on {other_device}, expected one device")
 
 
 def autocast(*tensors: Tensor | None, dtype: torch.dtype | None = None) -> tuple[Tensor | None, ...]:
@@ -93,7 +96,7 @@ def autocast(*tensors: Tensor | None, dtype: torch.dtype | None = None) -> tuple
         dtype: what autocast uses for this kind of operation; None for its low-precision dtype (matrix products).
     """
     device = next((tensor.device.type for tensor in tensors if isinstance(tensor, Tensor)), "cpu")
-    if not torch.is_autocast_enabled(device):
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
         return tensors
     to = dtype or torch.get_autocast_dtype(device)
     eligible = [isinstance(t, Tensor) and t.is_floating_point() and t.dtype != torch.float64 for t in tensors]

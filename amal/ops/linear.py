@@ -75,7 +75,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         TypeError: not a tensor, not floating point, or different dtypes.
     """
     input, weight, bias = autocast(input, weight, bias)  # type: ignore[assignment]
-    check_tensors("linear", input=input, weight=weight, bias=bias)
+    check_tensors("linear", optional=("bias",), input=input, weight=weight, bias=bias)
     _check_shapes(input, weight, bias)
     rows = input if input.dim() == 2 else input.reshape(prod(input.shape[:-1]), input.shape[-1])
     matrix = weight if weight.dim() == 2 else weight.unsqueeze(0)

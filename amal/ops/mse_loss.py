@@ -116,7 +116,7 @@ def mse_loss(
     """
     reduction = choose_reduction("mse_loss", size_average, reduce, reduction)
     input, target, weight = autocast(input, target, weight, dtype=torch.float32)  # type: ignore[assignment]
-    check_tensors("mse_loss", input=input, target=target, weight=weight)
+    check_tensors("mse_loss", optional=("weight",), input=input, target=target, weight=weight)
     for name, tensor in (("target", target), ("weight", weight)):
         if tensor is not None and tensor.shape != input.shape:
             shapes = f"input is {tuple(input.shape)} but {name} {tuple(tensor.shape)}"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from amal.errors import UserError
 
+from .device import choose_device
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -44,10 +46,11 @@ class TrainingConfig(DescentConfig):
     device: str = "auto"
     """Where to compute: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps."""
     batch_size: int | None = None
-    """Examples per step; none for the whole training set at once."""
+    """Examples per step; None for the whole training set at once."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        choose_device(self.device)
         require(self.batch_size is None or self.batch_size >= 1, f"--batch-size {self.batch_size}: expected at least 1")
 
 

@@ -109,9 +109,9 @@ def _record(
         raise
     finally:
         seconds = round(time.perf_counter() - started, 3)
-        logbook.close()
         result = {"status": status, "measured": outcome.measured, "seconds": seconds, "metrics": outcome.metrics}
         write_json(run_dir / "metrics.json", record | result)
+        logbook.close()
     return outcome
 
 

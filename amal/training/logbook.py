@@ -62,7 +62,8 @@ class RunLogbook:
         from torch.utils.tensorboard import SummaryWriter  # a second to import: not for --help
 
         self.run_dir = run_dir
-        self._writer = SummaryWriter(str(run_dir))
+        # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
+        self._writer = SummaryWriter(str(run_dir), flush_secs=5)
         self._charts: dict[str, list[Any]] = {}
         self._children: dict[str, RunLogbook] = {}
 

@@ -156,7 +156,8 @@ def autocast(case: Case) -> None:
 def exact_shapes(case: Case) -> None:
     """Backward returns, for each input that needs one, a gradient of that very shape, dtype and device."""
     for dtype in DTYPES:
-        nodes = list(_function_nodes(case.operation(*case.inputs(dtype))))
+        output = case.operation(*case.inputs(dtype))  # while it lives, so does the graph behind it
+        nodes = list(_function_nodes(output))
         assert nodes, "no hand-written Function is behind the output"
         for node in nodes:
             outputs = node._input_metadata

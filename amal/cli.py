@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from amal.experiments import Experiment, find_experiments, new_run_dir
+from amal.experiments import LABS, Experiment, find_experiments, new_run_dir
 
 app = tyro.extras.SubcommandApp()
 
@@ -33,7 +33,7 @@ class Row:
 
 @app.command
 def labs(
-    names: Annotated[tuple[Literal["tme1", "tme2", "tme3"], ...], tyro.conf.Positional] = ("tme1", "tme2", "tme3"),
+    names: Annotated[tuple[Literal["tme1", "tme2", "tme3"], ...], tyro.conf.Positional] = LABS,
     /,
     runs: Path = Path("runs"),
     progress: bool = True,

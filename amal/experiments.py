@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
+from typing import Final
 
-LABS = ("tme1", "tme2", "tme3")
+LABS: Final = ("tme1", "tme2", "tme3")
 
 
 @dataclass(frozen=True)

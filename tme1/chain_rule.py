@@ -112,9 +112,8 @@ def gradients_by_autograd(problem: Problem, weight: Tensor, bias: Tensor) -> tup
 def initial_parameters(seed: int) -> tuple[Tensor, Tensor]:
     """Draw a weight (3, 13) and a bias (3)."""
     random = generator(seed, "parameters")
-    return torch.randn(3, 13, generator=random, dtype=torch.float64), torch.randn(
-        3, generator=random, dtype=torch.float64
-    )
+    weight = torch.randn(3, 13, generator=random, dtype=torch.float64)
+    return weight, torch.randn(3, generator=random, dtype=torch.float64)
 
 
 def descend(problem: Problem, weight: Tensor, bias: Tensor, lr: float) -> Iterator[tuple[Tensor, ...]]:

@@ -40,6 +40,7 @@ from tme1._closed_form import least_squares
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Predict = Callable[[Tensor], Tensor]
 UNITS = {"line": "y", "diabetes": "progression of diabetes", "boston": "median price in $1000"}
 
 
@@ -85,6 +86,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
 def fit(name: str, data: Splits, config: Config, logbook: Logbook) -> dict[str, float]:
     """Fit one data set by descent, by the normal equations and by scikit-learn; return what they reached."""
     model = Linear(data.train.input.shape[1], 1).to(data.train.input.device)
+    theirs = fit_by_scikit_learn(data.train)
     logbook.chart("loss", ["loss/train", "loss/test"])
     logbook.chart("R²", ["r2/train", "r2/test"])
     batches = Batches(data.train, config.batch_size, config.seed)
@@ -95,9 +97,8 @@ def fit(name: str, data: Splits, config: Config, logbook: Logbook) -> dict[str, 
                 logbook.scalar(f"r2/{part}", r2(model(split.input), split.target), epoch)
         if is_milestone(epoch, config.epochs):
             log_weights(logbook, model, epoch)
-            logbook.figure("fit", draw(name, model, data, f"epoch {epoch}"), epoch)
+            logbook.figure("fit", draw(name, model, theirs, data.test, epoch), epoch)
 
-    theirs = fit_by_scikit_learn(data.train)
     closed_form = torch.cat([tensor.flatten() for tensor in least_squares(data.train)])
     ours = torch.cat([model.weight.detach().flatten(), model.bias.detach()]).cpu()
     return {
@@ -114,7 +115,7 @@ def r2(prediction: Tensor, target: Tensor) -> float:
     return 1 - mse_loss(prediction, target).item() / target.var(correction=0).item()
 
 
-def fit_by_scikit_learn(train: Split) -> Callable[[Tensor], Tensor]:
+def fit_by_scikit_learn(train: Split) -> Predict:
     """Return the predictions of scikit-learn's LinearRegression as a function of the input."""
     from sklearn.linear_model import LinearRegression  # a second to import: not for --help
 
@@ -122,14 +123,13 @@ def fit_by_scikit_learn(train: Split) -> Callable[[Tensor], Tensor]:
     return lambda input: torch.from_numpy(fitted.predict(input.cpu().numpy())).to(input)
 
 
-def draw(name: str, model: Linear, data: Splits, when: str) -> "Figure":
+def draw(name: str, ours: Predict, theirs: Predict, test: Split, epoch: int) -> "Figure":
     """Draw the line, or where the input is not a number alone, predictions against the truth, on the test set."""
-    theirs = fit_by_scikit_learn(data.train)
-    if data.test.input.shape[1] == 1:
-        lines = {"descent": model, "scikit-learn": theirs}
-        return fitted_line(data.test.input, data.test.target, lines, f"{name}, test set, {when}")
-    predictions = {"descent": model(data.test.input), "scikit-learn": theirs(data.test.input)}
-    return predicted_against_true(data.test.target, predictions, f"{name}, test set, {when}", UNITS[name])
+    title = f"{name}, test set, epoch {epoch}"
+    if test.input.shape[1] == 1:
+        return fitted_line(test.input, test.target, {"descent": ours, "scikit-learn": theirs}, title)
+    predictions = {"descent": ours(test.input), "scikit-learn": theirs(test.input)}
+    return predicted_against_true(test.target, predictions, title, UNITS[name])
 
 
 if __name__ == "__main__":

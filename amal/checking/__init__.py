@@ -1,5 +1,5 @@
 """The gradient doctor: what must hold of a hand-written Function, and whether it does."""
 
-from .cases import CASES as CASES
 from .cases import Case as Case
 from .properties import PROPERTIES as PROPERTIES
+from .table import CASES as CASES

@@ -1,8 +1,7 @@
-"""The table of operations: each row is one way to call one operation, beside torch's own."""
+"""A case: one way to call one operation, beside torch's own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +21,8 @@ class Case:
     reference: Callable[..., Tensor]
     shapes: tuple[tuple[int, ...] | None, ...]
     """One shape per argument; None is an argument left out."""
+    interval: tuple[float, float] | None = None
+    """What the entries are drawn from, evenly; None: [0.5, 1.5] with a random sign."""
 
     def inputs(
         self,
@@ -33,14 +34,19 @@ class Case:
     ) -> Tensors:
         """Draw the arguments: the same numbers for the same seed, whatever the dtype, device and layout.
 
-        Entries are uniform in [0.5, 1.5] with a random sign: away from zero, where relative errors mean something.
+        Unless the case says otherwise they are away from zero, where relative errors mean something.
         """
         generator = torch.Generator().manual_seed(seed)
 
         def draw(shape: tuple[int, ...]) -> Tensor:
-            size = torch.rand(shape, generator=generator, dtype=torch.float64) + 0.5
-            sign = torch.randint(0, 2, shape, generator=generator) * 2 - 1
-            tensor = (size * sign).to(device, dtype)
+            number = torch.rand(shape, generator=generator, dtype=torch.float64)
+            if self.interval is None:
+                sign = torch.randint(0, 2, shape, generator=generator) * 2 - 1
+                number = (number + 0.5) * sign
+            else:
+                low, high = self.interval
+                number = low + (high - low) * number
+            tensor = number.to(device, dtype)
             return (tensor if contiguous else strided(tensor)).requires_grad_(requires_grad)
 
         return tuple(None if shape is None else draw(shape) for shape in self.shapes)
@@ -66,38 +72,43 @@ def random_like(tensor: Tensor, seed: int) -> Tensor:
     return torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
 
 
-def case(name: str, *shapes: tuple[int, ...] | None, **options: Any) -> Case:
-    """Make the row of the operation that `name` starts with, beside the torch function of that name."""
+def case(
+    name: str, *shapes: tuple[int, ...] | None, interval: tuple[float, float] | None = None, **options: Any
+) -> Case:
+    """Make the row of the operation that `name` starts with, beside the torch function of that name.
+
+    `options` are the arguments that are no variables: numbers, words, and constant tensors (indices, masks), which
+    follow the variables to their device.
+    """
     operation = name.split(",")[0]
-    ours, theirs = getattr(functional, operation), getattr(torch.nn.functional, operation)
-    return Case(name, partial(ours, **options), partial(theirs, **options), shapes)
+    ours, theirs = getattr(functional, operation), COMPOSED.get(operation) or getattr(torch.nn.functional, operation)
+
+    def with_options(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def call(*inputs: Tensor | None, **more: Tensor) -> Tensor:
+            device = given(inputs)[0].device
+            there = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in options.items()}
+            return function(*inputs, **there, **more)
+
+        return call
+
+    return Case(name, with_options(ours), with_options(theirs), shapes, interval)
 
 
 def weighted(name: str, *shapes: tuple[int, ...], **options: Any) -> Case:
     """Make the row of a loss with a weight on each entry, its third argument (squared: no mean divides by 0)."""
 
     def with_weight(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda input, target, weight: loss(input, target, weight=weight.square(), **options)
+        return lambda input, target, weight: loss(input, target, weight=weight.square())
 
-    row = case(name, *shapes)
+    row = case(name, *shapes, **options)
     return Case(name, with_weight(row.operation), with_weight(row.reference), shapes)
 
 
-CASES = (
-    case("linear", (5, 3), (4, 3), (4,)),
-    case("linear, no bias", (5, 3), (4, 3), None),
-    case("linear, one vector", (3,), (4, 3), (4,)),
-    case("linear, 3-D input", (2, 5, 3), (4, 3), (4,)),
-    case("linear, batch of one", (1, 3), (4, 3), (4,)),
-    case("linear, empty batch", (0, 3), (4, 3), (4,)),
-    case("linear, weight a vector", (5, 3), (3,), None),
-    case("mse_loss", (5, 4), (5, 4)),
-    case("mse_loss, sum", (5, 4), (5, 4), reduction="sum"),
-    case("mse_loss, none", (5, 4), (5, 4), reduction="none"),
-    case("mse_loss, 3-D input", (2, 5, 4), (2, 5, 4)),
-    case("mse_loss, one number", (), ()),
-    case("mse_loss, empty batch", (0, 4), (0, 4), reduction="sum"),
-    weighted("mse_loss, weighted", (5, 4), (5, 4), (5, 4)),
-    weighted("mse_loss, weighted sum", (5, 4), (5, 4), (5, 4), reduction="sum"),
-    weighted("mse_loss, weighted none", (5, 4), (5, 4), (5, 4), reduction="none"),
-)
+# What torch has no function for, composed of those that it has.
+COMPOSED: dict[str, Callable[..., Tensor]] = {}
+
+
+def entrywise(name: str, **options: Any) -> list[Case]:
+    """Make the rows of an operation that treats every entry alike."""
+    shapes = {name: (5, 3), f"{name}, one number": (), f"{name}, empty batch": (0, 4), f"{name}, 3-D input": (2, 3, 4)}
+    return [case(row, shape, **options) for row, shape in shapes.items()]

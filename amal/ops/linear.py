@@ -20,15 +20,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from ._public import autocast, check_tensors, public_op
+from ._public import Function, autocast, check_tensors, public_op
 
 
 class LinearFunction(Function):
     """y = x Wᵀ + b for input (n, in), weight (out, in), bias (out) or None."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -20,16 +20,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from ._public import autocast, check_tensors, public_op
+from ._public import Function, autocast, check_tensors, public_op
 from ._reduction import choose_reduction
 
 
 class MSEFunction(Function):
     """L = reduction((x − t)²) for input and target of one shape."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(input: Tensor, target: Tensor, reduction: str) -> Tensor:
@@ -58,8 +55,6 @@ class MSEFunction(Function):
 
 class WeightedMSEFunction(Function):
     """L = reduction(w (x − t)²), 'mean' being the weighted mean, for input, target and weight of one shape."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(input: Tensor, target: Tensor, weight: Tensor, reduction: str) -> Tensor:
@@ -122,8 +117,8 @@ def mse_loss(
             shapes = f"input is {tuple(input.shape)} but {name} {tuple(tensor.shape)}"
             raise ValueError(f"mse_loss: {shapes}, expected equal shapes (nothing is broadcast)")
     if weight is not None:
-        return WeightedMSEFunction.apply(input, target, weight, reduction)  # type: ignore[no-any-return]
-    return MSEFunction.apply(input, target, reduction)  # type: ignore[no-any-return]
+        return WeightedMSEFunction.apply(input, target, weight, reduction)
+    return MSEFunction.apply(input, target, reduction)
 
 
 def _reduce(entries: Tensor, reduction: str) -> Tensor:

@@ -1,0 +1,66 @@
+r"""Leaky rectified linear unit: what is negative becomes small, so that it can still learn.
+
+    y = x where x > 0, else a x                   a = 0.01 unless told
+
+Shapes: x and y equal; every entry is on its own; a is a number.
+
+The slope is 1 where x > 0 and a elsewhere, the kink x = 0 included, as in torch. With g = ∂L/∂y:
+
+    ∂L/∂x = g where x > 0, else a g               ẏ = ẋ where x > 0, else a ẋ
+
+The input is kept and not the output: for a < 0 the sign of y does not tell that of x.
+
+Source: Maas, Hannun and Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._public import Function, check_tensors, in_place, public_op
+
+
+class LeakyReLUFunction(Function):
+    """y = x where x > 0, else a x."""
+
+    @staticmethod
+    def forward(input: Tensor, negative_slope: float) -> Tensor:
+        return torch.nn.functional.leaky_relu(input, negative_slope)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        input, ctx.negative_slope = inputs
+        ctx.save_for_backward(input)
+        ctx.save_for_forward(input)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        (input,) = ctx.saved_tensors
+        return torch.where(input > 0, grad_output, ctx.negative_slope * grad_output), None
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
+        (input,) = ctx.saved_tensors
+        return torch.where(input > 0, input_dot, ctx.negative_slope * input_dot)
+
+
+@public_op
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """Multiply negative entries by a small slope, as torch.nn.functional.leaky_relu does.
+
+    Args:
+        input: (*), floating point.
+        negative_slope: a, what negative entries are multiplied by.
+        inplace: overwrite `input` with the result.
+
+    Returns:
+        (*).
+
+    Raises:
+        TypeError: not a tensor, or not floating point.
+    """
+    check_tensors("leaky_relu", input=input)
+    if inplace:
+        return in_place(lambda copy: leaky_relu(copy, negative_slope), input)
+    return LeakyReLUFunction.apply(input, negative_slope)

@@ -1,0 +1,65 @@
+r"""Rectified linear unit: what is negative becomes zero.
+
+    y = max(x, 0)
+
+Shapes: x and y equal; every entry is on its own.
+
+The slope is 1 where x > 0 and 0 where x < 0; at the kink x = 0 there is none, and as in torch 0 is taken. y > 0 just
+where x > 0, so the output tells which. With g = ∂L/∂y:
+
+    ∂L/∂x = g where y > 0, else 0                 ẏ = ẋ where y > 0, else 0
+
+Chosen, not multiplied: 0 · ∞ would be NaN. A NaN in x passes its gradient on, as in torch: it is not ≤ 0.
+
+Source: TME 3, the multi-layer perceptron; Glorot, Bordes and Bengio, Deep Sparse Rectifier Neural Networks, 2011.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._public import Function, check_tensors, in_place, public_op
+
+
+class ReLUFunction(Function):
+    """y = max(x, 0)."""
+
+    @staticmethod
+    def forward(input: Tensor) -> Tensor:
+        return input.relu()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return torch.where(output <= 0, 0.0, grad_output)
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return torch.where(output <= 0, 0.0, input_dot)
+
+
+@public_op
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Replace negative entries by zero, as torch.nn.functional.relu does.
+
+    Args:
+        input: (*), floating point.
+        inplace: overwrite `input` with the result.
+
+    Returns:
+        (*), not negative.
+
+    Raises:
+        TypeError: not a tensor, or not floating point.
+    """
+    check_tensors("relu", input=input)
+    if inplace:
+        return in_place(relu, input)
+    return ReLUFunction.apply(input)

@@ -1,0 +1,69 @@
+r"""Sigmoid linear unit, also called swish: the input times its own gate.
+
+    y = x σ(x)                                    σ(x) = 1 / (1 + e⁻ˣ)
+
+Shapes: x and y equal; every entry is on its own.
+
+With s = σ(x), s' = s (1 − s) and g = ∂L/∂y, by the product rule:
+
+    dy/dx = s + x s (1 − s) = s + s (x − x s)
+    ∂L/∂x = g dy/dx                               ẏ = ẋ dy/dx
+
+Source: Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units, 2017; Ramachandran, Zoph and Le, Swish, 2017.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._public import Function, check_tensors, in_place, public_op, wide
+
+
+class SiLUFunction(Function):
+    """y = x σ(x)."""
+
+    @staticmethod
+    def forward(input: Tensor) -> Tensor:
+        return torch.nn.functional.silu(input)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (input,) = ctx.saved_tensors
+        return (grad_output * _slope(input)).to(input.dtype)
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor) -> Tensor:
+        (input,) = ctx.saved_tensors
+        return (input_dot * _slope(input)).to(input.dtype)
+
+
+@public_op
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Multiply every entry by its sigmoid, as torch.nn.functional.silu does.
+
+    Args:
+        input: (*), floating point.
+        inplace: overwrite `input` with the result.
+
+    Returns:
+        (*).
+
+    Raises:
+        TypeError: not a tensor, or not floating point.
+    """
+    check_tensors("silu", input=input)
+    if inplace:
+        return in_place(silu, input)
+    return SiLUFunction.apply(input)
+
+
+def _slope(input: Tensor) -> Tensor:
+    x = wide(input)
+    s = x.sigmoid()
+    return torch.addcmul(s, s, torch.addcmul(x, x, s, value=-1))

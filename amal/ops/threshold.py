@@ -1,0 +1,67 @@
+r"""Threshold: what does not exceed a threshold is replaced by a value.
+
+    y = x where x > θ, else v
+
+Shapes: x and y equal; every entry is on its own; θ and v are numbers.
+
+Where v was put the input is forgotten; where x passed the slope is 1. At x = θ it is 0, as in torch. With g = ∂L/∂y:
+
+    ∂L/∂x = g where x > θ, else 0                 ẏ = ẋ where x > θ, else 0
+
+relu is the case θ = v = 0. A NaN passes, as in torch: it is not ≤ θ.
+
+Source: torch.nn.Threshold.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._public import Function, check_tensors, in_place, public_op
+
+
+class ThresholdFunction(Function):
+    """y = x where x > θ, else v."""
+
+    @staticmethod
+    def forward(input: Tensor, threshold: float, value: float) -> Tensor:
+        return torch.threshold(input, threshold, value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float, float], output: Tensor) -> None:
+        input, ctx.threshold, _ = inputs
+        ctx.save_for_backward(input)
+        ctx.save_for_forward(input)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
+        (input,) = ctx.saved_tensors
+        return torch.where(input <= ctx.threshold, 0.0, grad_output), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor, *_: None) -> Tensor:
+        (input,) = ctx.saved_tensors
+        return torch.where(input <= ctx.threshold, 0.0, input_dot)
+
+
+@public_op
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """Replace entries that do not exceed a threshold, as torch.nn.functional.threshold does.
+
+    Args:
+        input: (*), floating point.
+        threshold: θ, what an entry must exceed to stay.
+        value: v, what the others become.
+        inplace: overwrite `input` with the result.
+
+    Returns:
+        (*).
+
+    Raises:
+        TypeError: not a tensor, or not floating point.
+    """
+    check_tensors("threshold", input=input)
+    if inplace:
+        return in_place(lambda copy: ThresholdFunction.apply(copy, threshold, value), input)
+    return ThresholdFunction.apply(input, threshold, value)

@@ -1,0 +1,48 @@
+"""Time two functions in turn, so that what the machine does besides falls on both."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+
+class Ratio(NamedTuple):
+    """What a comparison measured."""
+
+    ratio: float
+    """Median over the rounds of our time over theirs."""
+    ours: float
+    """Median seconds of one call."""
+    theirs: float
+
+
+def compare(
+    ours: Callable[[], object], theirs: Callable[[], object], seconds: float = 1.0, at_least: int = 15
+) -> Ratio:
+    """Call ours and theirs in turn for about `seconds`, after a warm-up; short calls in blocks of a millisecond."""
+    calls = max(1, int(1e-3 / max(min(_time(ours, 3), _time(theirs, 3)), 1e-7)))
+    pairs = []
+    until = time.perf_counter() + seconds
+    while len(pairs) < at_least or time.perf_counter() < until:
+        first, second = (ours, theirs) if len(pairs) % 2 else (theirs, ours)
+        one, other = _time(first, calls), _time(second, calls)
+        pairs.append((one, other) if len(pairs) % 2 else (other, one))
+    median = statistics.median
+    return Ratio(median(a / b for a, b in pairs), median(a for a, _ in pairs), median(b for _, b in pairs))
+
+
+def _time(call: Callable[[], object], calls: int) -> float:
+    synchronize()
+    started = time.perf_counter()
+    for _ in range(calls):
+        call()
+    synchronize()
+    return (time.perf_counter() - started) / calls
+
+
+def synchronize() -> None:
+    """Wait until the device has done what it was asked to."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -65,6 +65,47 @@ def labs(
         raise SystemExit(1)
 
 
+@app.command
+def ops(
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    /,
+    markdown: Path | None = None,
+    progress: bool = True,
+) -> None:
+    """Examine the hand-written operations and print what holds of each, computed on the spot.
+
+    All of them take some minutes. The exit status is 1 if something does not hold.
+
+    Args:
+        names: the operations to examine, such as `tanh conv2d`; all if none.
+        markdown: a file to write the table to, with the derivation of every operation.
+        progress: show the progress.
+    """
+    import warnings
+
+    from tqdm import tqdm
+
+    from amal.checking import matrix
+
+    unknown = [name for name in names if name not in matrix.OPERATIONS]
+    if unknown:
+        print(f"amal ops: no operation {', '.join(unknown)}; there are {', '.join(matrix.OPERATIONS)}", file=sys.stderr)
+        raise SystemExit(2)
+    if markdown and names:
+        print("amal ops: --markdown writes about all operations, so give no names", file=sys.stderr)
+        raise SystemExit(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of its compiler and of deprecated arguments
+        rows = [matrix.examine(op) for op in tqdm(names or matrix.OPERATIONS, disable=not progress, leave=False)]
+    print(matrix.as_text(rows), matrix.LEGEND, sep="\n\n")
+    if markdown:
+        markdown.write_text(matrix.as_markdown(rows), encoding="utf-8")
+    faults = [fault for row in rows for fault in row.faults]
+    if faults:
+        print("\ndoes not hold:", *faults, sep="\n", file=sys.stderr)
+        raise SystemExit(1)
+
+
 def run_script(script: str, experiment: Experiment, run_dir: Path, progress: bool) -> Row:
     """Run one script as its user would, and read what it measured from its run directory."""
     arguments = [f"--run-dir={run_dir}", *([] if progress else ["--no-progress"])]

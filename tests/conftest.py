@@ -18,6 +18,8 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", warning)
 
 
+torch.set_num_threads(1)  # the tensors are small, and threads that wait for each other on a busy machine are slow
+
 settings.register_profile("the same examples every time", derandomize=True, deadline=None)
 settings.load_profile("the same examples every time")
 

@@ -110,6 +110,24 @@ class SharedContext(LinearFunction):
         return grad_output @ weight, grad_output.mT @ input, grad_output.sum(0)
 
 
+class KeepsOutputToo(LinearFunction):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        LinearFunction.setup_context(ctx, inputs, output)
+        ctx.save_for_backward(*inputs[:2], output)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, weight, _ = ctx.saved_tensors
+        return grad_output @ weight, grad_output.mT @ input, grad_output.sum(0)
+
+
+class RoundedTwice(LinearFunction):
+    @staticmethod
+    def forward(input, weight, bias):
+        return LinearFunction.forward(input, weight, bias) * (1 + 1e-6)
+
+
 class OutputIsView(LinearFunction):
     @staticmethod
     def forward(input, weight, bias):
@@ -167,6 +185,17 @@ FAULTS = (
     ("compile", planted("graph break", graph_break), "data-dependent"),
     ("compile", planted("not marked for torch.compile", LinearFunction), "jvp|should not be instantiated"),
     ("autocast", planted("ignores autocast", ignores_autocast), "float32 != torch.bfloat16"),
+    ("meta", planted("looks at a value", graph_break), "meta"),
+    (
+        "error budget",
+        planted("off by a millionth", RoundedTwice),
+        r"largest error in torch.float32 is \S+ times torch's",
+    ),
+    (
+        "saved bytes",
+        planted("keeps its output for nothing", KeepsOutputToo),
+        "bytes are kept for backward, where torch",
+    ),
     ("exact shapes", MISTAKES["BiasNotSummed"], r"gradient of input 2 is \(\(4, 4\), .* expected \(\(4,\)"),
     ("exact shapes", MISTAKES["BiasDimensionKept"], r"gradient of input 2 is \(\(1, 4\), .* expected \(\(4,\)"),
     ("exact shapes", planted("float64 gradients", DoublePrecisionGradient), "float64.* expected .*float32"),

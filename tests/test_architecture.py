@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "training": GROUND,
     "checking": {"ops", "functional"},  # for the table's references, and nothing else
     "report": GROUND,
-    "cli": GROUND,
+    "cli": {*GROUND, "checking"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -31,7 +31,7 @@ LIBRARIES = {
     "training": {"torch", "tyro", "tqdm", "matplotlib"},
     "checking": {"torch"},
     "report": {"torch", "matplotlib"},
-    "cli": {"tyro"},
+    "cli": {"tyro", "tqdm"},
 }
 
 

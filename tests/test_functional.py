@@ -9,20 +9,54 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 import amal.functional as F
+from amal.checking.budget import saved_bytes
+from amal.checking.cases import case
 
 X, W, B = torch.zeros(5, 3), torch.zeros(4, 3), torch.zeros(4)
 
 
-@pytest.mark.parametrize("name", ["linear", "mse_loss"])
+NAMES = sorted(name for name in vars(F) if not name.startswith("_") and name != "highway")
+BUILTIN = {  # their signatures stand in their docstrings only
+    "linear": "input, weight, bias=None",
+    "conv1d": "input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1",
+    "conv2d": "input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1",
+    "avg_pool1d": "input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True",
+    "avg_pool2d": "input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
+    "divisor_override=None",
+    "max_pool1d": "input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False",
+    "max_pool2d": "input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False",
+    "gelu": "input, approximate='none'",
+    "scaled_dot_product_attention": "query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, "
+    "enable_gqa=False",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_signature_is_torchs(name):
     ours, theirs = (getattr(module, name) for module in (F, torch.nn.functional))
-    if name == "linear":  # a builtin: its signature stands in its docstring only
-        assert "linear(input, weight, bias=None)" in theirs.__doc__
-        parameters = inspect.signature(ours).parameters.values()
-        assert [(p.name, p.default) for p in parameters][1:] == [("weight", inspect.Parameter.empty), ("bias", None)]
+    signature = inspect.signature(ours)
+    if name in BUILTIN:
+        told = " ".join(theirs.__doc__.replace("*,", "").split())
+        assert name in ("max_pool1d", "max_pool2d") or BUILTIN[name].split(",")[0] in told
+        expected = BUILTIN[name]
     else:
-        parameters = [[(p.name, p.default) for p in inspect.signature(f).parameters.values()] for f in (ours, theirs)]
-        assert parameters[0] == parameters[1]
+        expected = ", ".join(map(bare, inspect.signature(theirs).parameters.values()))
+    assert ", ".join(map(bare, signature.parameters.values())) == expected
+
+
+def bare(parameter):
+    return str(parameter.replace(annotation=inspect.Parameter.empty))
+
+
+CATALOGUE = """
+linear mse_loss l1_loss tanh sigmoid relu leaky_relu threshold gelu silu softmax log_softmax nll_loss cross_entropy
+binary_cross_entropy binary_cross_entropy_with_logits conv1d conv2d max_pool1d max_pool2d avg_pool1d avg_pool2d
+adaptive_avg_pool2d dropout batch_norm layer_norm embedding scaled_dot_product_attention
+"""
+
+
+def test_every_operation_of_the_catalogue_is_there():
+    assert set(NAMES) == set(CATALOGUE.split())
 
 
 @pytest.mark.parametrize(
@@ -129,3 +163,156 @@ def test_linear_equals_torch_for_any_shape(leading, features, outputs, with_bias
     assert_close(ours, theirs)
     grad_output = torch.randn(theirs.shape)
     assert_close(torch.autograd.grad(ours, arguments, grad_output), torch.autograd.grad(theirs, arguments, grad_output))
+
+
+HIGHWAY = [torch.zeros(5, 3), torch.zeros(3, 3), torch.zeros(3), torch.zeros(3, 3), torch.zeros(3)]
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "error", "message"),
+    [
+        (0, torch.zeros(5, 4), ValueError, r"input is \(5, 4\) but transform_weight \(3, 3\), expected \(4, 4\)"),
+        (0, torch.zeros(()), ValueError, r"highway: input is \(\), expected \(\*, d\)"),
+        (1, torch.zeros(3, 2), ValueError, r"input is \(5, 3\) but transform_weight \(3, 2\), expected \(3, 3\)"),
+        (2, torch.zeros(1, 3), ValueError, r"input is \(5, 3\) but transform_bias \(1, 3\), expected \(3,\)"),
+        (3, torch.zeros(4, 3), ValueError, r"input is \(5, 3\) but gate_weight \(4, 3\), expected \(3, 3\)"),
+        (4, torch.zeros(()), ValueError, r"input is \(5, 3\) but gate_bias \(\), expected \(3,\)"),
+        (2, None, TypeError, r"highway: transform_bias is a NoneType, expected a tensor"),
+        (4, torch.zeros(3).double(), TypeError, r"input is torch.float32 but gate_bias is torch.float64"),
+        (3, torch.zeros(3, 3, device="meta"), ValueError, r"input is on cpu but gate_weight on meta"),
+        (5, "softplus", ValueError, r"activation is 'softplus', expected one of 'relu', 'tanh', 'sigmoid'"),
+    ],
+)
+def test_highway_says_what_is_wrong(place, wrong, error, message):
+    arguments = [*HIGHWAY, "relu"]
+    arguments[place] = wrong
+    with pytest.raises(error, match=message):
+        F.highway(*arguments)
+
+
+def test_highway_keeps_at_most_sixty_percent_of_what_its_parts_keep():
+    row = case("highway", (1000, 20), *[(20, 20), (20,)] * 2)
+    inputs = row.inputs(torch.float32)
+    assert saved_bytes(row.operation, inputs) <= 0.6 * saved_bytes(row.reference, inputs)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu", "leaky_relu", "gelu", "silu"])
+@pytest.mark.parametrize(("wrong", "message"), [(X.long(), "is torch.int64"), ([1.0], "is a list"), (None, "NoneType")])
+def test_entrywise_operations_say_what_is_wrong(name, wrong, message):
+    with pytest.raises(TypeError, match=f"{name}: input {message}|{name}: input is a {message}"):
+        getattr(F, name)(wrong)
+
+
+def test_options_of_entrywise_operations_are_checked():
+    with pytest.raises(ValueError, match="gelu: approximate is 'fast', expected 'none' or 'tanh'"):
+        F.gelu(X, approximate="fast")
+    with pytest.raises(TypeError, match=r"threshold: input is torch\.int64"):
+        F.threshold(X.long(), 0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_says_what_is_wrong(name):
+    function = getattr(F, name)
+    with pytest.raises(IndexError, match=rf"{name}: dim is 2 but input \(5, 3\), expected -2 to 1"):
+        function(X, dim=2)
+    with pytest.raises(TypeError, match=f"{name}: dim is a float, expected a whole number"):
+        function(X, dim=1.0)
+    with pytest.raises(TypeError, match=f"{name}: input is torch.int64"):
+        function(X.long(), dim=1)
+    with pytest.raises(TypeError, match=f"{name}: input is a list"):
+        function([1.0], dim=0)
+    assert_close(function(X.long(), dim=1, dtype=torch.float32).exp().sum(), function(X, dim=1).exp().sum())
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("dims", [1, 2, 3, 4])
+def test_softmax_without_dim_guesses_as_torch_does(name, dims):
+    input = torch.randn(2, 3, 4, 5)[(0,) * (4 - dims)]
+    with pytest.warns(UserWarning, match=f"{name}: a dim left out is deprecated"):
+        ours = getattr(F, name)(input)
+    with pytest.warns(UserWarning, match="Implicit dimension choice"):
+        assert_close(ours, getattr(torch.nn.functional, name)(input))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("relu", {}), ("leaky_relu", {}), ("silu", {}), ("threshold", {"threshold": 0.1, "value": 2.0})],
+)
+def test_inplace_overwrites_and_still_has_the_right_gradient(name, options):
+    results = []
+    for module in (F, torch.nn.functional):
+        leaf = torch.linspace(-2, 2, 12, requires_grad=True)
+        input = leaf * 1.5
+        output = getattr(module, name)(input, **options, inplace=True)
+        assert output is input
+        (2 * output).sum().backward()
+        results.append((output.detach(), leaf.grad))
+    assert_close(*results)
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        getattr(F, name)(torch.zeros(3, requires_grad=True), **options, inplace=True)
+
+
+KINKS = torch.tensor([-0.0, 0.0, 1.0, -1.0, float("inf"), float("-inf"), 1e-45, -1e-45, 3e38, -3e38])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("relu", {}),
+        ("leaky_relu", {}),
+        ("leaky_relu", {"negative_slope": -0.5}),
+        ("leaky_relu", {"negative_slope": 0.7}),
+        ("threshold", {"threshold": 1.0, "value": -3.0}),
+        ("threshold", {"threshold": -1.0, "value": 5.0}),
+        ("tanh", {}),
+        ("sigmoid", {}),
+    ],
+)
+def test_kinks_and_extremes_follow_torch(name, options):
+    results = []
+    for module in (F, torch.nn.functional):
+        input = KINKS.clone().requires_grad_()
+        output = getattr(module, name)(input, **options)
+        results.append((output.detach(), *torch.autograd.grad(output, input, torch.full_like(input, 3.0))))
+    assert_close(*results)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_of_huge_numbers_is_finite(name):
+    results = []
+    for module in (F, torch.nn.functional):
+        input = torch.tensor([[1e4, -1e4, 0.0], [1e4, 1e4, 1e4], [3e38, 0.0, -3e38]], requires_grad=True)
+        output = getattr(module, name)(input, dim=1)
+        results.append((output.detach(), *torch.autograd.grad(output, input, torch.eye(3))))
+        assert all(tensor.isfinite().all() for tensor in results[-1][1:])
+    assert_close(*results)
+
+
+@settings(max_examples=50)
+@given(shape=st.lists(st.integers(0, 4), max_size=4), data=st.data(), name=st.sampled_from(["softmax", "log_softmax"]))
+def test_softmax_equals_torch_for_any_shape_and_layout(shape, data, name):
+    dim = data.draw(st.integers(-max(len(shape), 1), max(len(shape), 1) - 1))
+    order = data.draw(st.permutations(range(len(shape))))
+    input = torch.randn(shape).permute(order).requires_grad_()
+    ours, theirs = (getattr(module, name)(input, dim=dim) for module in (F, torch.nn.functional))
+    assert_close(ours, theirs)
+    g = torch.randn(theirs.shape)
+    assert_close(torch.autograd.grad(ours, input, g), torch.autograd.grad(theirs, input, g))
+
+
+@settings(max_examples=50)
+@given(
+    leading=shapes,
+    features=st.integers(0, 5),
+    activation=st.sampled_from(["relu", "tanh", "sigmoid"]),
+    low=st.booleans(),
+)
+def test_highway_equals_its_parts_for_any_shape(leading, features, activation, low):
+    row = case("highway", (*leading, features), *[(features, features), (features,)] * 2, activation=activation)
+    inputs = row.inputs(torch.bfloat16 if low else torch.float64)
+    ours, theirs = row.operation(*inputs), row.reference(*inputs)
+    tolerance = {"rtol": 0.1, "atol": 0.1} if low else {}
+    assert_close(ours, theirs, **tolerance)
+    if not low:
+        g = torch.randn_like(theirs)
+        assert_close(torch.autograd.grad(ours, inputs, g), torch.autograd.grad(theirs, inputs, g))

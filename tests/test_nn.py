@@ -1,10 +1,14 @@
 """Layers hold the parameters as torch's do, so that a state_dict moves there and back."""
 
+import copy
+import inspect
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 import amal.nn
+from amal.checking.properties import _function_nodes
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -44,12 +48,149 @@ def test_linear_without_inputs_or_on_meta_can_be_made():
     assert amal.nn.MSELoss()(on_meta, on_meta).shape == ()
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_mse_loss_is_torchs(reduction):
-    input, target = torch.randn(5, 3), torch.randn(5, 3)
-    assert_close(
-        amal.nn.MSELoss(reduction=reduction)(input, target), torch.nn.MSELoss(reduction=reduction)(input, target)
-    )
+def probabilities(*shape):
+    return torch.rand(shape)
+
+
+def classes(*shape):
+    return torch.randint(0, 4, shape)
+
+
+LAYERS = [
+    ("Tanh", (), {}, (torch.randn(5, 4),)),
+    ("Sigmoid", (), {}, (torch.randn(5, 4),)),
+    ("ReLU", (), {}, (torch.randn(5, 4),)),
+    ("LeakyReLU", (0.2,), {}, (torch.randn(5, 4),)),
+    ("Threshold", (0.1, 20), {}, (torch.randn(5, 4),)),
+    ("GELU", ("tanh",), {}, (torch.randn(5, 4),)),
+    ("SiLU", (), {}, (torch.randn(5, 4),)),
+    ("Softmax", (), {"dim": 1}, (torch.randn(5, 4),)),
+    ("LogSoftmax", (), {"dim": 1}, (torch.randn(5, 4),)),
+    ("Linear", (4, 3), {}, (torch.randn(5, 4),)),
+    ("Conv1d", (4, 6, 3), {"stride": 2, "padding": 1, "groups": 2}, (torch.randn(2, 4, 9),)),
+    ("Conv1d", (4, 6, 3), {"padding": "same", "padding_mode": "circular", "bias": False}, (torch.randn(4, 9),)),
+    ("Conv2d", (4, 6, 3), {"stride": (1, 2), "padding": 1, "dilation": 2}, (torch.randn(2, 4, 9, 8),)),
+    ("Conv2d", (4, 6, (3, 2)), {"padding": "same", "padding_mode": "reflect"}, (torch.randn(2, 4, 9, 8),)),
+    ("MaxPool1d", (3,), {"stride": 2, "padding": 1}, (torch.randn(2, 4, 9),)),
+    ("MaxPool2d", (2,), {"ceil_mode": True}, (torch.randn(2, 4, 9, 8),)),
+    ("MaxPool2d", (2,), {"return_indices": True}, (torch.randn(2, 4, 9, 8),)),
+    ("AvgPool1d", (3,), {"stride": 2, "padding": 1, "count_include_pad": False}, (torch.randn(2, 4, 9),)),
+    ("AvgPool2d", ((3, 2),), {"divisor_override": 5}, (torch.randn(2, 4, 9, 8),)),
+    ("AdaptiveAvgPool2d", ((3, None),), {}, (torch.randn(2, 4, 9, 8),)),
+    ("Flatten", (), {}, (torch.randn(2, 4, 3),)),
+    ("Dropout", (0.3,), {}, (torch.randn(50, 4),)),
+    ("BatchNorm1d", (4,), {}, (torch.randn(5, 4),)),
+    ("BatchNorm1d", (4,), {"momentum": None, "affine": False}, (torch.randn(5, 4, 6),)),
+    ("BatchNorm2d", (4,), {"track_running_stats": False}, (torch.randn(5, 4, 3, 2),)),
+    ("BatchNorm2d", (4,), {"eps": 0.1, "momentum": 0.3}, (torch.randn(5, 4, 3, 2),)),
+    ("LayerNorm", (4,), {}, (torch.randn(5, 4),)),
+    ("LayerNorm", ((3, 4),), {"elementwise_affine": False}, (torch.randn(5, 3, 4),)),
+    ("Embedding", (4, 6), {"padding_idx": 1}, (classes(5, 3),)),
+    ("Embedding", (4, 6), {"max_norm": 0.5, "scale_grad_by_freq": True}, (classes(5, 3),)),
+    ("MSELoss", (), {"reduction": "sum"}, (torch.randn(5, 4), torch.randn(5, 4))),
+    ("MSELoss", (), {"reduction": "none"}, (torch.randn(5, 4), torch.randn(5, 4))),
+    ("L1Loss", (), {}, (torch.randn(5, 4), torch.randn(5, 4))),
+    ("NLLLoss", (torch.rand(4),), {"ignore_index": 2}, (torch.randn(5, 4), classes(5))),
+    ("CrossEntropyLoss", (), {"label_smoothing": 0.1}, (torch.randn(5, 4, 3), classes(5, 3))),
+    ("CrossEntropyLoss", (torch.rand(4),), {"reduction": "sum"}, (torch.randn(5, 4), probabilities(5, 4))),
+    ("BCELoss", (torch.rand(4),), {}, (probabilities(5, 4), probabilities(5, 4))),
+    ("BCEWithLogitsLoss", (), {"pos_weight": torch.rand(4)}, (torch.randn(5, 4), probabilities(5, 4))),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "options", "inputs"), LAYERS, ids=[f"{row[0]}-{place}" for place, row in enumerate(LAYERS)]
+)
+def test_layer_is_torchs(name, args, options, inputs):
+    """The same numbers after the same seed, in training and in evaluation; repr and state_dict move there and back."""
+    results = []
+    layers = []
+    for nn in (amal.nn, torch.nn):
+        torch.manual_seed(3)
+        layer = getattr(nn, name)(*args, **options)
+        variables = [x.clone().requires_grad_(x.is_floating_point()) for x in inputs]
+        outputs = []
+        for training in (True, True, False):
+            layer.train(training)
+            torch.manual_seed(4)
+            output = layer(*variables)
+            outputs.append(output)
+        output = output[0] if isinstance(output, tuple) else output
+        leaves = [x for x in (*variables, *layer.parameters()) if x.requires_grad]
+        gradients = torch.autograd.grad(output.square().sum(), leaves, allow_unused=True)
+        results.append((outputs, gradients, dict(layer.state_dict())))
+        layers.append(layer)
+    ours, theirs = layers
+    assert_close(*results)
+    assert repr(ours) == repr(theirs)
+    assert inspect.signature(type(ours)) == inspect.signature(type(theirs)) or name == "Linear"
+    theirs.load_state_dict(ours.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+
+
+@pytest.mark.parametrize("name", sorted({row[0] for row in LAYERS} - {"Flatten"}))
+def test_layer_calls_the_operation_written_by_hand(name):
+    _, args, options, inputs = next(row for row in LAYERS if row[0] == name)
+    layer = getattr(amal.nn, name)(*args, **options)
+    output = layer(*(x.clone().requires_grad_(x.is_floating_point()) for x in inputs))
+    output = output[0] if isinstance(output, tuple) else output
+    assert list(_function_nodes(output)), f"no hand-written Function behind {name}"
+
+
+def test_every_operation_has_a_layer():
+    assert {row[0] for row in LAYERS} | {"Highway", "TiedLinear", "Sequential"} == {
+        name for name, layer in vars(amal.nn).items() if isinstance(layer, type)
+    }
+
+
+def test_highway_starts_as_almost_the_identity():
+    layer, input = amal.nn.Highway(6, gate_bias=-8.0), torch.randn(5, 6)
+    assert_close(layer(input), input, rtol=0, atol=0.01)
+    assert list(layer.state_dict()) == ["transform.weight", "transform.bias", "gate.weight", "gate.bias"]
+    assert repr(layer).startswith("Highway(\n  6, activation='relu', gate_bias=-8.0")
+    layer.reset_parameters()
+    assert layer.gate.bias.eq(-8).all()
+
+
+def test_highway_layer_is_its_formula():
+    layer, input = amal.nn.Highway(6, activation="tanh", dtype=torch.float64), torch.randn(2, 5, 6).double()
+    transform, gate = layer.transform(input).tanh(), layer.gate(input).sigmoid()
+    assert_close(layer(input), transform * gate + input * (1 - gate))
+    assert torch.autograd.gradcheck(layer, input.requires_grad_())
+
+
+class Autoencoder(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = amal.nn.Linear(6, 3)
+        self.decoder = amal.nn.TiedLinear(self.encoder)
+
+    def forward(self, input):
+        return self.decoder(self.encoder(input).tanh())
+
+
+def test_tied_linear_shares_one_weight():
+    model, input = Autoencoder(), torch.randn(5, 6)
+    assert list(model.state_dict()) == ["encoder.weight", "encoder.bias", "decoder.bias"]
+    assert [tuple(p.shape) for p in model.parameters()] == [(3, 6), (3,), (6,)]
+    weight = model.encoder.weight
+    expected = torch.tanh(input @ weight.T + model.encoder.bias) @ weight + model.decoder.bias
+    assert_close(model(input), expected)
+    model(input).square().sum().backward()
+    assert_close(weight.grad, torch.autograd.grad(expected.square().sum(), weight)[0])  # both uses add up
+    assert repr(model.decoder) == "TiedLinear(in_features=3, out_features=6, bias=True)"
+
+
+def test_tied_linear_stays_tied_when_copied_cast_or_loaded():
+    model = Autoencoder()
+    for other in (copy.deepcopy(model), Autoencoder(), copy.deepcopy(model).double()):
+        other.load_state_dict(model.state_dict())
+        with torch.no_grad():
+            other.encoder.weight.fill_(0.5)
+        assert other.decoder.weight.eq(0.5).all()
+        assert other.decoder.weight.dtype == other.encoder.weight.dtype
+    assert not model.encoder.weight.eq(0.5).any()
+    assert amal.nn.TiedLinear(torch.nn.Linear(4, 2), bias=False)(torch.ones(2)).shape == (4,)
 
 
 def test_mse_loss_takes_torchs_old_arguments():

@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from amal.checking import CASES, PROPERTIES
+from amal.checking.budget import error_ratio
 from amal.checking.properties import compiles
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 one_of_each = pytest.mark.parametrize(
     "case", [case for case in CASES if case.name in ("linear", "mse_loss", "mse_loss, weighted")], ids=lambda c: c.name
 )
+
+first_of_each = pytest.mark.parametrize("case", list({c.op: c for c in reversed(CASES)}.values()), ids=lambda c: c.op)
 
 
 @every_case
@@ -34,6 +37,13 @@ def test_compiles_under_every_transform(case, transform):
         except Exception:  # torch 2.11 cannot compile jacfwd of anything
             pytest.skip(f"torch {torch.__version__} does not compile torch.func {transform} of its own {case.name}")
         raise
+
+
+@pytest.mark.slow
+@first_of_each
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_rounds_within_budget_when_compiled(case, dtype):
+    assert error_ratio(case, dtype, compiled=True) <= 2
 
 
 @one_of_each

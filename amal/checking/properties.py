@@ -20,6 +20,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 from torch.testing import assert_close
 
+from .budget import error_ratio, saved_bytes
 from .cases import Case, Tensors, given, random_like
 from .transforms import transforms_of
 
@@ -148,6 +149,34 @@ def autocast(case: Case) -> None:
     grad_output = random_like(theirs, 1)
     actual, expected = _gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output)
     _assert_same(actual, expected, "autocast gradient", **tolerance)
+
+
+def on_meta(case: Case) -> None:
+    """Of tensors without values, on device meta, output and gradients have torch's shapes and dtypes."""
+    inputs = case.inputs(torch.float32, device="meta")
+    ours, theirs = case.operation(*inputs), case.reference(*inputs)
+    assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), f"{ours} is not {theirs}"
+    for gradient, tensor in zip(_gradients(ours, inputs, torch.ones_like(ours)), given(inputs), strict=True):
+        assert (gradient.shape, gradient.dtype) == (tensor.shape, tensor.dtype), f"{gradient} is not like {tensor}"
+
+
+# ---------------------------------------------------------------------------------- what it costs
+
+
+def errors_within_budget(case: Case) -> None:
+    """In float32 and bfloat16 no rounding error is larger than twice torch's own."""
+    for dtype in (torch.float32, torch.bfloat16):
+        ratio = error_ratio(case, dtype)
+        assert ratio <= 2, f"the largest error in {dtype} is {ratio:.1f} times torch's"
+
+
+def saves_no_more(case: Case) -> None:
+    """No more memory is kept for backward than torch keeps."""
+    inputs = case.inputs(torch.float32)
+    if not case.reference(*inputs).numel():
+        raise SkipTest("of nothing, nothing is kept but parameters")
+    ours, theirs = saved_bytes(case.operation, inputs), saved_bytes(case.reference, inputs)
+    assert ours <= theirs, f"{ours} bytes are kept for backward, where torch keeps {theirs}"
 
 
 # ---------------------------------------------------------------------------------- the contract of backward
@@ -280,6 +309,9 @@ PROPERTIES: dict[str, Callable[[Case], None]] = {
     "torch.func": func_transforms,
     "compile": compiles,
     "autocast": autocast,
+    "meta": on_meta,
+    "error budget": errors_within_budget,
+    "saved bytes": saves_no_more,
     "exact shapes": exact_shapes,
     "linear in grad_output": linear_in_grad_output,
     "some inputs alone": some_inputs_alone,

@@ -4,9 +4,9 @@ r"""Leaky rectified linear unit: what is negative becomes small, so that it can 
 
 Shapes: x and y equal; every entry is on its own; a is a number.
 
-The slope is 1 where x > 0 and a elsewhere, the kink x = 0 included, as in torch. With g = ∂L/∂y:
+The slope y' is 1 where x > 0 and a elsewhere, the kink x = 0 included, as in torch. With g = ∂L/∂y:
 
-    ∂L/∂x = g where x > 0, else a g               ẏ = ẋ where x > 0, else a ẋ
+    ∂L/∂x = g y'                                  ẏ = ẋ y'
 
 The input is kept and not the output: for a < 0 the sign of y does not tell that of x.
 
@@ -37,12 +37,12 @@ class LeakyReLUFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (input,) = ctx.saved_tensors
-        return torch.where(input > 0, grad_output, ctx.negative_slope * grad_output), None
+        return grad_output * _slope(input, ctx.negative_slope), None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
         (input,) = ctx.saved_tensors
-        return torch.where(input > 0, input_dot, ctx.negative_slope * input_dot)
+        return input_dot * _slope(input, ctx.negative_slope)
 
 
 @public_op
@@ -64,3 +64,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     if inplace:
         return in_place(lambda copy: leaky_relu(copy, negative_slope), input)
     return LeakyReLUFunction.apply(input, negative_slope)
+
+
+def _slope(input: Tensor, negative_slope: float) -> Tensor:
+    """Return y': the sign of the positive part is 1 or 0, and what does not exceed a half becomes a."""
+    return torch.threshold_(input.relu().sign(), 0.5, negative_slope)

@@ -11,7 +11,9 @@ Let g = ∂L_total/∂L and c = 1/n for 'mean', 1 for 'sum' and 'none':
 With a weight w_i on each entry, 'none' is w_i d_i², 'sum' its sum, and 'mean' the weighted mean L = Σ_i w_i d_i² / s,
 where s = Σ_i w_i. With s = 1 and no L on the right for 'sum' and 'none':
 
-    ∂L/∂x_i = 2 g w_i d_i / s     ∂L/∂w_i = g (d_i² − L) / s     L̇ = Σ_i (2 w_i d_i ḋ_i + ẇ_i (d_i² − L)) / s
+    ∂L/∂d_i = 2 g w_i d_i / s     ∂L/∂w_i = g (d_i² − L) / s     L̇ = Σ_i (2 w_i d_i ḋ_i + ẇ_i (d_i² − L)) / s
+
+The weighted loss keeps d and w for backward, not x, t and w: the subtraction is a Function of its own.
 
 Source: TME 1, questions 2 to 4. Its sheet divides by the number of rows q: that is mse_loss(..., reduction='sum') / q.
 """
@@ -21,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, autocast, check_tensors, public_op
+from ._losses import DifferenceFunction, check_equal_shapes, reduced, share, weighted, worth_of_weight
+from ._public import Function, autocast, check_tensors, public_op, wide
 from ._reduction import choose_reduction
 
 
@@ -30,8 +33,7 @@ class MSEFunction(Function):
 
     @staticmethod
     def forward(input: Tensor, target: Tensor, reduction: str) -> Tensor:
-        difference = input - target
-        return _reduce(difference.mul_(difference), reduction)
+        return torch.nn.functional.mse_loss(input, target, reduction=reduction)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, str], output: Tensor) -> None:
@@ -43,45 +45,44 @@ class MSEFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, target = ctx.saved_tensors
         needs_input, needs_target, _ = ctx.needs_input_grad
-        c = 1 / max(input.numel(), 1) if ctx.reduction == "mean" else 1
-        grad_input = (2 * c * grad_output) * (input - target)
+        d = wide(input) - wide(target)
+        grad_input = (d * share(grad_output, ctx.reduction, d.numel(), 2)).to(input.dtype)
         return grad_input if needs_input else None, -grad_input if needs_target else None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor, _: None) -> Tensor:
         input, target = ctx.saved_tensors
-        return _reduce(2 * (input - target) * (input_dot - target_dot), ctx.reduction)
+        return reduced(2 * (input - target) * (input_dot - target_dot), ctx.reduction)
 
 
 class WeightedMSEFunction(Function):
-    """L = reduction(w (x − t)²), 'mean' being the weighted mean, for input, target and weight of one shape."""
+    """L = reduction(w d²), 'mean' being the weighted mean, for difference and weight of one shape."""
 
     @staticmethod
-    def forward(input: Tensor, target: Tensor, weight: Tensor, reduction: str) -> Tensor:
-        return _weighted_loss(weight, (input - target).square(), reduction)
+    def forward(difference: Tensor, weight: Tensor, reduction: str) -> Tensor:
+        return weighted(difference.square(), weight, reduction)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, str], output: Tensor) -> None:
-        input, target, weight, ctx.reduction = inputs
-        ctx.save_for_backward(input, target, weight)
-        ctx.save_for_forward(input, target, weight)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, str], output: Tensor) -> None:
+        difference, weight, ctx.reduction = inputs
+        ctx.save_for_backward(difference, weight)
+        ctx.save_for_forward(difference, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, target, weight = ctx.saved_tensors
-        needs_input, needs_target, needs_weight, _ = ctx.needs_input_grad
-        d = input - target
-        s = weight.sum() if ctx.reduction == "mean" else 1
-        grad_input = 2 * (grad_output / s) * weight * d
-        grad_weight = (grad_output / s) * _excess(weight, d, ctx.reduction) if needs_weight else None
-        return grad_input if needs_input else None, -grad_input if needs_target else None, grad_weight, None
+        d, weight = ctx.saved_tensors
+        dtype, d, weight, g = d.dtype, wide(d), wide(weight), wide(grad_output)
+        needs_difference, needs_weight, _ = ctx.needs_input_grad
+        g = g / weight.sum() if ctx.reduction == "mean" else g
+        grad_difference = (d * weight * (2 * g)).to(dtype) if needs_difference else None
+        grad_weight = (worth_of_weight(d.square(), weight, ctx.reduction) * g).to(dtype) if needs_weight else None
+        return grad_difference, grad_weight, None
 
     @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor, weight_dot: Tensor, _: None) -> Tensor:
-        input, target, weight = ctx.saved_tensors
-        d, d_dot = input - target, input_dot - target_dot
-        moved = 2 * weight * d * d_dot + weight_dot * _excess(weight, d, ctx.reduction)
-        return moved.sum() / weight.sum() if ctx.reduction == "mean" else _reduce(moved, ctx.reduction)
+    def jvp(ctx: Any, difference_dot: Tensor, weight_dot: Tensor, _: None) -> Tensor:
+        d, weight = ctx.saved_tensors
+        moved = 2 * weight * d * difference_dot + weight_dot * worth_of_weight(d.square(), weight, ctx.reduction)
+        return moved.sum() / weight.sum() if ctx.reduction == "mean" else reduced(moved, ctx.reduction)
 
 
 @public_op
@@ -112,25 +113,7 @@ def mse_loss(
     reduction = choose_reduction("mse_loss", size_average, reduce, reduction)
     input, target, weight = autocast(input, target, weight, dtype=torch.float32)  # type: ignore[assignment]
     check_tensors("mse_loss", optional=("weight",), input=input, target=target, weight=weight)
-    for name, tensor in (("target", target), ("weight", weight)):
-        if tensor is not None and tensor.shape != input.shape:
-            shapes = f"input is {tuple(input.shape)} but {name} {tuple(tensor.shape)}"
-            raise ValueError(f"mse_loss: {shapes}, expected equal shapes (nothing is broadcast)")
+    check_equal_shapes("mse_loss", input, target=target, weight=weight)
     if weight is not None:
-        return WeightedMSEFunction.apply(input, target, weight, reduction)
+        return WeightedMSEFunction.apply(DifferenceFunction.apply(input, target), weight, reduction)
     return MSEFunction.apply(input, target, reduction)
-
-
-def _reduce(entries: Tensor, reduction: str) -> Tensor:
-    return entries if reduction == "none" else entries.sum() if reduction == "sum" else entries.mean()
-
-
-def _weighted_loss(weight: Tensor, squares: Tensor, reduction: str) -> Tensor:
-    entries = weight * squares
-    return entries.sum() / weight.sum() if reduction == "mean" else _reduce(entries, reduction)
-
-
-def _excess(weight: Tensor, d: Tensor, reduction: str) -> Tensor:
-    """d_i² − L for the weighted mean, d_i² otherwise: what one more unit of w_i is worth."""
-    squares = d.square()
-    return squares - _weighted_loss(weight, squares, reduction) if reduction == "mean" else squares

@@ -6,9 +6,9 @@ Shapes: x and y equal; every entry is on its own; θ and v are numbers.
 
 Where v was put the input is forgotten; where x passed the slope is 1. At x = θ it is 0, as in torch. With g = ∂L/∂y:
 
-    ∂L/∂x = g where x > θ, else 0                 ẏ = ẋ where x > θ, else 0
+    ∂L/∂x = g [x > θ]                             ẏ = ẋ [x > θ]
 
-relu is the case θ = v = 0. A NaN passes, as in torch: it is not ≤ θ.
+where [x > θ] is 1 or 0. relu is the case θ = v = 0.
 
 Source: torch.nn.Threshold.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, check_tensors, in_place, public_op
+from ._public import Function, above, check_tensors, in_place, public_op
 
 
 class ThresholdFunction(Function):
@@ -37,12 +37,12 @@ class ThresholdFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
         (input,) = ctx.saved_tensors
-        return torch.where(input <= ctx.threshold, 0.0, grad_output), None, None
+        return grad_output * above(input, ctx.threshold), None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, *_: None) -> Tensor:
         (input,) = ctx.saved_tensors
-        return torch.where(input <= ctx.threshold, 0.0, input_dot)
+        return input_dot * above(input, ctx.threshold)
 
 
 @public_op

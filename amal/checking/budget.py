@@ -1,0 +1,70 @@
+"""What an operation costs beside torch's own: rounding errors, and memory kept for backward."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .cases import Case, Tensors, given, random_like
+
+SEEDS = range(8)
+
+
+def error_ratio(case: Case, dtype: torch.dtype, compiled: bool = False) -> float:
+    """Return our largest rounding error over torch's, on the same inputs; the worst of value and gradients.
+
+    An error is the largest difference from torch's operation in float64, over eight draws of the inputs. Torch's counts
+    as at least what rounding the exact answer costs: where it has no error at all, nothing could be compared.
+    """
+    ours, theirs = case.operation, case.reference
+    if compiled:
+        torch.compiler.reset()
+        ours, theirs = torch.compile(ours, fullgraph=True), torch.compile(theirs, fullgraph=True)
+    worst: list[tuple[float, float]] = []
+    for seed in SEEDS:
+        inputs = case.inputs(dtype, seed=seed)
+        exact = _value_and_gradients(case.reference, _as_float64(inputs))
+        errors = [
+            (_error(mine, right), max(_error(other, right), _rounding(right, dtype)))
+            for mine, other, right in zip(
+                _value_and_gradients(ours, inputs), _value_and_gradients(theirs, inputs), exact, strict=True
+            )
+        ]
+        worst = errors if not worst else [(max(a, c), max(b, d)) for (a, b), (c, d) in zip(worst, errors, strict=True)]
+    return max((mine / other for mine, other in worst if other > 0), default=0.0)
+
+
+def saved_bytes(function: Callable[..., Tensor], inputs: Tensors) -> int:
+    """Return the memory that one call keeps for backward, in bytes: each block once, however often it is kept."""
+    blocks: dict[int, tuple[int, Tensor]] = {}  # the tensor too, so that no block is freed and its address used again
+
+    def pack(tensor: Tensor) -> Tensor:
+        block = tensor.untyped_storage()
+        blocks[block.data_ptr()] = (block.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = function(*inputs)
+    del output
+    return sum(size for size, _ in blocks.values())
+
+
+def _value_and_gradients(function: Callable[..., Tensor], inputs: Tensors) -> tuple[Tensor, ...]:
+    output = function(*inputs)
+    return output.detach(), *torch.autograd.grad(output, given(inputs), random_like(output, 1))
+
+
+def _as_float64(inputs: Tensors) -> Tensors:
+    return tuple(x if x is None else x.detach().double().requires_grad_() for x in inputs)
+
+
+def _error(actual: Tensor, exact: Tensor) -> float:
+    return _largest(actual.double() - exact)
+
+
+def _rounding(exact: Tensor, dtype: torch.dtype) -> float:
+    return _largest(exact) * torch.finfo(dtype).eps / 2
+
+
+def _largest(tensor: Tensor) -> float:
+    return tensor.abs().max().item() if tensor.numel() else 0.0

@@ -1,0 +1,133 @@
+"""Every operation against every property, computed on the spot: what `amal ops` prints and docs/OPERATIONS.md shows."""
+
+import importlib
+import inspect
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from unittest import SkipTest
+
+import torch
+
+from amal import functional
+
+from .budget import error_ratio, saved_bytes
+from .cases import Case
+from .properties import PROPERTIES
+from .table import CASES
+
+COLUMNS = {
+    "value": ("value",),
+    "gradient": ("gradient", "gradcheck"),
+    "2nd order": ("gradgradcheck",),
+    "forward": ("forward mode",),
+    "vmap": ("torch.func", "batched"),
+    "compile": ("compile",),
+    "autocast": ("autocast",),
+    "CUDA": ("CUDA",),
+}
+"""Column -> the properties that stand behind it."""
+MEASURED = ("float32", "bfloat16", "bytes")
+OPERATIONS = tuple(dict.fromkeys(case.op for case in CASES))
+LEGEND = """✓ holds for every row of the table of cases, ✗ does not, – cannot be examined on this machine.
+float32, bfloat16: largest rounding error of value and gradients over torch's own on the same inputs, at most 2.
+bytes: memory kept for backward over what torch keeps, the worst row, at most 1."""
+
+
+@dataclass
+class Row:
+    """What was found of one operation."""
+
+    op: str
+    verdicts: dict[str, bool | None] = field(default_factory=dict)
+    """Column -> whether it holds; None where it cannot be examined."""
+    measured: dict[str, float] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    """What does not hold, in words."""
+
+    def cells(self) -> list[str]:
+        """Return the row as words."""
+        ticks = [{True: "✓", False: "✗", None: "–"}[verdict] for verdict in self.verdicts.values()]
+        return [self.op, *ticks, *(f"{self.measured[name]:.2f}" for name in MEASURED)]
+
+
+def examine(op: str) -> Row:
+    """Examine all cases of one operation."""
+    row, cases = Row(op), [case for case in CASES if case.op == op]
+    for column, names in COLUMNS.items():
+        found = {verdict for name in names for case in cases for verdict in [_holds(row, name, case)]}
+        row.verdicts[column] = False if False in found else True if True in found else None
+    for dtype in (torch.float32, torch.bfloat16):
+        ratio = max(error_ratio(case, dtype) for case in cases)
+        row.measured[str(dtype).removeprefix("torch.")] = ratio
+        if ratio > 2:
+            row.faults.append(f"{op}: the largest error in {dtype} is {ratio:.1f} times torch's")
+    row.measured["bytes"] = max(map(_bytes_ratio, cases))
+    if row.measured["bytes"] > 1:
+        row.faults.append(f"{op}: {row.measured['bytes']:.2f} times the bytes of torch are kept for backward")
+    return row
+
+
+def _holds(row: Row, name: str, case: Case) -> bool | None:
+    try:
+        PROPERTIES[name](case)
+    except SkipTest:
+        return None
+    except Exception as error:  # a wrong operation fails in any way it likes
+        row.faults.append(f"{case.name}: {name}: {error}")
+        return False
+    return True
+
+
+def _bytes_ratio(case: Case) -> float:
+    inputs = case.inputs(torch.float32)
+    if not case.reference(*inputs).numel():
+        return 0.0
+    ours, theirs = saved_bytes(case.operation, inputs), saved_bytes(case.reference, inputs)
+    return ours / theirs if theirs else float(ours > 0)
+
+
+def as_text(rows: Iterable[Row]) -> str:
+    """Set the matrix for a terminal."""
+    titles = ("operation", *COLUMNS, *MEASURED)
+    lines = [titles, *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) if not place else cell.center(width) for place, (cell, width) in enumerate(cells))
+        for cells in (zip(line, widths, strict=True) for line in lines)
+    )
+
+
+def as_markdown(rows: Iterable[Row]) -> str:
+    """Set the matrix and the derivation of every operation as docs/OPERATIONS.md."""
+    titles = ("operation", *COLUMNS, *MEASURED)
+    table = [titles, ["---", *[":-:"] * (len(titles) - 1)], *([f"`{c[0]}`", *c[1:]] for c in (r.cells() for r in rows))]
+    return "\n".join(
+        [
+            "# Operations",
+            "",
+            "Every operation by hand: what was proven of it, and how its derivative comes about.",
+            "Made by `amal ops --markdown docs/OPERATIONS.md`.",
+            "",
+            *(f"| {' | '.join(line)} |" for line in table),
+            "",
+            *(f"- {line}" for line in LEGEND.splitlines()),
+            f"- Measured with torch {torch.__version__} on {platform.machine()}.",
+            "",
+            derivations(),
+        ]
+    )
+
+
+def derivations() -> str:
+    """Return the derivation of every operation, from the docstring of its file."""
+    return "\n".join(map(_derivation, OPERATIONS))
+
+
+def _derivation(op: str) -> str:
+    function: Callable[..., object] = getattr(functional, op)
+    text = inspect.cleandoc(str(importlib.import_module(function.__module__).__doc__))
+    first, _, rest = text.partition("\n")
+    title, _, meaning = first.partition(": ")
+    signature = str(inspect.signature(function)).replace("torch.Tensor", "Tensor")
+    return f"## {op}\n\n{title}: {meaning}\n\n```python\n{op}{signature}\n```\n\n```text\n{rest.strip()}\n```\n"

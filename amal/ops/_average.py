@@ -1,0 +1,70 @@
+"""Sums over sliding windows, the linear map inside average pooling: their adjoint, and how many entries each has."""
+
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv_transpose2d, fold
+
+from ._pooling import Windows
+from ._window import places
+
+SMALL = 2**14
+"""Entries below which one call of any kind costs more than its arithmetic."""
+
+
+def spread(windows: Windows, gradient: Tensor, size: tuple[int, int]) -> Tensor:
+    """Give every entry the sum of the gradients of the windows that it is in: the adjoint of a sum over windows.
+
+    Where windows tile the image each entry is in one, and its gradient is copied. Where they overlap it is a transposed
+    convolution with a kernel of ones, each channel on its own; of few entries `fold` makes the same sum sooner.
+
+    Args:
+        windows: their options.
+        gradient: (n, c, rows, columns) or (c, rows, columns).
+        size: (height, width) of the image.
+    """
+    kernel, stride, padding, _ = windows
+    *images, channels, rows, columns = gradient.shape
+    if kernel == stride and not any(padding) and size == (rows * kernel[0], columns * kernel[1]):
+        return tile(gradient, *kernel)
+    reached = [(n - 1) * s - 2 * p + k for n, s, p, k in zip((rows, columns), stride, padding, kernel, strict=True)]
+    height, width = (max(pair) for pair in zip(size, reached, strict=True))  # a last window of ceil_mode sticks out
+    if gradient.numel() < SMALL:
+        planes, area = prod(images) * channels, prod(kernel)
+        shares = gradient.reshape(planes, 1, rows * columns).expand(planes, area, rows * columns)
+        whole = fold(shares, (height, width), kernel, 1, padding, stride)
+        image = whole.reshape(*images, channels, height, width)
+    else:
+        ones = gradient.new_ones((channels, 1, *kernel))
+        no_window = (height - reached[0], width - reached[1])
+        image = conv_transpose2d(gradient, ones, None, stride, padding, no_window, channels)
+    return image if (height, width) == size else image[..., : size[0], : size[1]]
+
+
+def tile(tensor: Tensor, height: int, width: int) -> Tensor:
+    """Repeat each entry of (*, rows, columns) in a tile of (height, width)."""
+    *images, rows, columns = tensor.shape
+    tiles = tensor.reshape(*images, rows, 1, columns, 1).expand(*images, rows, height, columns, width)
+    return tiles.reshape(*images, rows * height, columns * width)
+
+
+def entries(
+    windows: Windows, size: tuple[int, int], ceil_mode: bool, count_include_pad: bool, like: Tensor
+) -> Tensor | int:
+    """Count the entries that each window averages over: one number where all have as many, else (rows, columns).
+
+    Padding counts with count_include_pad; what lies beyond it never does.
+    """
+    kernel, stride, padding, _ = windows
+    if not ceil_mode and (count_include_pad or padding == (0, 0)):
+        return prod(kernel)
+
+    def along(axis: int) -> Tensor:
+        whole, k, s, p = size[axis], kernel[axis], stride[axis], padding[axis]
+        starts = [s * place - p for place in range(places(whole, k, s, p, ceil_mode))]
+        first, last = (-p, whole + p) if count_include_pad else (0, whole)
+        inside = [max(1, min(start + k, last) - max(start, first)) for start in starts]  # padding alone gives 0 / 1
+        return torch.tensor(inside, dtype=like.dtype, device=like.device)
+
+    return torch.outer(along(0), along(1))

@@ -1,0 +1,83 @@
+r"""Cross-entropy where target holds class probabilities: the Function behind cross_entropy then.
+
+    p_ik = exp x_ik / Σ_j exp x_ij        q_ik = (1−ε) t_ik + ε/c        L_i = −Σ_k w_k q_ik log p_ik
+
+Shapes: x, t, p, q (n, c), w (c), all 1 unless given; L = Σ_i L_i / s is a scalar, s = n for 'mean' and 1 for 'sum',
+or (n) for 'none'. What follows the class dimension counts as more examples. t need not sum to 1.
+
+Let g = ∂L_total/∂L and a_i = Σ_k w_k q_ik. Since ∂log p_ik/∂x_ij = [k = j] − p_ij:
+
+    ∂L/∂x_ik = g (a_i p_ik − w_k q_ik) / s
+    ∂L/∂t_ik = −g (1−ε) w_k log p_ik / s
+    ∂L/∂w_k  = −g Σ_i q_ik log p_ik / s
+    L̇ = Σ_ik (∂L/∂x_ik ẋ_ik + ∂L/∂t_ik ṫ_ik) + Σ_k ∂L/∂w_k ẇ_k with g = 1
+
+Source: as in cross_entropy.py.
+"""
+
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._public import Function, wide
+
+
+class ProbabilitiesCrossEntropyFunction(Function):
+    """Cross-entropy of input (n, c, *) and class probabilities of the same shape, weight (c) or None."""
+
+    @staticmethod
+    def forward(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, epsilon: float) -> Tensor:
+        return torch.nn.functional.cross_entropy(input, target, weight, reduction=reduction, label_smoothing=epsilon)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, target, weight, ctx.reduction, ctx.epsilon = inputs
+        ctx.save_for_backward(input, target, weight)
+        ctx.save_for_forward(input, target, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        input, target, weight = ctx.saved_tensors
+        input, target, weight = wide(input), wide(target), None if weight is None else wide(weight)
+        needs_input, needs_target, needs_weight, *_ = ctx.needs_input_grad
+        g = wide(grad_output)
+        g = g.unsqueeze(1) if ctx.reduction == "none" else g / prod(examples(input)) if ctx.reduction == "mean" else g
+        q, w = smoothed(target, ctx.epsilon), along_classes(weight, input)
+        grad_input = grad_target = grad_weight = None
+        if needs_input:
+            wq = q if w is None else w * q
+            a = wq.sum(1, keepdim=True)
+            grad_input = torch.addcmul(input.softmax(1) * (a * g), wq, g, value=-1).to(grad_output.dtype)
+        if needs_target or needs_weight:
+            log_p = input.log_softmax(1)
+        if needs_target:
+            wg = (ctx.epsilon - 1) * (g if w is None else w * g)
+            grad_target = (log_p * wg).to(grad_output.dtype)
+        if needs_weight:
+            others = [dimension for dimension in range(input.dim()) if dimension != 1]
+            grad_weight = (-q * log_p * g).sum(others).to(grad_output.dtype)
+        return grad_input, grad_target, grad_weight, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor, weight_dot: Tensor | None, *_: None) -> Tensor:
+        input, target, weight = ctx.saved_tensors
+        q, w, w_dot = smoothed(target, ctx.epsilon), along_classes(weight, input), along_classes(weight_dot, input)
+        log_p, wq = input.log_softmax(1), q if w is None else w * q
+        q_dot = (1 - ctx.epsilon) * target_dot
+        wq_dot = q_dot if w is None or w_dot is None else w * q_dot + w_dot * q
+        moved = ((wq.sum(1, keepdim=True) * log_p.exp() - wq) * input_dot - log_p * wq_dot).sum(1)
+        return moved if ctx.reduction == "none" else moved.sum() if ctx.reduction == "sum" else moved.mean()
+
+
+def smoothed(target: Tensor, epsilon: float) -> Tensor:
+    return target if epsilon == 0 else (1 - epsilon) * target + epsilon / max(target.shape[1], 1)
+
+
+def along_classes(weight: Tensor | None, input: Tensor) -> Tensor | None:
+    return None if weight is None else weight.reshape(-1, *[1] * (input.dim() - 2))
+
+
+def examples(input: Tensor) -> tuple[int, ...]:
+    return (*input.shape[:1], *input.shape[2:])

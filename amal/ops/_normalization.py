@@ -1,0 +1,46 @@
+"""What the normalisations ask of their arguments."""
+
+import torch
+from torch import Tensor
+
+from ._public import check_device, check_tensors
+
+LOW_PRECISION = (torch.bfloat16, torch.float16)
+
+
+def check_parameters(op: str, input: Tensor, shape: tuple[int, ...], **parameters: Tensor | None) -> None:
+    """Raise, in words, unless every parameter given has that shape, the input's device and a dtype that goes with it.
+
+    The parameters of bfloat16 and float16 inputs may be float32, all of them, as autocast hands them over.
+
+    Raises:
+        TypeError: an argument is not a tensor, not floating point, or of a dtype that does not fit.
+        ValueError: a parameter has another shape, or lies on another device than the input.
+    """
+    check_tensors(op, input=input)
+    dtype, device = input.dtype, input.device
+    for tensor in parameters.values():
+        if tensor is not None and not (
+            isinstance(tensor, Tensor) and tensor.shape == shape and tensor.dtype == dtype and tensor.device == device
+        ):
+            break
+    else:
+        return  # the usual case, at once
+    given = {name: tensor for name, tensor in parameters.items() if tensor is not None}
+    check_tensors(op, optional=(), **given)
+    for name, tensor in given.items():
+        wide_enough = tensor.dtype == torch.float32 and dtype in LOW_PRECISION
+        if tensor.dtype != dtype and not wide_enough:
+            raise TypeError(f"{op}: input is {dtype} but {name} is {tensor.dtype}, expected one dtype")
+        check_device(op, "input", input, name, tensor)
+        if tensor.shape != shape:
+            shapes = f"{name} is {tuple(tensor.shape)} but input {tuple(input.shape)}"
+            raise ValueError(f"{op}: {shapes} expects {name} {tuple(shape)}")
+
+
+def check_number(op: str, name: str, number: object) -> None:
+    """Raise a TypeError unless `number` is a Python number."""
+    if type(number) is float:
+        return
+    if isinstance(number, Tensor) or not hasattr(number, "__float__"):
+        raise TypeError(f"{op}: {name} is a {type(number).__name__}, expected a number")

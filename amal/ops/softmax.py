@@ -1,0 +1,81 @@
+r"""Softmax: any numbers become probabilities.
+
+    y_j = e^(x_j) / Σ_k e^(x_k)
+
+Shapes: x and y equal; the sums run over one dimension, of C classes, and every other index is on its own.
+
+From log y_j = x_j − log Σ_k e^(x_k) follows ∂y_j/∂x_k = y_j ([j = k] − y_k). With g = ∂L/∂y:
+
+    ∂L/∂x_k = Σ_j g_j y_j ([j = k] − y_k) = y_k (g_k − Σ_j g_j y_j)
+    ẏ_j     = y_j (ẋ_j − Σ_k y_k ẋ_k)
+
+The matrix of ∂y_j/∂x_k is symmetric, so both are one formula. No e^(x_k) overflows: the largest x is subtracted first,
+which cancels in the fraction.
+
+Source: Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, 1990.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._public import Function, autocast, check_tensors, public_op, wide
+from ._softmax_dim import choose_dim
+
+
+class SoftmaxFunction(Function):
+    """y = softmax of x over one dimension."""
+
+    @staticmethod
+    def forward(input: Tensor, dim: int) -> Tensor:
+        return torch.softmax(input, dim)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        _, ctx.dim = inputs
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        (output,) = ctx.saved_tensors
+        return _through(output, grad_output, ctx.dim), None
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return _through(output, input_dot, ctx.dim)
+
+
+@public_op
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+    """Turn numbers into probabilities along a dimension, as torch.nn.functional.softmax does.
+
+    Args:
+        input: (*), floating point.
+        dim: the dimension along which the result sums to 1; None is deprecated, see torch.
+        _stacklevel: of the warning.
+        dtype: what to cast the input to first; None for none.
+
+    Returns:
+        (*), in [0, 1].
+
+    Raises:
+        TypeError: not a tensor, or not floating point.
+        IndexError: there is no such dimension.
+    """
+    dim = choose_dim("softmax", input, dim, _stacklevel)
+    if dtype is None:
+        (input,) = autocast(input, dtype=torch.float32, on=("cuda",))  # type: ignore[assignment]
+    elif isinstance(input, Tensor):
+        input = input.to(dtype)
+    check_tensors("softmax", input=input)
+    return SoftmaxFunction.apply(input, dim)
+
+
+def _through(output: Tensor, vector: Tensor, dim: int) -> Tensor:
+    """y (v − Σ y v), the matrix of derivatives times a vector."""
+    y = wide(output)
+    product = vector * y
+    return torch.addcmul(product, y, product.sum(dim, keepdim=True), value=-1).to(output.dtype)

@@ -1,0 +1,204 @@
+"""Every operation beside torch.nn.functional's: time and memory, as ratios measured in turn in one process.
+
+    python -m benchmarks.ops                            # all, half an hour on two cores; most of it is compilation
+    python -m benchmarks.ops --names tanh conv2d --no-compiled
+
+Writes benchmarks/results/ops-<device>.json, and benchmarks/RESULTS.md from all that lies there.
+"""
+
+import json
+import platform
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from amal.checking import Case
+from amal.checking.budget import saved_bytes
+from amal.checking.cases import case, given, named, random_like
+from benchmarks.report import write_report
+from benchmarks.timing import compare
+
+RESULTS = Path(__file__).parent / "results"
+CLASSES = torch.arange(4096) % 10
+PRODUCTS = ("linear", "conv1d", "conv2d", "scaled_dot_product_attention")
+"""Operations made of matrix products and convolutions; all others run over every entry."""
+
+
+def on_entries(name: str, **options: Any) -> tuple[Case, Case]:
+    """Small and realistic: a mini-batch of a lab, and a million entries."""
+    return case(name, (32, 64), **options), case(name, (1024, 1024), **options)
+
+
+def of_pairs(name: str, **options: Any) -> tuple[Case, Case]:
+    """A loss of input and target."""
+    return case(name, (32, 10), (32, 10), **options), case(name, (1024, 1024), (1024, 1024), **options)
+
+
+def on_images(name: str, **options: Any) -> tuple[Case, Case]:
+    """Pooling: eight channels of a small image, and a layer of a network on MNIST."""
+    return case(name, (4, 8, 8, 8), **options), case(name, (64, 32, 28, 28), **options)
+
+
+def on_signals(name: str, **options: Any) -> tuple[Case, Case]:
+    """Pooling in one dimension."""
+    return case(name, (4, 8, 32), **options), case(name, (64, 32, 784), **options)
+
+
+HALF = (0.05, 0.95)
+NORMED = ("input", "weight", "bias")
+WORKLOADS: tuple[tuple[Case, Case], ...] = (
+    (case("linear", (32, 64), (32, 64), (32,)), case("linear", (1024, 784), (512, 784), (512,))),
+    (case("conv1d", (4, 4, 32), (8, 4, 3), (8,)), case("conv1d", (64, 16, 256), (32, 16, 5), (32,))),
+    (case("conv2d", (4, 4, 8, 8), (8, 4, 3, 3), (8,)), case("conv2d", (32, 16, 28, 28), (32, 16, 3, 3), (32,))),
+    (
+        case("conv2d, first layer", (4, 1, 12, 12), (8, 1, 5, 5), (8,)),
+        case("conv2d, first layer", (64, 1, 28, 28), (24, 1, 5, 5), (24,)),
+    ),
+    (
+        case("conv2d, stride 2", (4, 4, 8, 8), (8, 4, 3, 3), (8,), stride=2, padding=1),
+        case("conv2d, stride 2", (16, 64, 28, 28), (64, 64, 3, 3), (64,), stride=2, padding=1),
+    ),
+    (
+        case("conv2d, same padding", (4, 4, 8, 8), (8, 4, 3, 3), (8,), padding="same"),
+        case("conv2d, same padding", (16, 64, 28, 28), (64, 64, 3, 3), (64,), padding="same"),
+    ),
+    (
+        case("conv2d, depthwise", (4, 8, 8, 8), (8, 1, 3, 3), (8,), padding=1, groups=8),
+        case("conv2d, depthwise", (32, 64, 28, 28), (64, 1, 3, 3), (64,), padding=1, groups=64),
+    ),
+    (
+        case("scaled_dot_product_attention", *[(1, 2, 8, 8)] * 3),
+        case("scaled_dot_product_attention", *[(8, 8, 256, 64)] * 3),
+    ),
+    (
+        case("scaled_dot_product_attention, causal", *[(1, 2, 8, 8)] * 3, is_causal=True),
+        case("scaled_dot_product_attention, causal", *[(8, 8, 256, 64)] * 3, is_causal=True),
+    ),
+    (case("highway", (32, 64), *[(64, 64), (64,)] * 2), case("highway", (4096, 64), *[(64, 64), (64,)] * 2)),
+    (
+        case("highway, wide", (32, 64), *[(64, 64), (64,)] * 2, activation="tanh"),
+        case("highway, wide", (1000, 500), *[(500, 500), (500,)] * 2, activation="tanh"),
+    ),
+    on_entries("tanh"),
+    on_entries("sigmoid"),
+    on_entries("relu"),
+    on_entries("leaky_relu"),
+    on_entries("threshold", threshold=0.7, value=0.0),
+    on_entries("gelu"),
+    on_entries("gelu, tanh", approximate="tanh"),
+    on_entries("silu"),
+    on_entries("dropout", p=0.5),
+    on_entries("softmax", dim=-1),
+    on_entries("log_softmax", dim=-1),
+    of_pairs("mse_loss"),
+    of_pairs("mse_loss, sum", reduction="sum"),
+    of_pairs("mse_loss, none", reduction="none"),
+    of_pairs("l1_loss"),
+    of_pairs("binary_cross_entropy", interval=HALF),
+    of_pairs("binary_cross_entropy_with_logits"),
+    (case("nll_loss", (32, 10), target=CLASSES[:32]), case("nll_loss", (4096, 1000), target=CLASSES)),
+    (case("cross_entropy", (32, 10), target=CLASSES[:32]), case("cross_entropy", (4096, 1000), target=CLASSES)),
+    (
+        case("cross_entropy, probabilities", (32, 10), (32, 10)),
+        case("cross_entropy, probabilities", (1024, 1000), (1024, 1000)),
+    ),
+    on_images("max_pool2d", kernel_size=2),
+    on_images("avg_pool2d", kernel_size=2),
+    on_images("avg_pool2d, overlapping", kernel_size=3, stride=2, padding=1),
+    on_images("adaptive_avg_pool2d", output_size=4),
+    on_signals("max_pool1d", kernel_size=2),
+    on_signals("avg_pool1d", kernel_size=2),
+    (
+        case("batch_norm", (4, 8, 8, 8), None, None, (8,), (8,), training=True),
+        case("batch_norm", (64, 32, 28, 28), None, None, (32,), (32,), training=True),
+    ),
+    (
+        case("batch_norm, of vectors", (32, 64), None, None, (64,), (64,), training=True),
+        case("batch_norm, of vectors", (4096, 512), None, None, (512,), (512,), training=True),
+    ),
+    (
+        named(NORMED, "layer_norm", (32, 64), (64,), (64,), normalized_shape=(64,)),
+        named(NORMED, "layer_norm", (4096, 512), (512,), (512,), normalized_shape=(512,)),
+    ),
+    (
+        named(("weight",), "embedding", (100, 16), input=CLASSES[:32]),
+        named(("weight",), "embedding", (10000, 256), input=(torch.arange(64 * 128) * 7919 % 10000).view(64, 128)),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    names: tuple[str, ...] = ()
+    """Operations to measure; all if none."""
+    seconds: float = 1.0
+    """Time spent on each comparison."""
+    compiled: bool = True
+    """Measure inside torch.compile too."""
+    devices: tuple[str, ...] = field(default_factory=lambda: ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",))
+    """Where to measure."""
+
+
+def measure(small: Case, large: Case, device: str, config: Config) -> dict[str, Any]:
+    """Compare one operation at two sizes."""
+    row: dict[str, Any] = {"name": large.name, "shapes": [shape for shape in large.shapes if shape is not None]}
+    for size, of_size in (("small", small), ("realistic", large)):
+        inputs = of_size.inputs(torch.float32, device)
+        ours, theirs = of_size.operation, of_size.reference
+        grad_output = random_like(theirs(*inputs), 1)
+
+        def step(function: Any, inputs: Any = inputs, grad_output: Any = grad_output) -> Any:
+            return lambda: torch.autograd.grad(function(*inputs), given(inputs), grad_output)
+
+        with torch.no_grad():
+            row[f"{size} forward"] = compare(lambda: ours(*inputs), lambda: theirs(*inputs), config.seconds)._asdict()  # noqa: B023
+        row[f"{size} both"] = compare(step(ours), step(theirs), config.seconds)._asdict()
+        if config.compiled and size == "realistic":
+            torch.compiler.reset()
+            fast, faster = (torch.compile(f, fullgraph=True) for f in (ours, theirs))
+            row["compiled both"] = compare(step(fast), step(faster), config.seconds)._asdict()
+    row["saved bytes"] = saved_bytes(ours, inputs)
+    row["saved bytes torch"] = saved_bytes(theirs, inputs)
+    return row
+
+
+def main(config: Config) -> None:
+    """Measure what is asked for and write it down beside what was measured before."""
+    RESULTS.mkdir(exist_ok=True)
+    for device in config.devices:
+        path = RESULTS / f"ops-{device}.json"
+        chosen = [pair for pair in WORKLOADS if not config.names or pair[1].op in config.names]
+        rows = {}
+        if config.names and path.exists():
+            rows = {row["name"]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
+        for small, large in tqdm(chosen, desc=device):
+            row = measure(small, large, device, config)
+            rows[row["name"]] = {**row, "kind": kind(large)}
+        order = [pair[1].name for pair in WORKLOADS]
+        result = {**machine(device), "rows": sorted(rows.values(), key=lambda row: order.index(row["name"]))}
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_report(RESULTS)
+
+
+def kind(large: Case) -> str:
+    """Return the class of work that an operation is, which its budget goes by."""
+    return "layer" if large.op == "highway" else "product" if large.op in PRODUCTS else "entries"
+
+
+def machine(device: str) -> dict[str, str]:
+    """Return what the figures were measured on."""
+    name = (
+        torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} cores"
+    )
+    return {"device": device, "machine": name, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

@@ -1,0 +1,81 @@
+"""`amal ops` and docs/OPERATIONS.md: computed, able to say no, and up to date."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from faults import BackwardSlightlyOff, KeepsOutputToo, RoundedTwice, planted
+from running import command
+
+from amal.checking import CASES, matrix
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "OPERATIONS.md"
+
+
+def test_a_right_operation_has_ticks_and_figures():
+    row = matrix.examine("tanh")
+    assert row.faults == []
+    assert set(row.verdicts.values()) <= {True, None}
+    text = matrix.as_text([row])
+    assert re.search(r"tanh +✓ +✓ +✓ +✓ +✓ +✓ +✓ +[–✓] +\d\.\d\d +\d\.\d\d +1\.00", text)
+
+
+@pytest.mark.parametrize(
+    ("fault", "column", "message"),
+    [
+        (BackwardSlightlyOff, "gradient", "linear: gradcheck: Jacobian mismatch"),
+        (RoundedTwice, None, r"linear: the largest error in torch.float32 is \S+ times torch's"),
+        (KeepsOutputToo, None, r"linear: 1\.\d\d times the bytes of torch are kept"),
+    ],
+)
+def test_a_wrong_operation_is_told(monkeypatch, fault, column, message):
+    monkeypatch.setattr(matrix, "CASES", [replace(planted("linear", fault), name="linear")])
+    monkeypatch.setattr(matrix, "COLUMNS", {"value": ("value",), "gradient": ("gradcheck",)})
+    row = matrix.examine("linear")
+    assert re.search(message, "\n".join(row.faults))
+    assert column is None or row.verdicts[column] is False
+    assert column is None or "✗" in row.cells()
+
+
+def test_the_command_prints_the_matrix():
+    done = command("amal", "ops", "mse_loss", "--no-progress")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^mse_loss +✓", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["tahn"], "no operation tahn; there are linear"), (["tanh", "--markdown", "x.md"], "give no names")],
+)
+def test_the_command_says_what_is_wrong(arguments, message):
+    done = command("amal", "ops", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_the_document_is_up_to_date():
+    """If this fails: amal ops --markdown docs/OPERATIONS.md."""
+    written = DOCUMENT.read_text(encoding="utf-8")
+    assert matrix.derivations() in written
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", written, re.MULTILINE)
+    assert [name for name, _ in rows] == list(matrix.OPERATIONS)
+    assert f"| {' | '.join(('operation', *matrix.COLUMNS, *matrix.MEASURED))} |" in written
+    assert all(len(cells.split("|")) == len(matrix.COLUMNS) + len(matrix.MEASURED) for _, cells in rows)
+    assert "✗" not in written.split("\n- ")[0]
+
+
+def test_a_change_makes_the_document_stale(monkeypatch):
+    monkeypatch.setattr(matrix, "OPERATIONS", matrix.OPERATIONS[:-1])
+    with pytest.raises(AssertionError):
+        test_the_document_is_up_to_date()
+    monkeypatch.undo()
+    monkeypatch.setattr("amal.ops.tanh.__doc__", "Another derivation.")
+    with pytest.raises(AssertionError):
+        test_the_document_is_up_to_date()
+
+
+def test_every_operation_is_in_the_table():
+    import amal.functional as F
+
+    assert {case.op for case in CASES} == {name for name in vars(F) if not name.startswith("_")}

@@ -54,4 +54,5 @@ def transforms_of(case: Case) -> dict[str, Callable[[Operation], Any]]:
     }
     if all(tensor.numel() for tensor in tensors):  # torch.func.hessian itself fails on an empty input
         transforms["hessian"] = lambda f: hessian(scalar(f), everyone)(*tensors)
+        transforms["jacfwd of jacfwd"] = lambda f: jacfwd(jacfwd(scalar(f), everyone), everyone)(*tensors)
     return transforms

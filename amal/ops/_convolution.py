@@ -4,7 +4,9 @@ Shapes below: input (n, in, *size), weight (out, in / groups, *kernel), output (
 (conv1d) or two (conv2d), and every option is a tuple of one number per axis.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,13 +15,18 @@ from ._public import check_tensors
 from ._window import AXES, Sizes, check_image, per_axis
 
 
-class Steps(NamedTuple):
-    """The options of a convolution, one number per axis each."""
+@dataclass(frozen=True)
+class Steps:
+    """The options of a convolution, one number per axis each. No tuple: torch.func would take it apart."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+
+    def __iter__(self) -> Iterator[Any]:
+        """Let the options be unpacked."""
+        return iter((self.stride, self.padding, self.dilation, self.groups))
 
 
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
@@ -86,7 +93,7 @@ def _image_by_image(input: Tensor, grad_output: Tensor, exchanged: Steps) -> Ten
     batch, channels, *size = input.shape
     out, *places = grad_output.shape[1:]
     images, kernels = input.reshape(1, batch * channels, *size), grad_output.reshape(batch * out, 1, *places)
-    each = convolve(images, kernels, None, exchanged._replace(groups=batch * channels))
+    each = convolve(images, kernels, None, replace(exchanged, groups=batch * channels))
     return each.reshape(batch, out, 1, *each.shape[2:]).sum(0)
 
 

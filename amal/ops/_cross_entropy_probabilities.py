@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, wide
+from ._function import Function
+from ._public import wide
 
 
 class ProbabilitiesCrossEntropyFunction(Function):

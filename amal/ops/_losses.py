@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from ._public import Function, wide
+from ._function import Function
+from ._public import wide
 
 
 class DifferenceFunction(Function):

@@ -1,6 +1,7 @@
 """What the pooling operations have in common: the check of their options, before any computation."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -8,13 +9,18 @@ from ._public import check_tensors
 from ._window import Sizes, check_image, per_axis, places
 
 
-class Windows(NamedTuple):
-    """The options of a pooling, one number per axis each."""
+@dataclass(frozen=True)
+class Windows:
+    """The options of a pooling, one number per axis each. No tuple: torch.func would take it apart."""
 
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        """Let the options be unpacked."""
+        return iter((self.kernel_size, self.stride, self.padding, self.dilation))
 
 
 def check_windows(

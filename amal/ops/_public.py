@@ -1,6 +1,5 @@
-"""What every operation has in common: its base class, and what is done before it is applied (check, cast, compile)."""
+"""What every public operation does before its Function is applied: check, cast, and meet torch.compile."""
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
@@ -11,39 +10,6 @@ import torch
 from torch import Tensor
 
 _Op = TypeVar("_Op", bound=Callable[..., Any])
-
-
-class Function(torch.autograd.Function):
-    """torch.autograd.Function, with a vmap rule made of its own methods and half the cost of a call.
-
-    Where a Function has a setup_context, `apply` binds its arguments to the signature of `forward`, in case some were
-    left out, and asks Python for that signature anew each time: 30 of the 50 microseconds of a small call. Here all
-    arguments are given, in order, so they are bound already.
-    """
-
-    generate_vmap_rule = True
-
-    def __init_subclass__(cls) -> None:
-        """Give `forward` a signature that binds at once."""
-        super().__init_subclass__()
-        if "forward" in cls.__dict__:
-            forward: Any = cls.forward
-            forward.__signature__ = _AlreadyBound(list(inspect.signature(forward).parameters.values()))
-
-
-class _AlreadyBound(inspect.Signature):
-    def bind(self, *args: Any, **kwargs: Any) -> Any:
-        return _Arguments(args, kwargs)
-
-
-class _Arguments:
-    __slots__ = ("args", "kwargs")
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.args, self.kwargs = args, kwargs
-
-    def apply_defaults(self) -> None:
-        """Leave nothing to default."""
 
 
 def public_op(op: _Op) -> _Op:

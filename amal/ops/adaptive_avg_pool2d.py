@@ -26,7 +26,8 @@ import torch
 from torch import Tensor
 
 from ._average import tile
-from ._public import Function, check_tensors, public_op
+from ._function import Function
+from ._public import check_tensors, public_op
 from ._window import check_image, per_axis
 
 
@@ -34,27 +35,27 @@ class AdaptiveAvgPool2dFunction(Function):
     """y = A x Bᵀ for input (*, c, height, width)."""
 
     @staticmethod
-    def forward(input: Tensor, output_size: tuple[int, int]) -> Tensor:
-        return torch.nn.functional.adaptive_avg_pool2d(input, output_size)
+    def forward(input: Tensor, rows: int, columns: int) -> Tensor:
+        return torch.nn.functional.adaptive_avg_pool2d(input, (rows, columns))
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, tuple[int, int]], output: Tensor) -> None:
-        input, ctx.output_size = inputs
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int, int], output: Tensor) -> None:
+        input, *ctx.output_size = inputs
         ctx.size = tuple(input.shape[-2:])
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
         (height, width), (rows, columns) = ctx.size, ctx.output_size
         if rows == columns == 1:
-            return (grad_output / (height * width)).expand(*grad_output.shape[:-2], height, width), None
+            return (grad_output / (height * width)).expand(*grad_output.shape[:-2], height, width), None, None
         if rows and columns and height % rows == width % columns == 0:
             share = rows * columns / (height * width)
-            return tile(grad_output * share, height // rows, width // columns), None
+            return tile(grad_output * share, height // rows, width // columns), None, None
         of_rows, of_columns = _averages(height, rows, grad_output), _averages(width, columns, grad_output)
-        return of_rows.mT @ (grad_output @ of_columns), None
+        return of_rows.mT @ (grad_output @ of_columns), None, None
 
     @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
+    def jvp(ctx: Any, input_dot: Tensor, *_: None) -> Tensor:
         return torch.nn.functional.adaptive_avg_pool2d(input_dot, ctx.output_size)
 
 
@@ -85,7 +86,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
         raise ValueError(f"adaptive_avg_pool2d: output_size is {output_size}, expected one number or two")
     wanted = [own if size is None else size for size, own in zip(sizes, shape[-2:], strict=True)]
     size = per_axis("adaptive_avg_pool2d", "output_size", wanted, 2, 0)
-    return AdaptiveAvgPool2dFunction.apply(input, size)
+    return AdaptiveAvgPool2dFunction.apply(input, *size)
 
 
 def _averages(size: int, windows: int, like: Tensor) -> Tensor:

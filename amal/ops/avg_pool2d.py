@@ -24,8 +24,9 @@ import torch
 from torch import Tensor
 
 from ._average import entries, spread
+from ._function import Function
 from ._pooling import Windows, check_flag, check_windows
-from ._public import Function, public_op
+from ._public import public_op
 from ._window import Sizes
 
 

@@ -27,8 +27,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._function import Function
 from ._normalization import check_number, check_parameters
-from ._public import Function, check_tensors, public_op, wide
+from ._public import check_tensors, public_op, wide
 
 
 class BatchNormFunction(Function):

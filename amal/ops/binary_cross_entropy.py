@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._function import Function
 from ._losses import check_constant_weights, check_equal_shapes, check_probabilities, reduced, refuse_tangents, share
-from ._public import Function, autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, public_op, wide
 from ._reduction import choose_reduction
 
 LEAST_LOGARITHM, LEAST_DENOMINATOR = -100, 1e-12

@@ -26,8 +26,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._function import Function
 from ._losses import check_constant_weights, check_equal_shapes, reduced, refuse_tangents, share
-from ._public import Function, autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, public_op, wide
 from ._reduction import choose_reduction
 
 
@@ -83,7 +84,7 @@ def _input_slope(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Te
     if pos_weight is None:
         return probability - t
     p = wide(pos_weight)
-    return probability * ((p - 1) * t).add_(1) - p * t
+    return probability * torch.add((p - 1) * t, 1) - p * t
 
 
 def _target_slope(input: Tensor, pos_weight: Tensor | None) -> Tensor:

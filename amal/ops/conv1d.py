@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ._convolution import Steps, check_convolution, convolve, gradient_of_input, gradient_of_weight
-from ._public import Function, autocast, public_op
+from ._function import Function
+from ._public import autocast, public_op
 from ._window import Sizes
 
 

@@ -32,8 +32,9 @@ from torch import Tensor
 
 from ._classes import NOWHERE, check_class_dimension, check_class_weights, check_classes, pull_back
 from ._cross_entropy_probabilities import ProbabilitiesCrossEntropyFunction, along_classes, examples
+from ._function import Function
 from ._losses import check_equal_shapes, refuse_tangents
-from ._public import Function, autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, public_op, wide
 from ._reduction import choose_reduction
 
 

@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._function import Function
 from ._normalization import check_number
-from ._public import Function, check_device, public_op
+from ._public import check_device, public_op
 
 
 class EmbeddingFunction(Function):

@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, check_tensors, public_op, wide
+from ._function import Function
+from ._public import check_tensors, public_op, wide
 
 LINEAR = sqrt(8 / pi)
 CUBIC = LINEAR * 0.044715

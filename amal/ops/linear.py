@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, autocast, check_tensors, public_op
+from ._function import Function
+from ._public import autocast, check_tensors, public_op
 
 
 class LinearFunction(Function):

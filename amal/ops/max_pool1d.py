@@ -57,5 +57,5 @@ def max_pool1d(
     windows = check_windows("max_pool1d", input, 1, kernel_size, stride, padding, dilation, ceil_mode)
     if padding:
         check_cover("max_pool1d", input, windows)
-    output, indices = MaxPool2dFunction.apply(input.unsqueeze(-2), *of_images(windows), ceil_mode)
+    output, indices = MaxPool2dFunction.apply(input.unsqueeze(-2), of_images(windows), ceil_mode)
     return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)

@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._pooling import check_cover, check_windows
-from ._public import Function, public_op
+from ._function import Function
+from ._pooling import Windows, check_cover, check_windows
+from ._public import public_op
 from ._window import Sizes
 
 
@@ -32,15 +33,8 @@ class MaxPool2dFunction(Function):
     """y = max over windows, and the index of each maximum, for input (*, height, width)."""
 
     @staticmethod
-    def forward(
-        input: Tensor,
-        kernel_size: tuple[int, int],
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-        dilation: tuple[int, int],
-        ceil_mode: bool,
-    ) -> tuple[Tensor, Tensor]:
-        return torch.nn.functional.max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
+    def forward(input: Tensor, windows: Windows, ceil_mode: bool) -> tuple[Tensor, Tensor]:
+        return torch.nn.functional.max_pool2d_with_indices(input, *windows, ceil_mode)  # type: ignore[call-arg]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -56,10 +50,10 @@ class MaxPool2dFunction(Function):
     def backward(ctx: Any, grad_output: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
         (indices,) = ctx.saved_tensors
         if grad_output is None:
-            return (None,) * 6
+            return None, None, None
         zeros = grad_output.new_zeros(()).expand(ctx.line)  # one number in memory: scatter_add makes the copy
         grad_input = zeros.scatter_add(-1, indices.reshape(ctx.winners), grad_output.reshape(ctx.winners))
-        return grad_input.view(ctx.shape), None, None, None, None, None
+        return grad_input.view(ctx.shape), None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, *_: None) -> tuple[Tensor, None]:
@@ -101,7 +95,7 @@ def max_pool2d(
     windows = check_windows("max_pool2d", input, 2, kernel_size, stride, padding, dilation, ceil_mode)
     if padding:
         check_cover("max_pool2d", input, windows)
-    output, indices = MaxPool2dFunction.apply(input, *windows, ceil_mode)
+    output, indices = MaxPool2dFunction.apply(input, windows, ceil_mode)
     return (output, indices) if return_indices else output
 
 

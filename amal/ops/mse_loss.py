@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._function import Function
 from ._losses import DifferenceFunction, check_equal_shapes, reduced, share, weighted, worth_of_weight
-from ._public import Function, autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, public_op, wide
 from ._reduction import choose_reduction
 
 

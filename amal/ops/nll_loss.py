@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from ._classes import NOWHERE, check_class_dimension, check_classes, pull_back
+from ._function import Function
 from ._losses import refuse_tangents
-from ._public import Function, autocast, check_tensors, public_op
+from ._public import autocast, check_tensors, public_op
 from ._reduction import choose_reduction
 
 

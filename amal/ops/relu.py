@@ -18,7 +18,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ._public import Function, check_tensors, in_place, public_op
+from ._function import Function
+from ._public import check_tensors, in_place, public_op
 
 
 class ReLUFunction(Function):

@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 
 from ._attention import aligned, check, matrix_of, sum_to, tile, tiles_of
-from ._public import Function, autocast, public_op, wide
+from ._function import Function
+from ._public import autocast, public_op, wide
 from .dropout import draw_noise
 
 

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, check_tensors, public_op
+from ._function import Function
+from ._public import check_tensors, public_op
 
 
 class SigmoidFunction(Function):

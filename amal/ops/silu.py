@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, check_tensors, in_place, public_op, wide
+from ._function import Function
+from ._public import check_tensors, in_place, public_op, wide
 
 
 class SiLUFunction(Function):

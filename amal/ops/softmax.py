@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import Function, autocast, check_tensors, public_op, wide
+from ._function import Function
+from ._public import autocast, check_tensors, public_op, wide
 from ._softmax_dim import choose_dim
 
 

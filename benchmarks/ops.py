@@ -17,6 +17,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from amal import functional
 from amal.checking import Case
 from amal.checking.budget import saved_bytes
 from amal.checking.cases import case, given, named, random_like
@@ -42,6 +43,19 @@ def of_pairs(name: str, **options: Any) -> tuple[Case, Case]:
 def on_images(name: str, **options: Any) -> tuple[Case, Case]:
     """Pooling: eight channels of a small image, and a layer of a network on MNIST."""
     return case(name, (4, 8, 8, 8), **options), case(name, (64, 32, 28, 28), **options)
+
+
+def attention(name: str, **options: Any) -> tuple[Case, Case]:
+    """One head of a few tokens, and eight of 256, beside torch's fused kernel."""
+
+    def of(function: Any) -> Any:
+        return lambda *inputs: function(*inputs, **options)
+
+    ours, theirs = (module.scaled_dot_product_attention for module in (functional, torch.nn.functional))
+    return (
+        Case(name, of(ours), of(theirs), ((1, 2, 8, 8),) * 3),
+        Case(name, of(ours), of(theirs), ((8, 8, 256, 64),) * 3),
+    )
 
 
 def on_signals(name: str, **options: Any) -> tuple[Case, Case]:
@@ -71,18 +85,12 @@ WORKLOADS: tuple[tuple[Case, Case], ...] = (
         case("conv2d, depthwise", (4, 8, 8, 8), (8, 1, 3, 3), (8,), padding=1, groups=8),
         case("conv2d, depthwise", (32, 64, 28, 28), (64, 1, 3, 3), (64,), padding=1, groups=64),
     ),
-    (
-        case("scaled_dot_product_attention", *[(1, 2, 8, 8)] * 3),
-        case("scaled_dot_product_attention", *[(8, 8, 256, 64)] * 3),
-    ),
-    (
-        case("scaled_dot_product_attention, causal", *[(1, 2, 8, 8)] * 3, is_causal=True),
-        case("scaled_dot_product_attention, causal", *[(8, 8, 256, 64)] * 3, is_causal=True),
-    ),
+    attention("scaled_dot_product_attention"),
+    attention("scaled_dot_product_attention, causal", is_causal=True),
     (case("highway", (32, 64), *[(64, 64), (64,)] * 2), case("highway", (4096, 64), *[(64, 64), (64,)] * 2)),
     (
         case("highway, wide", (32, 64), *[(64, 64), (64,)] * 2, activation="tanh"),
-        case("highway, wide", (1000, 500), *[(500, 500), (500,)] * 2, activation="tanh"),
+        case("highway, wide", (2048, 512), *[(512, 512), (512,)] * 2, activation="tanh"),
     ),
     on_entries("tanh"),
     on_entries("sigmoid"),
@@ -114,12 +122,23 @@ WORKLOADS: tuple[tuple[Case, Case], ...] = (
     on_signals("max_pool1d", kernel_size=2),
     on_signals("avg_pool1d", kernel_size=2),
     (
-        case("batch_norm", (4, 8, 8, 8), None, None, (8,), (8,), training=True),
-        case("batch_norm", (64, 32, 28, 28), None, None, (32,), (32,), training=True),
+        named(NORMED, "batch_norm", (4, 8, 8, 8), (8,), (8,), running_mean=None, running_var=None, training=True),
+        named(NORMED, "batch_norm", (64, 32, 28, 28), (32,), (32,), running_mean=None, running_var=None, training=True),
     ),
     (
-        case("batch_norm, of vectors", (32, 64), None, None, (64,), (64,), training=True),
-        case("batch_norm, of vectors", (4096, 512), None, None, (512,), (512,), training=True),
+        named(
+            NORMED, "batch_norm, of vectors", (32, 64), (64,), (64,), running_mean=None, running_var=None, training=True
+        ),
+        named(
+            NORMED,
+            "batch_norm, of vectors",
+            (4096, 512),
+            (512,),
+            (512,),
+            running_mean=None,
+            running_var=None,
+            training=True,
+        ),
     ),
     (
         named(NORMED, "layer_norm", (32, 64), (64,), (64,), normalized_shape=(64,)),

@@ -154,4 +154,4 @@ def above(tensor: Tensor, bound: float) -> Tensor:
 
     On a CPU numbers times booleans take six times as long as numbers times numbers, and a choice by torch.where ten.
     """
-    return (tensor - bound).relu().sign()
+    return (tensor - bound).sign_().relu_()

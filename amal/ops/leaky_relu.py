@@ -68,5 +68,5 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def _slope(input: Tensor, negative_slope: float) -> Tensor:
-    """Return y': the sign of the positive part is 1 or 0, and what does not exceed a half becomes a."""
-    return torch.threshold_(input.relu().sign(), 0.5, negative_slope)
+    """Return y': the sign is −1, 0 or 1, and what does not exceed a half becomes a."""
+    return torch.threshold_(input.sign(), 0.5, negative_slope)

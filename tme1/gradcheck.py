@@ -22,7 +22,8 @@ from amal.report import new_figure
 from amal.training import Logbook, Outcome, RunConfig, launch, progress_bar
 from tme1._mistakes import MISTAKES
 
-OF_BACKWARD = tuple(name for name in PROPERTIES if name not in ("compile", "autocast", "CUDA"))
+NOT_OF_BACKWARD = ("compile", "autocast", "CUDA", "meta", "error budget", "saved bytes")
+OF_BACKWARD = tuple(name for name in PROPERTIES if name not in NOT_OF_BACKWARD)
 OF_TME1 = ("linear", "mse_loss")
 SIGNS = {True: "✓", False: "✗", None: "–"}
 

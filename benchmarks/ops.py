@@ -9,7 +9,7 @@ Writes benchmarks/results/ops-<device>.json, and benchmarks/RESULTS.md from all 
 import json
 import platform
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,25 +167,41 @@ class Config:
 
 def measure(small: Case, large: Case, device: str, config: Config) -> dict[str, Any]:
     """Compare one operation at two sizes."""
-    row: dict[str, Any] = {"name": large.name, "shapes": [shape for shape in large.shapes if shape is not None]}
-    for size, of_size in (("small", small), ("realistic", large)):
-        inputs = of_size.inputs(torch.float32, device)
-        ours, theirs = of_size.operation, of_size.reference
-        grad_output = random_like(theirs(*inputs), 1)
-
-        def step(function: Any, inputs: Any = inputs, grad_output: Any = grad_output) -> Any:
-            return lambda: torch.autograd.grad(function(*inputs), given(inputs), grad_output)
-
-        with torch.no_grad():
-            row[f"{size} forward"] = compare(lambda: ours(*inputs), lambda: theirs(*inputs), config.seconds)._asdict()  # noqa: B023
-        row[f"{size} both"] = compare(step(ours), step(theirs), config.seconds)._asdict()
-        if config.compiled and size == "realistic":
-            torch.compiler.reset()
-            fast, faster = (torch.compile(f, fullgraph=True) for f in (ours, theirs))
-            row["compiled both"] = compare(step(fast), step(faster), config.seconds)._asdict()
-    row["saved bytes"] = saved_bytes(ours, inputs)
-    row["saved bytes torch"] = saved_bytes(theirs, inputs)
+    inputs = large.inputs(torch.float32, device)
+    row = {
+        "name": large.name,
+        "kind": kind(large),
+        "shapes": [shape for shape in large.shapes if shape is not None],
+        "small forward": forward(small, device, config),
+        "small both": both(small, device, config),
+        "realistic forward": forward(large, device, config),
+        "realistic both": both(large, device, config),
+        "saved bytes": saved_bytes(large.operation, inputs),
+        "saved bytes torch": saved_bytes(large.reference, inputs),
+    }
+    if config.compiled:
+        torch.compiler.reset()
+        ours, theirs = (torch.compile(f, fullgraph=True) for f in (large.operation, large.reference))
+        row["compiled both"] = both(replace(large, operation=ours, reference=theirs), device, config)
     return row
+
+
+def forward(case: Case, device: str, config: Config) -> dict[str, float]:
+    """Compare calls without a gradient."""
+    inputs = case.inputs(torch.float32, device)
+    with torch.no_grad():
+        return compare(lambda: case.operation(*inputs), lambda: case.reference(*inputs), config.seconds)._asdict()
+
+
+def both(case: Case, device: str, config: Config) -> dict[str, float]:
+    """Compare calls and their gradients."""
+    inputs = case.inputs(torch.float32, device)
+    grad_output = random_like(case.reference(*inputs), 1)
+
+    def step(function: Any) -> Any:
+        return lambda: torch.autograd.grad(function(*inputs), given(inputs), grad_output)
+
+    return compare(step(case.operation), step(case.reference), config.seconds)._asdict()
 
 
 def main(config: Config) -> None:
@@ -198,8 +214,7 @@ def main(config: Config) -> None:
         if config.names and path.exists():
             rows = {row["name"]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
         for small, large in tqdm(chosen, desc=device):
-            row = measure(small, large, device, config)
-            rows[row["name"]] = {**row, "kind": kind(large)}
+            rows[large.name] = measure(small, large, device, config)
         order = [pair[1].name for pair in WORKLOADS]
         result = {**machine(device), "rows": sorted(rows.values(), key=lambda row: order.index(row["name"]))}
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

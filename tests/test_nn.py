@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 import amal.nn
-from amal.checking.properties import _function_nodes
+from amal.checking.properties import function_nodes
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -134,7 +134,7 @@ def test_layer_calls_the_operation_written_by_hand(name):
     layer = getattr(amal.nn, name)(*args, **options)
     output = layer(*(x.clone().requires_grad_(x.is_floating_point()) for x in inputs))
     output = output[0] if isinstance(output, tuple) else output
-    assert list(_function_nodes(output)), f"no hand-written Function behind {name}"
+    assert list(function_nodes(output)), f"no hand-written Function behind {name}"
 
 
 def test_every_operation_has_a_layer():

@@ -35,13 +35,16 @@ def functions(info):
     def seeded(module):
         def call(*args, **kwargs):
             torch.manual_seed(0)
-            if info.name == "nn.functional.embedding":  # its samples begin with the weight
-                args = (args[1], args[0], *args[2:])
-            return getattr(module, name_of(info))(*args, **kwargs)
+            return getattr(module, name_of(info))(*in_order(info, args), **kwargs)
 
         return call
 
     return seeded(F), seeded(torch.nn.functional)
+
+
+def in_order(info, args):
+    """The arguments as the function takes them: embedding's samples begin with the weight."""
+    return (args[1], args[0], *args[2:]) if name_of(info) == "embedding" else args
 
 
 class Sample:
@@ -56,9 +59,8 @@ class Sample:
         return repr(tree_map(lambda leaf: tuple(leaf.shape) if isinstance(leaf, torch.Tensor) else leaf, self.leaves))
 
     def arguments(self, variables):
-        leaves = [
-            leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in self.leaves
-        ]  # running statistics
+        # copies, as running statistics are changed
+        leaves = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in self.leaves]
         for place, variable in zip(self.places, variables, strict=True):
             leaves[place] = variable
         input, args, kwargs = torch.utils._pytree.tree_unflatten(leaves, self.spec)
@@ -179,8 +181,7 @@ def test_passes_torchs_checks_of_custom_operators(info):
     function = getattr(F, name_of(info))
     for sample in samples_of(INFOS.index(info), torch.float64)[:2]:
         args, kwargs = sample.arguments(sample.variables)
-        if name_of(info) == "embedding":
-            args = (args[1], args[0], *args[2:])
+        args = in_order(info, args)
         if name_of(info) == "dropout":
             kwargs["training"] = False  # two draws differ
         optests.fake_check(function, args, kwargs)

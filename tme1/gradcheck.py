@@ -11,12 +11,11 @@ make, which of them torch's gradcheck sees, and which property sees the others. 
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from unittest import SkipTest
 
 import torch
 from torch import Tensor
 
-from amal.checking import CASES, PROPERTIES, Case
+from amal.checking import CASES, PROPERTIES, SIGNS, Case, verdict
 from amal.functional import linear, mse_loss
 from amal.report import new_figure
 from amal.training import Logbook, Outcome, RunConfig, launch, progress_bar
@@ -25,7 +24,6 @@ from tme1._mistakes import MISTAKES
 NOT_OF_BACKWARD = ("compile", "autocast", "CUDA", "meta", "error budget", "saved bytes")
 OF_BACKWARD = tuple(name for name in PROPERTIES if name not in NOT_OF_BACKWARD)
 OF_TME1 = ("linear", "mse_loss")
-SIGNS = {True: "✓", False: "✗", None: "–"}
 
 
 @dataclass(frozen=True)
@@ -62,17 +60,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
 
 def examine(case: Case, properties: Iterable[str]) -> dict[str, bool | None]:
     """Return whether each property holds of a case; None where it cannot be examined on this machine."""
-
-    def holds(name: str) -> bool | None:
-        try:
-            PROPERTIES[name](case)
-        except SkipTest:
-            return None
-        except Exception:  # a wrong Function fails in any way it likes, from a wrong number to torch's refusal
-            return False
-        return True
-
-    return {name: holds(name) for name in properties}
+    return {name: verdict(name, case)[0] for name in properties}
 
 
 def table_of_ticks(verdicts: dict[str, dict[str, bool | None]]) -> str:

@@ -1,5 +1,7 @@
 """The gradient doctor: what must hold of a hand-written Function, and whether it does."""
 
 from .cases import Case as Case
+from .matrix import SIGNS as SIGNS
+from .matrix import verdict as verdict
 from .properties import PROPERTIES as PROPERTIES
 from .table import CASES as CASES

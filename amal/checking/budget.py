@@ -1,6 +1,7 @@
 """What an operation costs beside torch's own: rounding errors, and memory kept for backward."""
 
 from collections.abc import Callable
+from unittest import SkipTest
 
 import torch
 from torch import Tensor
@@ -8,6 +9,22 @@ from torch import Tensor
 from .cases import Case, Tensors, given, random_like
 
 SEEDS = range(8)
+DTYPES = (torch.float32, torch.bfloat16)
+LARGEST_ERROR = 2
+"""Over torch's own."""
+
+
+def errors_within_budget(case: Case) -> None:
+    """In float32 and bfloat16 no rounding error is larger than twice torch's own."""
+    for dtype in DTYPES:
+        ratio = error_ratio(case, dtype)
+        assert ratio <= LARGEST_ERROR, f"the largest error in {dtype} is {ratio:.1f} times torch's"
+
+
+def saves_no_more(case: Case) -> None:
+    """No more memory is kept for backward than torch keeps."""
+    ours, theirs = saved_by(case)
+    assert ours <= theirs, f"{ours} bytes are kept for backward, where torch keeps {theirs}"
 
 
 def error_ratio(case: Case, dtype: torch.dtype, compiled: bool = False) -> float:
@@ -47,6 +64,18 @@ def saved_bytes(function: Callable[..., Tensor], inputs: Tensors) -> int:
         output = function(*inputs)
     del output
     return sum(size for size, _ in blocks.values())
+
+
+def saved_by(case: Case) -> tuple[int, int]:
+    """Return what our operation keeps for backward and what torch's keeps, in bytes, for float32 inputs.
+
+    Raises:
+        SkipTest: the output is empty.
+    """
+    inputs = case.inputs(torch.float32)
+    if not case.reference(*inputs).numel():
+        raise SkipTest("of nothing, nothing is kept but parameters")
+    return saved_bytes(case.operation, inputs), saved_bytes(case.reference, inputs)
 
 
 def _value_and_gradients(function: Callable[..., Tensor], inputs: Tensors) -> tuple[Tensor, ...]:

@@ -99,8 +99,9 @@ def case(
     ours, theirs = getattr(functional, operation), COMPOSED.get(operation) or getattr(torch.nn.functional, operation)
 
     def with_options(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def call(*inputs: Tensor | None, **more: Tensor) -> Tensor:
-            there = {key: like(value, given(inputs)[0]) for key, value in options.items()}
+        def call(*inputs: Tensor | None, **more: Tensor | None) -> Tensor:
+            variable = given((*inputs, *more.values()))[0]
+            there = {key: like(value, variable) for key, value in options.items()}
             return function(*inputs, **there, **more)
 
         return call
@@ -122,13 +123,9 @@ def named(names: tuple[str, ...], name: str, *shapes: tuple[int, ...] | None, **
     """Make the row of an operation whose variables are not its first arguments, but those of these names."""
 
     def by_name(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def call(*inputs: Tensor | None) -> Tensor:
-            there = {key: like(value, given(inputs)[0]) for key, value in options.items()}
-            return function(**dict(zip(names, inputs, strict=True)), **there)
+        return lambda *inputs: function(**dict(zip(names, inputs, strict=True)))
 
-        return call
-
-    row = case(name, *shapes)
+    row = case(name, *shapes, **options)
     return Case(name, by_name(row.operation), by_name(row.reference), shapes)
 
 

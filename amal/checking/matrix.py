@@ -11,7 +11,7 @@ import torch
 
 from amal import functional
 
-from .budget import error_ratio, saved_bytes
+from .budget import DTYPES, LARGEST_ERROR, error_ratio, saved_by
 from .cases import Case
 from .properties import PROPERTIES
 from .table import CASES
@@ -27,6 +27,7 @@ COLUMNS = {
     "CUDA": ("CUDA",),
 }
 """Column -> the properties that stand behind it."""
+SIGNS = {True: "✓", False: "✗", None: "–"}
 MEASURED = ("float32", "bfloat16", "bytes")
 OPERATIONS = tuple(dict.fromkeys(case.op for case in CASES))
 LEGEND = """✓ holds for every row of the table of cases, ✗ does not, – cannot be examined on this machine.
@@ -47,7 +48,7 @@ class Row:
 
     def cells(self) -> list[str]:
         """Return the row as words."""
-        ticks = [{True: "✓", False: "✗", None: "–"}[verdict] for verdict in self.verdicts.values()]
+        ticks = [SIGNS[holds] for holds in self.verdicts.values()]
         return [self.op, *ticks, *(f"{self.measured[name]:.2f}" for name in MEASURED)]
 
 
@@ -55,12 +56,14 @@ def examine(op: str) -> Row:
     """Examine all cases of one operation."""
     row, cases = Row(op), [case for case in CASES if case.op == op]
     for column, names in COLUMNS.items():
-        found = {verdict for name in names for case in cases for verdict in [_holds(row, name, case)]}
+        answers = {(case.name, name): verdict(name, case) for name in names for case in cases}
+        row.faults += [f"{of}: {name}: {why}" for (of, name), (holds, why) in answers.items() if holds is False]
+        found = {holds for holds, _ in answers.values()}
         row.verdicts[column] = False if False in found else True if True in found else None
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in DTYPES:
         ratio = max(error_ratio(case, dtype) for case in cases)
         row.measured[str(dtype).removeprefix("torch.")] = ratio
-        if ratio > 2:
+        if ratio > LARGEST_ERROR:
             row.faults.append(f"{op}: the largest error in {dtype} is {ratio:.1f} times torch's")
     row.measured["bytes"] = max(map(_bytes_ratio, cases))
     if row.measured["bytes"] > 1:
@@ -68,22 +71,22 @@ def examine(op: str) -> Row:
     return row
 
 
-def _holds(row: Row, name: str, case: Case) -> bool | None:
+def verdict(name: str, case: Case) -> tuple[bool | None, str]:
+    """Return whether a property holds of a case, None where it cannot be examined here, and why not."""
     try:
         PROPERTIES[name](case)
-    except SkipTest:
-        return None
-    except Exception as error:  # a wrong operation fails in any way it likes
-        row.faults.append(f"{case.name}: {name}: {error}")
-        return False
-    return True
+    except SkipTest as reason:
+        return None, str(reason)
+    except Exception as error:  # a wrong operation fails in any way it likes, from a wrong number to torch's refusal
+        return False, str(error)
+    return True, ""
 
 
 def _bytes_ratio(case: Case) -> float:
-    inputs = case.inputs(torch.float32)
-    if not case.reference(*inputs).numel():
+    try:
+        ours, theirs = saved_by(case)
+    except SkipTest:
         return 0.0
-    ours, theirs = saved_bytes(case.operation, inputs), saved_bytes(case.reference, inputs)
     return ours / theirs if theirs else float(ours > 0)
 
 

@@ -45,9 +45,7 @@ class Linear(nn.Module):
         """Draw weight and bias afresh."""
         if self.weight.numel() > 0:
             nn.init.kaiming_uniform_(self.weight, a=sqrt(5))  # U(−1/√in, 1/√in), to the last bit of torch's rounding
-        if self.bias is not None:
-            bound = 1 / sqrt(self.in_features) if self.in_features > 0 else 0.0
-            nn.init.uniform_(self.bias, -bound, bound)
+        _draw_bias(self.bias, self.in_features)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map input (*, in_features) to (*, out_features)."""
@@ -90,9 +88,7 @@ class TiedLinear(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw the bias afresh, as Linear does; the weight is the encoder's to draw."""
-        if self.bias is not None:
-            bound = 1 / sqrt(self.in_features) if self.in_features > 0 else 0.0
-            nn.init.uniform_(self.bias, -bound, bound)
+        _draw_bias(self.bias, self.in_features)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map input (*, out) to (*, in)."""
@@ -101,3 +97,9 @@ class TiedLinear(nn.Module):
     def extra_repr(self) -> str:
         """Return what `print(model)` shows of this layer."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def _draw_bias(bias: Tensor | None, in_features: int) -> None:
+    if bias is not None:
+        bound = 1 / sqrt(in_features) if in_features > 0 else 0.0
+        nn.init.uniform_(bias, -bound, bound)

@@ -1,5 +1,6 @@
 """Hand-written operations, one per file: derivation, Function, public function."""
 
+from ._convolution import ConvolutionFunction as ConvolutionFunction
 from .adaptive_avg_pool2d import AdaptiveAvgPool2dFunction as AdaptiveAvgPool2dFunction
 from .adaptive_avg_pool2d import adaptive_avg_pool2d as adaptive_avg_pool2d
 from .avg_pool1d import avg_pool1d as avg_pool1d
@@ -11,9 +12,7 @@ from .binary_cross_entropy import BCEFunction as BCEFunction
 from .binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
 from .binary_cross_entropy_with_logits import BCEWithLogitsFunction as BCEWithLogitsFunction
 from .binary_cross_entropy_with_logits import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from .conv1d import Conv1dFunction as Conv1dFunction
 from .conv1d import conv1d as conv1d
-from .conv2d import Conv2dFunction as Conv2dFunction
 from .conv2d import conv2d as conv2d
 from .cross_entropy import CrossEntropyFunction as CrossEntropyFunction
 from .cross_entropy import cross_entropy as cross_entropy

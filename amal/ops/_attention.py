@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._normalization import check_number
-from ._public import check_device, check_tensors, wide
+from ._public import check_device, check_number, check_tensors, wide
 
 OP = "scaled_dot_product_attention"
 TILE = 2**19

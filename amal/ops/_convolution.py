@@ -1,4 +1,4 @@
-"""Convolution along any number of axes: its two gradients as convolutions, and the check of its arguments.
+"""Convolution along any number of axes: its Function, its two gradients as convolutions, and its checks.
 
 Shapes below: input (n, in, *size), weight (out, in / groups, *kernel), output (n, out, *places), where * is one axis
 (conv1d) or two (conv2d), and every option is a tuple of one number per axis.
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._function import Function
 from ._public import check_tensors
 from ._window import AXES, Sizes, check_image, per_axis
 
@@ -27,6 +28,34 @@ class Steps:
     def __iter__(self) -> Iterator[Any]:
         """Let the options be unpacked."""
         return iter((self.stride, self.padding, self.dilation, self.groups))
+
+
+class ConvolutionFunction(Function):
+    """y = W * x + b for input (n, in, *size), weight (out, in / groups, *kernel), bias (out) or None."""
+
+    @staticmethod
+    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
+        return convolve(input, weight, bias, steps)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, Steps], output: Tensor) -> None:
+        input, weight, _, ctx.steps = inputs
+        ctx.save_for_backward(input, weight)
+        ctx.save_for_forward(input, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight = ctx.saved_tensors
+        needs_input, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        grad_input = gradient_of_input(grad_output, weight, input.shape[2:], ctx.steps) if needs_input else None
+        grad_weight = gradient_of_weight(input, grad_output, weight, ctx.steps) if needs_weight else None
+        grad_bias = grad_output.sum((0, *range(2, grad_output.dim()))) if needs_bias else None
+        return grad_input, grad_weight, grad_bias, None
+
+    @staticmethod
+    def jvp(ctx: Any, input_dot: Tensor, weight_dot: Tensor, bias_dot: Tensor | None, _: None) -> Tensor:
+        input, weight = ctx.saved_tensors
+        return convolve(input_dot, weight, bias_dot, ctx.steps) + convolve(input, weight_dot, None, ctx.steps)
 
 
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:

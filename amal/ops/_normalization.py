@@ -11,13 +11,13 @@ LOW_PRECISION = (torch.bfloat16, torch.float16)
 def check_parameters(op: str, input: Tensor, shape: tuple[int, ...], **parameters: Tensor | None) -> None:
     """Raise, in words, unless every parameter given has that shape, the input's device and a dtype that goes with it.
 
-    The parameters of bfloat16 and float16 inputs may be float32, all of them, as autocast hands them over.
+    The input was checked before. The parameters of bfloat16 and float16 inputs may be float32, all of them, as
+    autocast hands them over.
 
     Raises:
         TypeError: an argument is not a tensor, not floating point, or of a dtype that does not fit.
         ValueError: a parameter has another shape, or lies on another device than the input.
     """
-    check_tensors(op, input=input)
     dtype, device = input.dtype, input.device
     for tensor in parameters.values():
         if tensor is not None and not (
@@ -36,11 +36,3 @@ def check_parameters(op: str, input: Tensor, shape: tuple[int, ...], **parameter
         if tensor.shape != shape:
             shapes = f"{name} is {tuple(tensor.shape)} but input {tuple(input.shape)}"
             raise ValueError(f"{op}: {shapes} expects {name} {tuple(shape)}")
-
-
-def check_number(op: str, name: str, number: object) -> None:
-    """Raise a TypeError unless `number` is a Python number."""
-    if type(number) is float:
-        return
-    if isinstance(number, Tensor) or not hasattr(number, "__float__"):
-        raise TypeError(f"{op}: {name} is a {type(number).__name__}, expected a number")

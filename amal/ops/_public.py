@@ -92,18 +92,12 @@ def check_device(op: str, first_name: str, first: Tensor, name: str, tensor: Ten
         raise ValueError(f"{op}: {devices}, expected one device")
 
 
-def check_indices(op: str, name: str, indices: Tensor, like: Tensor) -> None:
-    """Raise unless `indices` is a tensor of integers on the device of the argument `input`.
-
-    Raises:
-        TypeError: not a tensor, or not of dtype int64 (uint8 for class indices is torch's too).
-        ValueError: on another device.
-    """
-    if not isinstance(indices, Tensor):
-        raise TypeError(f"{op}: {name} is a {type(indices).__name__}, expected a tensor of integers")
-    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
-        raise TypeError(f"{op}: {name} is {indices.dtype}, expected integers, such as {name}.long()")
-    check_device(op, "input", like, name, indices)
+def check_number(op: str, name: str, number: object) -> None:
+    """Raise a TypeError unless `number` is a Python number."""
+    if type(number) is float:
+        return
+    if isinstance(number, Tensor) or not hasattr(number, "__float__"):
+        raise TypeError(f"{op}: {name} is a {type(number).__name__}, expected a number")
 
 
 def autocast(

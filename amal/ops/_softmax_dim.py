@@ -1,17 +1,20 @@
-"""Along which dimension softmax and log_softmax sum."""
+"""What softmax and log_softmax do first: along which dimension they sum, and in which dtype."""
 
 import warnings
 
+import torch
 from torch import Tensor
 
+from ._public import autocast, check_tensors
 
-def choose_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
-    """Return the dimension that is meant, counted from the front.
 
-    Without one torch guesses (0 for 0, 1 and 3 dimensions, 1 otherwise) and warns, and so does this.
+def prepare(op: str, input: Tensor, dim: int | None, stacklevel: int, dtype: torch.dtype | None) -> tuple[Tensor, int]:
+    """Return the input in the dtype to compute in, and the dimension that is meant, counted from the front.
+
+    Without a dimension torch guesses (0 for 0, 1 and 3 dimensions, 1 otherwise) and warns, and so does this.
 
     Raises:
-        TypeError: the input is not a tensor, or the dimension not a whole number.
+        TypeError: the input is not a tensor, or not floating point then, or the dimension not a whole number.
         IndexError: there is no such dimension.
     """
     if not isinstance(input, Tensor):
@@ -25,4 +28,9 @@ def choose_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
     last = max(dims, 1) - 1
     if not -last - 1 <= dim <= last:
         raise IndexError(f"{op}: dim is {dim} but input {tuple(input.shape)}, expected {-last - 1} to {last}")
-    return dim % (last + 1)
+    if dtype is None:
+        (input,) = autocast(input, dtype=torch.float32, on=("cuda",))  # type: ignore[assignment]
+    else:
+        input = input.to(dtype)
+    check_tensors(op, input=input)
+    return input, dim % (last + 1)

@@ -18,43 +18,12 @@ now the place and t runs over the kernel. A step (ẋ, Ẇ, ḃ) moves the outpu
 Source: Goodfellow, Bengio and Courville, Deep Learning, 9.5; Dumoulin and Visin, Guide to convolution arithmetic, 2016.
 """
 
-from typing import Any
-
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ._convolution import Steps, check_convolution, convolve, gradient_of_input, gradient_of_weight
-from ._function import Function
+from ._convolution import ConvolutionFunction, check_convolution
 from ._public import autocast, public_op
 from ._window import Sizes
-
-
-class Conv1dFunction(Function):
-    """y = W * x + b for input (n, in, length), weight (out, in / groups, k), bias (out) or None."""
-
-    @staticmethod
-    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
-        return convolve(input, weight, bias, steps)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, Steps], output: Tensor) -> None:
-        input, weight, _, ctx.steps = inputs
-        ctx.save_for_backward(input, weight)
-        ctx.save_for_forward(input, weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight = ctx.saved_tensors
-        needs_input, needs_weight, needs_bias, _ = ctx.needs_input_grad
-        grad_input = gradient_of_input(grad_output, weight, input.shape[2:], ctx.steps) if needs_input else None
-        grad_weight = gradient_of_weight(input, grad_output, weight, ctx.steps) if needs_weight else None
-        grad_bias = grad_output.sum((0, 2)) if needs_bias else None
-        return grad_input, grad_weight, grad_bias, None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, weight_dot: Tensor, bias_dot: Tensor | None, _: None) -> Tensor:
-        input, weight = ctx.saved_tensors
-        return convolve(input_dot, weight, bias_dot, ctx.steps) + convolve(input, weight_dot, None, ctx.steps)
 
 
 @public_op
@@ -90,5 +59,5 @@ def conv1d(
     if any(more):
         input = pad(input, (0, *more))
     if input.dim() == 3:
-        return Conv1dFunction.apply(input, weight, bias, steps)
-    return Conv1dFunction.apply(input.unsqueeze(0), weight, bias, steps).squeeze(0)
+        return ConvolutionFunction.apply(input, weight, bias, steps)
+    return ConvolutionFunction.apply(input.unsqueeze(0), weight, bias, steps).squeeze(0)

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._normalization import check_number
-from ._public import check_tensors, in_place, public_op
+from ._public import check_number, check_tensors, in_place, public_op
 
 
 class DropoutFunction(Function):

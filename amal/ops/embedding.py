@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._normalization import check_number
-from ._public import check_device, public_op
+from ._public import check_device, check_number, public_op
 
 
 class EmbeddingFunction(Function):

@@ -28,8 +28,8 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._normalization import check_number, check_parameters
-from ._public import autocast, check_tensors, public_op, wide
+from ._normalization import check_parameters
+from ._public import autocast, check_number, check_tensors, public_op, wide
 
 
 class LayerNormFunction(Function):

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import autocast, check_tensors, public_op, wide
-from ._softmax_dim import choose_dim
+from ._public import public_op, wide
+from ._softmax_dim import prepare
 
 
 class LogSoftmaxFunction(Function):
@@ -70,10 +70,5 @@ def log_softmax(
         TypeError: not a tensor, or not floating point.
         IndexError: there is no such dimension.
     """
-    dim = choose_dim("log_softmax", input, dim, _stacklevel)
-    if dtype is None:
-        (input,) = autocast(input, dtype=torch.float32, on=("cuda",))  # type: ignore[assignment]
-    elif isinstance(input, Tensor):
-        input = input.to(dtype)
-    check_tensors("log_softmax", input=input)
+    input, dim = prepare("log_softmax", input, dim, _stacklevel, dtype)
     return LogSoftmaxFunction.apply(input, dim)

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import autocast, check_tensors, public_op, wide
-from ._softmax_dim import choose_dim
+from ._public import public_op, wide
+from ._softmax_dim import prepare
 
 
 class SoftmaxFunction(Function):
@@ -66,12 +66,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
         TypeError: not a tensor, or not floating point.
         IndexError: there is no such dimension.
     """
-    dim = choose_dim("softmax", input, dim, _stacklevel)
-    if dtype is None:
-        (input,) = autocast(input, dtype=torch.float32, on=("cuda",))  # type: ignore[assignment]
-    elif isinstance(input, Tensor):
-        input = input.to(dtype)
-    check_tensors("softmax", input=input)
+    input, dim = prepare("softmax", input, dim, _stacklevel, dtype)
     return SoftmaxFunction.apply(input, dim)
 
 

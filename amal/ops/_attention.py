@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import check_device, check_number, check_tensors, wide
+from ._public import check_device, check_number, check_tensors, of_dtype, wide
 
 OP = "scaled_dot_product_attention"
 TILE = 2**19
@@ -23,8 +23,9 @@ def aligned(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool) -> tupl
     n = prod(lead)
 
     def align(x: Tensor) -> Tensor:
-        x = wide(x) if x.shape[:-2] == lead else wide(x).expand(*lead, *x.shape[-2:])
-        return x.reshape(n, *x.shape[-2:])
+        size = x.shape[-2:]
+        x = wide(x) if x.shape[:-2] == lead else wide(x).expand(*lead, *size)
+        return x.reshape(n, *size)
 
     return (align(query), align(key), align(value)), lead
 
@@ -41,7 +42,7 @@ def matrix_of(matrix: Tensor | None, lead: tuple[int, ...], q: Tensor, k: Tensor
 
 def sum_to(grad: Tensor, like: Tensor, lead: tuple[int, ...]) -> Tensor:
     """Bring a gradient (N, ...) to the shape of its variable: what was broadcast, or repeated for heads, adds up."""
-    grad = grad.view(*lead, *grad.shape[1:]).to(like.dtype)
+    grad = of_dtype(grad.view(*lead, *grad.shape[1:]), like.dtype)
     if grad.shape == like.shape:
         return grad
     if like.dim() > 2 and 1 < like.shape[-3] < lead[-1]:

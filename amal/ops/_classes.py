@@ -6,6 +6,7 @@ from torch import Tensor
 from ._losses import check_constant, readable
 from ._public import check_device, wide
 
+INDICES = (torch.int64, torch.uint8)
 NOWHERE = -100
 """An ignore_index that no class has."""
 
@@ -33,18 +34,20 @@ def check_classes(
     """
     if not isinstance(target, Tensor):
         raise TypeError(f"{op}: target is a {type(target).__name__}, expected a tensor of class indices")
-    if target.dtype not in (torch.int64, torch.uint8):
+    if target.dtype not in INDICES:
         raise TypeError(
             f"{op}: target is {target.dtype}, expected class indices in torch.int64 (target.long()) or uint8"
         )
-    check_device(op, "input", input, "target", target)
-    expected = input.shape[:1] + input.shape[2:] if input.dim() > 1 else torch.Size()
-    if target.shape != expected and not (input.dim() == 1 and target.shape == (1,)):
-        shapes = f"input is {tuple(input.shape)} but target {tuple(target.shape)}"
+    if target.device != input.device:
+        check_device(op, "input", input, "target", target)
+    shape = input.shape
+    expected = shape[:1] + shape[2:] if len(shape) > 1 else torch.Size()
+    if target.shape != expected and not (len(shape) == 1 and target.shape == (1,)):
+        shapes = f"input is {tuple(shape)} but target {tuple(target.shape)}"
         raise ValueError(f"{op}: {shapes}, expected {tuple(expected)}, a class index for each example")
     if not isinstance(ignore_index, int):
         raise TypeError(f"{op}: ignore_index is a {type(ignore_index).__name__}, expected an integer")
-    classes = input.shape[min(input.dim() - 1, 1)]
+    classes = shape[min(len(shape) - 1, 1)]
     if weight is not None:
         check_class_weights(op, input, weight)
         check_constant(op, "weight", weight)
@@ -65,7 +68,7 @@ def check_classes(
 
 def _bounds(values: Tensor) -> tuple[int, int]:
     low, high = values.aminmax()
-    return int(low), int(high)
+    return low.item(), high.item()  # type: ignore[return-value]
 
 
 def check_class_dimension(op: str, input: Tensor) -> None:
@@ -84,16 +87,18 @@ def check_class_weights(op: str, input: Tensor, weight: Tensor) -> None:
 
 def pull_back(
     grad_output: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int | None, reduction: str
-) -> tuple[Tensor, Tensor | None, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Begin the backward of a loss over class indices.
 
     Returns:
-        y (n, 1, *), the classes, 0 where ignored; w_y, their weights, or None; and ∂L/∂L_i, 0 where ignored, which
-        is g / Σ w_y for a mean. All in float32 at least, and broadcastable to the input.
+        y (n, 1, *), the classes, 0 where ignored; −∂L/∂L_i, 0 where ignored, which is −g / Σ w_y for a mean; and
+        w_y times that. All in float32 at least and of the shape of y.
     """
     g, y = wide(grad_output), target.unsqueeze(1)
-    if reduction == "none":
-        g = g.unsqueeze(1)
+    if ignore_index is None and weight is None and reduction == "mean":  # the usual case, in one product
+        each = g.new_full(y.shape, -1 / max(y.numel(), 1)) * g
+        return y, each, each
+    g = (-g.unsqueeze(1) if reduction == "none" else -g).expand_as(y)
     ignored = None if ignore_index is None else y == ignore_index
     if ignored is not None:
         y = y.masked_fill(ignored, 0)
@@ -103,4 +108,6 @@ def pull_back(
             g = g / (w if ignored is None else w.masked_fill(ignored, 0)).sum()
         else:
             g = g / (y.numel() if ignored is None else y.numel() - ignored.sum())
-    return y, w, g if ignored is None else g.masked_fill(ignored, 0)
+    if ignored is not None:
+        g = g.masked_fill(ignored, 0)
+    return y, g, g if w is None else g * w

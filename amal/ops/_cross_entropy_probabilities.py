@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import wide
+from ._public import of_dtype, wide
 
 
 class ProbabilitiesCrossEntropyFunction(Function):
@@ -50,7 +50,7 @@ class ProbabilitiesCrossEntropyFunction(Function):
         if needs_input:
             wq = q if w is None else w * q
             a = wq.sum(1, keepdim=True)
-            grad_input = torch.addcmul(input.softmax(1) * (a * g), wq, g, value=-1).to(grad_output.dtype)
+            grad_input = of_dtype(torch.addcmul(input.softmax(1) * (a * g), wq, g, value=-1), grad_output.dtype)
         if needs_target or needs_weight:
             log_p = input.log_softmax(1)
         if needs_target:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ._function import Function
-from ._public import wide
+from ._public import times, wide
 
 
 class DifferenceFunction(Function):
@@ -42,7 +42,7 @@ def reduced(entries: Tensor, reduction: str) -> Tensor:
 def share(grad_output: Tensor, reduction: str, entries: int, factor: int = 1) -> Tensor:
     """Return `factor` times what one of the entries of a loss gets of grad_output, in float32 at least."""
     g, share = wide(grad_output), factor / max(entries, 1) if reduction == "mean" else factor
-    return g if share == 1 else g * share
+    return g if share == 1 else times(g, share)
 
 
 def weighted(entries: Tensor, weight: Tensor, reduction: str) -> Tensor:
@@ -102,7 +102,7 @@ def readable(tensor: Tensor) -> Tensor | None:
     """
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
-    plain = type(tensor) in (Tensor, Parameter) and tensor.device.type == "cpu"
+    plain = type(tensor) in (Tensor, Parameter) and tensor.is_cpu
     return tensor if plain and tensor.numel() > 0 else None
 
 

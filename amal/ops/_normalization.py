@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._public import check_device, check_tensors
-
-LOW_PRECISION = (torch.bfloat16, torch.float16)
+from ._public import LOW_PRECISION, check_device, check_tensors
 
 
 def check_parameters(op: str, input: Tensor, shape: tuple[int, ...], **parameters: Tensor | None) -> None:

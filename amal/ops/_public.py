@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 _Op = TypeVar("_Op", bound=Callable[..., Any])
+LOW_PRECISION = (torch.bfloat16, torch.float16)
 
 
 def public_op(op: _Op) -> _Op:
@@ -114,6 +115,8 @@ def autocast(
         dtype: what autocast uses for this kind of operation; None for its low-precision dtype (matrix products).
         on: kinds of device on which autocast casts for this operation; None for all.
     """
+    if not torch._C._is_any_autocast_enabled():
+        return tensors
     device = tensors[0].device.type if isinstance(tensors[0], Tensor) else "cpu"
     if (
         (on is not None and device not in on)
@@ -140,7 +143,17 @@ def in_place(op: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
 
 def wide(tensor: Tensor) -> Tensor:
     """Return bfloat16 and float16 as float32: several operations in a row would each round."""
-    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+    return tensor.float() if tensor.dtype in LOW_PRECISION else tensor
+
+
+def of_dtype(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return tensor.to(dtype), and ask torch for nothing where that is its dtype already."""
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)
+
+
+def times(tensor: Tensor, number: float) -> Tensor:
+    """Return number · tensor: of few entries in half the time of a product with a Python number."""
+    return tensor * torch.scalar_tensor(number, dtype=tensor.dtype)
 
 
 def above(tensor: Tensor, bound: float) -> Tensor:

@@ -26,7 +26,7 @@ from torch import Tensor
 from ._average import entries, spread
 from ._function import Function
 from ._pooling import Windows, check_flag, check_windows
-from ._public import public_op
+from ._public import public_op, times
 from ._window import Sizes
 
 
@@ -48,7 +48,8 @@ class AvgPool2dFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         windows, ceil_mode, count_include_pad, divisor = ctx.options
         divisor = divisor or entries(windows, ctx.size, ceil_mode, count_include_pad, grad_output)
-        return spread(windows, grad_output / divisor, ctx.size), None, None, None, None
+        each = grad_output / divisor if isinstance(divisor, Tensor) else times(grad_output, 1 / divisor)
+        return spread(windows, each, ctx.size), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, *_: None) -> Tensor:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._normalization import check_parameters
-from ._public import check_number, check_tensors, public_op, wide
+from ._public import check_number, check_tensors, of_dtype, public_op, wide
 
 
 class BatchNormFunction(Function):
@@ -82,13 +82,13 @@ class BatchNormFunction(Function):
             slope, shift = scale * rstd * grad_weight, scale * grad_bias
             if grad_rstd is not None:
                 slope = slope + grad_rstd * rstd**3
-            if grad_mean is not None:
-                shift = shift - grad_mean
-            grad_input = torch.addcmul(_per_channel(shift / -m, g), g, _per_channel(scale, g))
+            grad_input = (g * _per_channel(scale, g)).sub_(_per_channel(shift, g), alpha=1 / m)
             grad_input = torch.addcmul(grad_input, centred, _per_channel(slope, g), value=-1 / m)
+            if grad_mean is not None:
+                grad_input = grad_input + _per_channel(grad_mean / m, g)
         elif needs_input:
             grad_input = g * _per_channel(scale, g)
-        of_input = grad_input.to(input.dtype) if needs_input else None
+        of_input = of_dtype(grad_input, input.dtype) if needs_input else None
         return of_input, grad_weight if needs_weight else None, grad_bias if needs_bias else None, *(None,) * 5
 
     @staticmethod

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._losses import check_constant_weights, check_equal_shapes, check_probabilities, reduced, refuse_tangents, share
-from ._public import autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, of_dtype, public_op, wide
 from ._reduction import choose_reduction
 
 LEAST_LOGARITHM, LEAST_DENOMINATOR = -100, 1e-12
@@ -51,8 +51,8 @@ class BCEFunction(Function):
         needs_input, needs_target, *_ = ctx.needs_input_grad
         g = share(grad_output, ctx.reduction, input.numel())
         g = g if weight is None else g * wide(weight)
-        grad_input = (_input_slope(input, target) * g).to(input.dtype) if needs_input else None
-        grad_target = (_target_slope(input) * g).to(input.dtype) if needs_target else None
+        grad_input = of_dtype(_input_slope(input, target) * g, input.dtype) if needs_input else None
+        grad_target = of_dtype(_target_slope(input) * g, input.dtype) if needs_target else None
         return grad_input, grad_target, None, None
 
     @staticmethod

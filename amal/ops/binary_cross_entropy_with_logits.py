@@ -28,7 +28,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._losses import check_constant_weights, check_equal_shapes, reduced, refuse_tangents, share
-from ._public import autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, of_dtype, public_op, wide
 from ._reduction import choose_reduction
 
 
@@ -58,8 +58,8 @@ class BCEWithLogitsFunction(Function):
         needs_input, needs_target, *_ = ctx.needs_input_grad
         g = share(grad_output, ctx.reduction, input.numel())
         g = g if weight is None else g * wide(weight)
-        grad_input = (_input_slope(input, target, pos_weight) * g).to(input.dtype) if needs_input else None
-        grad_target = (_target_slope(input, pos_weight) * g).to(input.dtype) if needs_target else None
+        grad_input = of_dtype(_input_slope(input, target, pos_weight) * g, input.dtype) if needs_input else None
+        grad_target = of_dtype(_target_slope(input, pos_weight) * g, input.dtype) if needs_target else None
         return grad_input, grad_target, None, None, None
 
     @staticmethod

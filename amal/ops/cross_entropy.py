@@ -34,7 +34,7 @@ from ._classes import NOWHERE, check_class_dimension, check_class_weights, check
 from ._cross_entropy_probabilities import ProbabilitiesCrossEntropyFunction, along_classes, examples
 from ._function import Function
 from ._losses import check_equal_shapes, refuse_tangents
-from ._public import autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, of_dtype, public_op, wide
 from ._reduction import choose_reduction
 
 
@@ -64,7 +64,7 @@ class CrossEntropyFunction(Function):
     def backward(ctx: Any, grad_output: Tensor | None) -> tuple[Tensor | None, ...]:
         if grad_output is None or not ctx.needs_input_grad[0]:
             return None, None, None, None, None, None
-        return _slope(ctx, grad_output).to(grad_output.dtype), None, None, None, None, None
+        return of_dtype(_slope(ctx, grad_output), grad_output.dtype), None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _target: None, weight_dot: None, *_: None) -> Tensor:
@@ -77,16 +77,15 @@ class CrossEntropyFunction(Function):
 def _slope(ctx: Any, grad_output: Tensor) -> Tensor:
     """g (a p − w q) / s for class indices; row by row, as q is but one entry and a constant."""
     input, target, weight = ctx.saved_tensors
-    y, w_y, g = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
-    at_y = g if w_y is None else g * w_y
+    y, minus_g, at_y = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
     if ctx.epsilon == 0:
-        return (wide(input).softmax(1) * at_y).scatter_add_(1, y, -at_y.expand(y.shape))
+        return (wide(input).softmax(1) * -at_y).scatter_add_(1, y, at_y)
     classes = input.shape[1]
     w = None if weight is None else wide(weight)
-    at_y, each = (1 - ctx.epsilon) * at_y, ctx.epsilon / classes * g
-    a = at_y + ctx.epsilon * g if w is None else at_y + each * w.sum()
-    grad = wide(input).softmax(1) * a - (each if w is None else each * along_classes(w, input))
-    return grad.scatter_add_(1, y, -at_y.expand(y.shape))
+    at_y, each = (1 - ctx.epsilon) * at_y, ctx.epsilon / classes * minus_g
+    a = at_y + ctx.epsilon * minus_g if w is None else at_y + each * w.sum()
+    grad = (each if w is None else each * along_classes(w, input)) - wide(input).softmax(1) * a
+    return grad.scatter_add_(1, y, at_y)
 
 
 @public_op

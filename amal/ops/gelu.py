@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import check_tensors, public_op, wide
+from ._public import check_tensors, of_dtype, public_op, wide
 
 LINEAR = sqrt(8 / pi)
 CUBIC = LINEAR * 0.044715
@@ -45,7 +45,7 @@ class GELUFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (input,) = ctx.saved_tensors
-        return (grad_output * ctx.slope(wide(input))).to(input.dtype), None
+        return of_dtype(grad_output * ctx.slope(wide(input)), input.dtype), None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, of_dtype, public_op, wide
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 
@@ -70,7 +70,7 @@ class HighwayFunction(Function):
         if grad_gate is not None:
             tau = tau + grad_gate * T * (1 - T)
         alpha = _times_slope(through, H, ctx.activation)
-        carry, alpha, tau = (entries.to(x.dtype) for entries in (carry, alpha, tau))
+        carry, alpha, tau = (of_dtype(entries, x.dtype) for entries in (carry, alpha, tau))
         return (
             torch.addmm(torch.addmm(carry, alpha, transform_weight), tau, gate_weight) if needs[0] else None,
             alpha.mT @ x if needs[1] else None,

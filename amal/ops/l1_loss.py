@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._losses import DifferenceFunction, check_equal_shapes, reduced, share, weighted, worth_of_weight
-from ._public import autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, of_dtype, public_op, wide
 from ._reduction import choose_reduction
 
 
@@ -46,7 +46,7 @@ class L1Function(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (d,) = ctx.saved_tensors
-        return d.sign() * share(grad_output, ctx.reduction, d.numel()).to(d.dtype), None
+        return d.sign() * of_dtype(share(grad_output, ctx.reduction, d.numel()), d.dtype), None
 
     @staticmethod
     def jvp(ctx: Any, difference_dot: Tensor, _: None) -> Tensor:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._normalization import check_parameters
-from ._public import autocast, check_number, check_tensors, public_op, wide
+from ._public import autocast, check_number, check_tensors, of_dtype, public_op, wide
 
 
 class LayerNormFunction(Function):
@@ -56,22 +56,24 @@ class LayerNormFunction(Function):
         g = torch.zeros_like(input) if grad_output is None else wide(grad_output)
         grad_input = grad_weight = None
         if needs_input or needs_weight:
-            normal = torch.addcmul(-mean * rstd, input, rstd)  # x̂ in one pass, as torch rounds it
+            normal = (input - mean).mul_(rstd)  # x̂
             product = g * normal
-            along = product.sum(1, keepdim=True) if weight is None else (product @ weight).unsqueeze(1)
             grad_weight = product.sum(0) if needs_weight else None
+            along = product.sum(1, keepdim=True) if weight is None else (product @ weight).unsqueeze(1)
             del product  # its memory serves again
+        grad_bias = g.sum(0) if needs_bias else None
         if needs_input:
             d = input.shape[1]
             if grad_rstd is not None:
                 along = along + grad_rstd * rstd
             grad_normal = g if weight is None else g * weight  # h
-            shift = grad_normal.sum(1, keepdim=True) / max(d, 1)
+            shift = grad_normal.sum(1, keepdim=True)
             if grad_mean is not None:
-                shift = shift - grad_mean / (rstd * d)
-            grad_input = torch.addcmul(grad_normal, normal, along, value=-1 / max(d, 1)).sub_(shift).mul_(rstd)
-            grad_input = grad_input.to(ctx.saved_tensors[0].dtype)
-        return grad_input, grad_weight, g.sum(0) if needs_bias else None, None
+                shift = shift - grad_mean / rstd
+            each = 1 / max(d, 1)
+            grad_input = torch.addcmul(grad_normal, normal, along, value=-each).sub_(shift, alpha=each).mul_(rstd)
+            grad_input = of_dtype(grad_input, ctx.saved_tensors[0].dtype)
+        return grad_input, grad_weight, grad_bias, None
 
     @staticmethod
     def jvp(

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import public_op, wide
+from ._public import of_dtype, public_op, wide
 from ._softmax_dim import prepare
 
 
@@ -42,7 +42,7 @@ class LogSoftmaxFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (output,) = ctx.saved_tensors
         g, p = wide(grad_output), wide(output).softmax(ctx.dim)
-        return torch.addcmul(g, p, g.sum(ctx.dim, keepdim=True), value=-1).to(output.dtype), None
+        return of_dtype(torch.addcmul(g, p, g.sum(ctx.dim, keepdim=True), value=-1), output.dtype), None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:

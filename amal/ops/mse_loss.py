@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._losses import DifferenceFunction, check_equal_shapes, reduced, share, weighted, worth_of_weight
-from ._public import autocast, check_tensors, public_op, wide
+from ._public import autocast, check_tensors, of_dtype, public_op, wide
 from ._reduction import choose_reduction
 
 
@@ -47,7 +47,7 @@ class MSEFunction(Function):
         input, target = ctx.saved_tensors
         needs_input, needs_target, _ = ctx.needs_input_grad
         d = wide(input) - wide(target)
-        grad_input = (d * share(grad_output, ctx.reduction, d.numel(), 2)).to(input.dtype)
+        grad_input = of_dtype(d * share(grad_output, ctx.reduction, d.numel(), 2), input.dtype)
         return grad_input if needs_input else None, -grad_input if needs_target else None, None
 
     @staticmethod

@@ -23,7 +23,7 @@ from torch import Tensor
 from ._classes import NOWHERE, check_class_dimension, check_classes, pull_back
 from ._function import Function
 from ._losses import refuse_tangents
-from ._public import autocast, check_tensors, public_op
+from ._public import autocast, check_tensors, of_dtype, public_op
 from ._reduction import choose_reduction
 
 
@@ -53,9 +53,9 @@ class NLLFunction(Function):
         target, weight = ctx.saved_tensors
         if grad_output is None or not ctx.needs_input_grad[0]:
             return None, None, None, None, None
-        y, w, g = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
-        at_y = (-g if w is None else -g * w).to(grad_output.dtype).expand(y.shape)
-        return at_y.new_zeros(ctx.shape).scatter_add_(1, y, at_y), None, None, None, None
+        y, _, at_y = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
+        zeros = grad_output.new_zeros(*ctx.shape)
+        return zeros.scatter_add_(1, y, of_dtype(at_y, grad_output.dtype)), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _target: None, weight_dot: None, *_: None) -> Tensor:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ._attention import aligned, check, matrix_of, sum_to, tile, tiles_of
 from ._function import Function
-from ._public import autocast, public_op, wide
+from ._public import autocast, public_op, times, wide
 from .dropout import draw_noise
 
 
@@ -67,8 +67,7 @@ class ScaledDotProductAttentionFunction(Function):
         query, key, value, mask, noise = ctx.saved_tensors
         (q, k, v), lead = aligned(query, key, value, ctx.enable_gqa)
         m, n = matrix_of(mask, lead, q, k), matrix_of(noise, lead, q, k)
-        q = q * ctx.scale
-        g = wide(grad_output).reshape(*q.shape[:2], v.shape[2])
+        q, g = times(q, ctx.scale), wide(grad_output).reshape(*q.shape[:2], v.shape[2])
         tiles = list(tiles_of(q, k, ctx.is_causal))
         if len(tiles) == 1:
             grad_q, grad_k, grad_v, grad_m = _pull_back(q, k, v, m, n, g, ctx.is_causal)
@@ -85,7 +84,7 @@ class ScaledDotProductAttentionFunction(Function):
                 tile(grad_v, heads, keys).add_(of_v)
                 if ctx.needs_input_grad[3]:
                     tile(grad_m, heads, rows).copy_(of_m)
-        pairs: Any = (grad_q.mul_(ctx.scale), query), (grad_k, key), (grad_v, value), (grad_m, mask)
+        pairs: Any = (times(grad_q, ctx.scale), query), (grad_k, key), (grad_v, value), (grad_m, mask)
         needed = zip(pairs, ctx.needs_input_grad, strict=False)
         grads: list[Tensor | None] = [sum_to(x, like, lead) if need else None for (x, like), need in needed]
         return (*grads, None, None, None, None)
@@ -161,12 +160,12 @@ def scaled_dot_product_attention(
 
 
 def _probabilities(q: Tensor, k: Tensor, mask: Tensor | None, is_causal: bool, first: int = 0) -> Tensor:
-    """P of some rows, the `first` of which is given; 0 in a row that sees nothing."""
-    scores = torch.bmm(q, k.mT)
+    """P of some rows, the `first` of which is given, with σ Q for q; 0 in a row that sees nothing."""
     if is_causal:
-        size = scores.shape[-2:]
-        hidden = torch.full(size, -inf, dtype=scores.dtype, device=scores.device).triu_(first + 1)
-        return torch.softmax(scores.add_(hidden), -1)
+        size = (q.shape[1], k.shape[1])
+        hidden = torch.full(size, -inf, dtype=q.dtype, device=q.device).triu_(first + 1)
+        return torch.softmax(torch.baddbmm(hidden, q, k.mT), -1)
+    scores = torch.bmm(q, k.mT)
     if mask is None:
         return torch.softmax(scores, -1)
     if mask.dtype == torch.bool:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import check_tensors, in_place, public_op, wide
+from ._public import check_tensors, in_place, of_dtype, public_op, wide
 
 
 class SiLUFunction(Function):
@@ -36,7 +36,7 @@ class SiLUFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (input,) = ctx.saved_tensors
-        return (grad_output * _slope(input)).to(input.dtype)
+        return of_dtype(grad_output * _slope(input), input.dtype)
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor) -> Tensor:

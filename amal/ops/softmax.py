@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import public_op, wide
+from ._public import of_dtype, public_op, wide
 from ._softmax_dim import prepare
 
 
@@ -74,4 +74,4 @@ def _through(output: Tensor, vector: Tensor, dim: int) -> Tensor:
     """y (v − Σ y v), the matrix of derivatives times a vector."""
     y = wide(output)
     product = vector * y
-    return torch.addcmul(product, y, product.sum(dim, keepdim=True), value=-1).to(output.dtype)
+    return of_dtype(torch.addcmul(product, y, product.sum(dim, keepdim=True), value=-1), output.dtype)

@@ -1,9 +1,9 @@
 """Data sets as `Splits` of tensors: toy problems that are drawn, and real tables."""
 
-from .splits import Batches as Batches
+from amal.seeds import generator as generator
+
 from .splits import Split as Split
 from .splits import Splits as Splits
-from .splits import generator as generator
 from .splits import standardize as standardize
 from .tabular import boston_housing as boston_housing
 from .tabular import diabetes as diabetes

@@ -1,11 +1,11 @@
 """What every data set is here: three splits of tensors, cut and scaled without a look at the test set."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from amal.seeds import generator
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,6 @@ class Splits:
         return Splits(self.train.to(device, dtype), self.validation.to(device, dtype), self.test.to(device, dtype))
 
 
-def generator(seed: int, purpose: str, number: int = 0) -> torch.Generator:
-    """Return a random generator on the CPU that depends on the three arguments and on nothing else.
-
-    The purpose keeps apart the draws that one seed serves: points, cut, order of an epoch (whose number it is).
-    """
-    [state] = np.random.SeedSequence((seed, number, *purpose.encode())).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state))
-
-
 def cut(input: Tensor, target: Tensor, seed: int) -> Splits:
     """Deal the examples out at random: 60 % train, 20 % validation, 20 % test."""
     order = torch.randperm(len(input), generator=generator(seed, "cut"))
@@ -67,25 +58,3 @@ def standardize(splits: Splits) -> Splits:
         return replace(split, input=(split.input - mean) / deviation)
 
     return Splits(scale(splits.train), scale(splits.validation), scale(splits.test))
-
-
-@dataclass(frozen=True)
-class Batches:
-    """The mini-batches of a split, cut from tensors that stay on their device.
-
-    The order of an epoch is a pure function of (seed, epoch): there is no state to save or to lose.
-    """
-
-    split: Split
-    batch_size: int | None
-    """Examples per batch, the last one of an epoch may hold fewer; None for the whole split as one batch."""
-    seed: int
-
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (input, target) for every example once, in this epoch's order."""
-        if self.batch_size is None:
-            yield self.split.input, self.split.target
-            return
-        order = torch.randperm(len(self.split), generator=generator(self.seed, "epoch", epoch))
-        for rows in order.to(self.split.input.device).split(min(self.batch_size, len(order))):  # type: ignore[no-untyped-call]
-            yield self.split.input[rows], self.split.target[rows]

@@ -6,7 +6,9 @@ Every function draws from its own generator: the same arguments always give the 
 import torch
 from torch import Tensor
 
-from .splits import Split, Splits, cut, generator
+from amal.seeds import generator
+
+from .splits import Split, Splits, cut
 
 
 def two_gaussians(n: int = 1000, variance: float = 0.1, noise: float = 0.02, seed: int = 0) -> Splits:

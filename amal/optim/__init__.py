@@ -1,0 +1,4 @@
+"""Optimisers: what is done with the gradients, written by hand as torch.optim.Optimizer subclasses."""
+
+from .adam import Adam as Adam
+from .sgd import SGD as SGD

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "experiments"}  # plain Python that every room stands on
+GROUND = {"errors", "experiments", "seeds"}  # plain Python that every room stands on
 MAY_IMPORT = {
     "errors": set(),
     "experiments": set(),
+    "seeds": set(),
     "ops": set(),
     "functional": {"ops"},
     "nn": {"functional"},
     "data": GROUND,
     "training": GROUND,
+    "optim": set(),
     "checking": {"ops", "functional"},  # for the table's references, and nothing else
     "report": GROUND,
     "cli": {*GROUND, "checking"},
@@ -24,11 +26,13 @@ MAY_IMPORT = {
     "__init__": set(),
 }
 LIBRARIES = {
+    "seeds": {"torch", "numpy"},
     "ops": {"torch"},
     "functional": set(),
     "nn": {"torch"},
     "data": {"torch", "torchvision", "sklearn", "numpy"},
-    "training": {"torch", "tyro", "tqdm", "matplotlib"},
+    "training": {"torch", "tyro", "tqdm", "matplotlib", "numpy", "tensorboard"},
+    "optim": {"torch"},
     "checking": {"torch"},
     "report": {"torch", "matplotlib"},
     "cli": {"tyro", "tqdm"},

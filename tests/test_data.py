@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from amal import data
-from amal.data import Batches, Split
+from amal.data import Split
 from amal.errors import UserError
 
 TOYS = [data.two_gaussians, data.four_gaussians, data.checkerboard, data.noisy_line, data.random_regression]
@@ -163,33 +161,6 @@ def test_a_folder_in_place_of_boston_housing_is_refused(tmp_path):
     (tmp_path / "housing" / "housing.data").mkdir(parents=True)
     with pytest.raises(UserError, match="cannot be read"):
         data.boston_housing(tmp_path)
-
-
-@settings(max_examples=50)
-@given(
-    n=st.integers(1, 40),
-    batch_size=st.one_of(st.none(), st.integers(1, 50), st.just(10**30)),
-    seed=st.integers(0, 9),
-    epoch=st.integers(0, 9),
-)
-def test_an_epoch_holds_every_example_once(n, batch_size, seed, epoch):
-    numbers = torch.arange(n, dtype=torch.float32).unsqueeze(1)
-    batches = list(Batches(Split(numbers, 10 * numbers), batch_size, seed).epoch(epoch))
-    assert sorted(torch.cat([input for input, _ in batches]).flatten().tolist()) == list(range(n))
-    assert all(torch.equal(target, 10 * input) for input, target in batches)
-    assert all(len(input) == (batch_size or n) for input, _ in batches[:-1])
-
-
-def test_the_order_of_an_epoch_is_a_function_of_seed_and_epoch():
-    numbers = torch.arange(100.0).unsqueeze(1)
-
-    def order(seed, epoch):
-        return (
-            torch.cat([input for input, _ in Batches(Split(numbers, numbers), 7, seed).epoch(epoch)]).flatten().tolist()
-        )
-
-    assert order(0, 1) == order(0, 1)
-    assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
 
 
 def test_draws_for_different_purposes_differ():

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from amal.data import Batches, Split
+from amal.data import Split, Splits
 from amal.errors import UserError
 from amal.functional import mse_loss
-from amal.nn import Linear
+from amal.nn import Dropout, Linear, Sequential
+from amal.optim import SGD
 from amal.training import (
     Logbook,
     Outcome,
@@ -17,12 +21,15 @@ from amal.training import (
     RunLogbook,
     TrainingConfig,
     choose_device,
-    descend,
+    epoch_batches,
+    evaluate,
+    fit,
     is_milestone,
     launch,
     train_step,
 )
-from amal.training.logbook import open_run_dir, write_json
+from amal.training.batches import steps_per_epoch
+from amal.training.files import open_run_dir, write_json
 
 QUIET = {"progress": False}
 
@@ -36,10 +43,20 @@ class Notes:
     def scalar(self, tag, value, step):
         self.scalars.append((tag, float(value), step))
 
+    def rewind(self, step):
+        pass
+
+    def of(self, tag):
+        return {step: value for name, value, step in self.scalars if name == tag}
+
 
 def a_line(n=20):
     input = torch.linspace(-1, 1, n).unsqueeze(1)
     return Split(input, 3 * input + 1)
+
+
+def lines():
+    return Splits(a_line(20), a_line(5), a_line(6))
 
 
 # ---------------------------------------------------------------------------------- config
@@ -101,36 +118,146 @@ def test_a_step_is_gradient_descent():
     expected = [parameter.detach().clone() for parameter in model.parameters()]
     mse_loss(model(data.input), data.target).backward()
     expected = [value - 0.1 * parameter.grad for value, parameter in zip(expected, model.parameters(), strict=True)]
-    model.zero_grad()
-    loss = train_step(model, mse_loss, data.input, data.target, 0.1)
+    loss = train_step(model, mse_loss, data.input, data.target, SGD(model.parameters(), 0.1))
     assert not loss.requires_grad
     for parameter, value in zip(model.parameters(), expected, strict=True):
         assert torch.equal(parameter, value)
-        assert parameter.grad is None
 
 
-def test_descent_finds_the_line_and_logs_every_step():
-    model, notes, config = Linear(1, 1), Notes(), TrainingConfig(epochs=200, batch_size=7, lr=0.1, **QUIET)
-    epochs = list(descend(model, mse_loss, Batches(a_line(), 7, 0), config, notes))
-    assert epochs == list(range(1, 201))
-    assert [step for _, _, step in notes.scalars] == list(range(200 * 3))
+def test_training_finds_the_line_and_looks_at_every_part():
+    model, notes, config = Linear(1, 1), Notes(), TrainingConfig(epochs=200, batch_size=7, **QUIET)
+    done = fit(model, mse_loss, lines(), SGD(model.parameters(), 0.1), config, notes)
+    assert (done.epoch, done.step, len(done.history)) == (201, 600, 201)
+    assert [row["epoch"] for row in done.history] == list(range(201))
+    for part in ("train", "validation", "test"):
+        assert list(notes.of(f"loss/{part}")) == list(range(0, 601, 3))
+    assert list(notes.of("loss/step")) == list(range(10, 601, 10))
     assert model.weight.item() == pytest.approx(3, abs=1e-3)
     assert model.bias.item() == pytest.approx(1, abs=1e-3)
 
 
-def test_a_loss_that_leaves_every_bound_stops_the_descent():
-    notes, config = Notes(), TrainingConfig(epochs=1000, lr=1e6, **QUIET)
-    with pytest.raises(UserError, match=r"the loss is (inf|nan) at step \d+ \(epoch \d+\): try a --lr below 1e\+06"):
-        list(descend(Linear(1, 1), mse_loss, Batches(a_line(), None, 0), config, notes))
-    assert len(notes.scalars) > 2
-    assert not torch.tensor(notes.scalars[-1][1]).isfinite()
+def test_an_evaluation_counts_every_example_once():
+    """7 examples in batches of 3: the last one counts a third as much."""
+    data, model = a_line(7), Linear(1, 1)
+    found = evaluate(model, {"loss": mse_loss, "size": lambda output, _: output.mean()}, data, batch_size=3)
+    assert found["loss"] == pytest.approx(mse_loss(model(data.input), data.target).item(), rel=1e-6)
+    assert found["size"] == pytest.approx(model(data.input).mean().item(), rel=1e-6)
 
 
-def test_parameters_without_a_gradient_are_left_alone():
+def test_an_evaluation_leaves_the_mode_of_the_model():
+    model = Sequential(Linear(1, 1), Dropout(0.5))
+    for mode in (True, False):
+        model.train(mode)
+        found = [evaluate(model, {"loss": mse_loss}, a_line())["loss"] for _ in range(2)]
+        assert found[0] == found[1]
+        assert model.training == model[1].training == mode
+
+
+def test_patience_ends_a_training_that_gets_no_better():
+    def fitted(patience):
+        model = Linear(1, 1)
+        config = TrainingConfig(epochs=50, lr=2.1, patience=patience, **QUIET)
+        return fit(model, mse_loss, lines(), SGD(model.parameters(), 1.2), config, Notes())
+
+    assert len(fitted(None).history) == 51
+    stopped = fitted(3)
+    assert len(stopped.history) == 1 + stopped.best + 3 < 51
+    assert stopped.best_row["loss/validation"] < stopped.last_row["loss/validation"]
+
+
+def test_the_best_model_is_that_of_the_least_validation_loss():
     model = Linear(1, 1)
-    model.bias.requires_grad_(False)
-    train_step(model, mse_loss, *(lambda split: (split.input, split.target))(a_line()), 0.1)
-    assert model.weight.grad is None
+    done = fit(model, mse_loss, lines(), SGD(model.parameters(), 1.2), TrainingConfig(epochs=5, **QUIET), Notes())
+    best, last = Linear(1, 1), evaluate(model, {"loss": mse_loss}, lines().validation)["loss"]
+    best.load_state_dict(done.best_model)
+    found = evaluate(best, {"loss": mse_loss}, lines().validation)["loss"]
+    assert found == done.best_row["loss/validation"] < last == done.last_row["loss/validation"]
+
+
+def test_a_loss_that_leaves_every_bound_stops_the_training():
+    model, notes, config = Linear(1, 1), Notes(), TrainingConfig(epochs=1000, lr=1e6, **QUIET)
+    with pytest.raises(UserError, match=r"the loss is (inf|nan) at step \d+ \(epoch \d+, learning rate 1e\+06\): "):
+        fit(model, mse_loss, lines(), SGD(model.parameters(), 1e6), config, notes)
+    assert not torch.tensor(list(notes.of("loss/step").values())).isfinite().all()
+
+
+def test_the_schedule_is_that_of_torch():
+    """The training by hand, written out, of the same model with torch's own optimiser and schedule."""
+    ours, theirs = Linear(1, 1), Linear(1, 1)
+    theirs.load_state_dict(ours.state_dict())
+    optimizer = SGD(ours.parameters(), 0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+    notes = Notes()
+    fit(ours, mse_loss, lines(), optimizer, TrainingConfig(epochs=5, **QUIET), notes, scheduler=schedule)
+    for lr in (0.1, 0.1, 0.05, 0.05, 0.025):
+        train_step(theirs, torch.nn.functional.mse_loss, *pair(a_line()), torch.optim.SGD(theirs.parameters(), lr))
+    assert torch.allclose(ours.weight, theirs.weight, rtol=1e-6)
+    assert list(notes.of("learning rate").values()) == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
+
+
+# ---------------------------------------------------------------------------------- batches
+
+
+@settings(max_examples=50)
+@given(
+    n=st.integers(1, 40),
+    batch_size=st.one_of(st.none(), st.integers(1, 50), st.just(10**30)),
+    seed=st.integers(0, 9),
+    epoch=st.integers(0, 9),
+)
+def test_an_epoch_holds_every_example_once(n, batch_size, seed, epoch):
+    numbers = torch.arange(n, dtype=torch.float32).unsqueeze(1)
+    part = Split(numbers, 10 * numbers)
+    batches = list(epoch_batches(part, batch_size, seed, epoch))
+    assert len(batches) == steps_per_epoch(part, batch_size)
+    assert sorted(torch.cat([input for input, _ in batches]).flatten().tolist()) == list(range(n))
+    assert all(torch.equal(target, 10 * input) for input, target in batches)
+    assert all(len(input) == (batch_size or n) for input, _ in batches[:-1])
+
+
+def order(part, seed, epoch, skip=0):
+    return torch.cat([input for input, _ in epoch_batches(part, 7, seed, epoch, skip)]).flatten().tolist()
+
+
+def numbers(n=100):
+    return Split(torch.arange(float(n)).unsqueeze(1), torch.arange(float(n)).unsqueeze(1))
+
+
+@pytest.mark.parametrize("workers", [None, 0, 2])
+def test_the_order_of_an_epoch_is_a_function_of_seed_and_epoch(workers):
+    part = numbers()
+    if workers is not None:
+        part = DataLoader(TensorDataset(part.input, part.target), 7, shuffle=True, num_workers=workers)
+    before = torch.get_rng_state()
+    assert order(part, 0, 1) == order(part, 0, 1)
+    assert order(part, 0, 1)[14:] == order(part, 0, 1, skip=2)
+    assert len({tuple(order(part, seed, epoch)) for seed in range(2) for epoch in range(2)}) == 4
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_data_loader_trains_as_its_tensors_do():
+    results = []
+    for wrap in (lambda split: split, lambda split: DataLoader(TensorDataset(*pair(split)), len(split))):
+        torch.manual_seed(0)
+        model = Linear(1, 1)
+        data = Splits(*(wrap(part) for part in (a_line(20), a_line(5), a_line(6))))
+        config = TrainingConfig(epochs=5, **QUIET)
+        results.append(fit(model, mse_loss, data, SGD(model.parameters(), 0.1), config, Notes()))
+    tensors, loader = results
+    assert loader.last_row["loss/test"] == pytest.approx(tensors.last_row["loss/test"], rel=1e-6)
+
+
+def test_a_data_loader_without_a_length_is_refused():
+    class Endless(IterableDataset):
+        def __iter__(self):
+            yield torch.zeros(1), torch.zeros(1)
+
+    with pytest.raises(UserError, match="the DataLoader has no length"):
+        steps_per_epoch(DataLoader(Endless()), None)
+
+
+def pair(split):
+    return split.input, split.target
 
 
 def test_milestones_are_powers_of_four_and_the_ends():

@@ -12,19 +12,21 @@ where the output is 0, and it can be watched turning into place.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
+from torch import Tensor
 
-from amal.data import Batches, Split, Splits, checkerboard, four_gaussians, two_gaussians
+from amal.data import Splits, checkerboard, four_gaussians, two_gaussians
 from amal.functional import mse_loss
 from amal.nn import Linear
+from amal.optim import SGD
 from amal.report import decision_frontier
 from amal.training import (
+    Checkpoints,
     Logbook,
     Outcome,
+    Row,
     TrainingConfig,
     choose_device,
-    descend,
-    evaluate,
+    fit,
     is_milestone,
     launch,
     log_weights,
@@ -60,31 +62,35 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     """Train the classifier and draw its frontier as it moves."""
     data = DATASETS[config.dataset](seed=config.seed).to(choose_device(config.device))
     model = Linear(2, 1).to(data.train.input.device)
-    logbook.chart("loss", ["loss/train", "loss/test"])
-    logbook.chart("accuracy", ["accuracy/train", "accuracy/test"])
-    observe(0, model, data, logbook)
-    batches = Batches(data.train, config.batch_size, config.seed)
-    for epoch in descend(model, mse_loss, batches, config, logbook, config.dataset):
-        observe(epoch, model, data, logbook, draw=is_milestone(epoch, config.epochs))
-    train, test = accuracy(model, data.train), accuracy(model, data.test)
+    for metric in ("loss", "accuracy"):
+        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
+
+    def draw(row: Row) -> None:
+        if is_milestone(row["epoch"], config.epochs):
+            log_weights(logbook, model, row["step"])
+            title = f"Test set, epoch {row['epoch']}: {row['accuracy/test']:.1%} right"
+            picture = decision_frontier(data.test.input, data.test.target, model, title)
+            logbook.figure("frontier", picture, row["step"])
+
+    done = fit(
+        model,
+        mse_loss,
+        data,
+        SGD(model.parameters(), config.lr),
+        config,
+        logbook,
+        Checkpoints(logbook.folder / "checkpoints"),
+        metrics={"accuracy": accuracy},
+        observe=draw,
+        name=config.dataset,
+    )
+    train, test = done.last_row["accuracy/train"], done.last_row["accuracy/test"]
     return Outcome(f"{test:.1%} on test, {train:.1%} on train", {"accuracy_train": train, "accuracy_test": test})
 
 
-def observe(epoch: int, model: Linear, data: Splits, logbook: Logbook, draw: bool = True) -> None:
-    """Write down loss and accuracy, and now and then the weights and a picture of the frontier."""
-    for part, split in (("train", data.train), ("test", data.test)):
-        logbook.scalar(f"loss/{part}", evaluate(model, mse_loss, split.input, split.target), epoch)
-        logbook.scalar(f"accuracy/{part}", accuracy(model, split), epoch)
-    if draw:
-        log_weights(logbook, model, epoch)
-        title = f"Test set, epoch {epoch}: {accuracy(model, data.test):.1%} right"
-        logbook.figure("frontier", decision_frontier(data.test.input, data.test.target, model, title), epoch)
-
-
-@torch.no_grad()
-def accuracy(model: Linear, split: Split) -> float:
-    """Return the share of a split that is on the right side of the frontier; an output of 0 is on neither."""
-    return (model(split.input).sign() == split.target).double().mean().item()
+def accuracy(output: Tensor, target: Tensor) -> Tensor:
+    """Return the share of the examples on the right side of the frontier; an output of 0 is on neither."""
+    return (output.sign() == target).double().mean()
 
 
 if __name__ == "__main__":

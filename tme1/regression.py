@@ -19,17 +19,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from amal.data import Batches, Split, Splits, boston_housing, diabetes, noisy_line
+from amal.data import Split, Splits, boston_housing, diabetes, noisy_line
 from amal.functional import mse_loss
 from amal.nn import Linear
+from amal.optim import SGD
 from amal.report import fitted_line, predicted_against_true
 from amal.training import (
+    Checkpoints,
     Logbook,
     Outcome,
+    Row,
     TrainingConfig,
     choose_device,
-    descend,
-    evaluate,
+    fit,
     is_milestone,
     launch,
     log_weights,
@@ -54,6 +56,8 @@ class Config(TrainingConfig):
     """Folder with the data files. Default: $AMAL_DATA if that is set, else data."""
     epochs: int = 3000
     """Passes over the training set."""
+    evaluate_every: int = 10
+    """Epochs from one look at the whole training, validation and test sets to the next."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,7 +78,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     splits = {name: load(name, config) for name in config.dataset}  # a missing file is told before anything is trained
     metrics, sentences = {}, []
     for name, data in splits.items():
-        found = fit(name, data.to(choose_device(config.device)), config, logbook.child(name))
+        found = fit_three_ways(name, data.to(choose_device(config.device)), config, logbook.child(name))
         metrics |= {f"{name}_{key}": value for key, value in found.items()}
         sentences.append(
             f"{name}: R² test {found['r2_test']:.4f} (train {found['r2_train']:.4f}), "
@@ -83,22 +87,31 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     return Outcome("; ".join(sentences), metrics)
 
 
-def fit(name: str, data: Splits, config: Config, logbook: Logbook) -> dict[str, float]:
+def fit_three_ways(name: str, data: Splits, config: Config, logbook: Logbook) -> dict[str, float]:
     """Fit one data set by descent, by the normal equations and by scikit-learn; return what they reached."""
     model = Linear(data.train.input.shape[1], 1).to(data.train.input.device)
     theirs = fit_by_scikit_learn(data.train)
-    logbook.chart("loss", ["loss/train", "loss/test"])
+    logbook.chart("loss", ["loss/train", "loss/validation", "loss/test"])
     logbook.chart("R²", ["r2/train", "r2/test"])
-    batches = Batches(data.train, config.batch_size, config.seed)
-    for epoch in descend(model, mse_loss, batches, config, logbook, name):
-        if epoch % 10 == 0 or is_milestone(epoch, config.epochs):
-            for part, split in (("train", data.train), ("test", data.test)):
-                logbook.scalar(f"loss/{part}", evaluate(model, mse_loss, split.input, split.target), epoch)
-                logbook.scalar(f"r2/{part}", r2(model(split.input), split.target), epoch)
-        if is_milestone(epoch, config.epochs):
-            log_weights(logbook, model, epoch)
-            logbook.figure("fit", draw(name, model, theirs, data.test, epoch), epoch)
 
+    def look(row: Row) -> None:
+        for part, split in (("train", data.train), ("test", data.test)):
+            logbook.scalar(f"r2/{part}", r2(model(split.input), split.target), row["step"])
+        if is_milestone(row["epoch"], config.epochs):
+            log_weights(logbook, model, row["step"])
+            logbook.figure("fit", draw(name, model, theirs, data.test, row["epoch"]), row["step"])
+
+    fit(
+        model,
+        mse_loss,
+        data,
+        SGD(model.parameters(), config.lr),
+        config,
+        logbook,
+        Checkpoints(logbook.folder / "checkpoints"),
+        observe=look,
+        name=name,
+    )
     closed_form = torch.cat([tensor.flatten() for tensor in least_squares(data.train)])
     ours = torch.cat([model.weight.detach().flatten(), model.bias.detach()]).cpu()
     return {

@@ -14,17 +14,19 @@ from itertools import pairwise
 
 import torch
 
-from amal.data import Batches, random_regression
+from amal.data import random_regression
 from amal.functional import linear, mse_loss
 from amal.nn import Linear
+from amal.optim import SGD
 from amal.report import learning_curves
 from amal.training import (
+    Checkpoints,
     Logbook,
     Outcome,
+    Row,
     TrainingConfig,
     choose_device,
-    descend,
-    evaluate,
+    fit,
     is_milestone,
     launch,
     log_weights,
@@ -57,21 +59,30 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     model = torch.nn.Sequential(*layers).to(data.train.input.device)
     print(model)
 
-    logbook.chart("loss", ["loss/train", "loss/test"])
-    curves: dict[str, list[float]] = {"train": [], "test": []}
-    batches = Batches(data.train, config.batch_size, config.seed)
-    for epoch in descend(model, mse_loss, batches, config, logbook, f"{len(layers)} linear layers"):
-        for part, split in (("train", data.train), ("test", data.test)):
-            curves[part].append(evaluate(model, mse_loss, split.input, split.target))
-            logbook.scalar(f"loss/{part}", curves[part][-1], epoch)
-        if is_milestone(epoch, config.epochs):
-            log_weights(logbook, model, epoch)
+    logbook.chart("loss", ["loss/train", "loss/validation", "loss/test"])
 
+    def look(row: Row) -> None:
+        if is_milestone(row["epoch"], config.epochs):
+            log_weights(logbook, model, row["step"])
+
+    done = fit(
+        model,
+        mse_loss,
+        data,
+        SGD(model.parameters(), config.lr),
+        config,
+        logbook,
+        Checkpoints(logbook.folder / "checkpoints"),
+        observe=look,
+        name=f"{len(layers)} linear layers",
+    )
     weight, bias = least_squares(data.train)
     best = mse_loss(linear(data.train.input.cpu().double(), weight, bias), data.train.target.cpu().double()).item()
     title = f"{len(layers)} linear layers can do what one can, and no more"
-    logbook.figure("loss", learning_curves(curves, {"one layer, least squares": best}, title, "loss"), config.epochs)
-    first, train, test = curves["train"][0], curves["train"][-1], curves["test"][-1]
+    curves = {part: [row[f"loss/{part}"] for row in done.history[1:]] for part in ("train", "test")}
+    levels = {"one layer, least squares": best}
+    logbook.figure("loss", learning_curves(curves, levels, title, "loss"), done.step)
+    first, train, test = done.history[0]["loss/train"], done.last_row["loss/train"], done.last_row["loss/test"]
     return Outcome(
         f"train loss {first:.3f} → {train:.4f}, least squares {best:.4f} (test {test:.2f}: noise)",
         {"loss_train_first": first, "loss_train": train, "loss_test": test, "loss_least_squares": best},

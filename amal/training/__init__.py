@@ -1,5 +1,7 @@
-"""How an experiment is configured, run and written down."""
+"""How an experiment is configured, run, interrupted, and written down."""
 
+from .batches import epoch_batches as epoch_batches
+from .checkpoint import Checkpoints as Checkpoints
 from .config import DescentConfig as DescentConfig
 from .config import RunConfig as RunConfig
 from .config import TrainingConfig as TrainingConfig
@@ -9,9 +11,11 @@ from .launch import Outcome as Outcome
 from .launch import launch as launch
 from .logbook import Logbook as Logbook
 from .logbook import RunLogbook as RunLogbook
-from .logbook import log_weights as log_weights
-from .loop import descend as descend
+from .loop import Progress as Progress
+from .loop import Row as Row
 from .loop import evaluate as evaluate
+from .loop import fit as fit
 from .loop import is_milestone as is_milestone
+from .loop import log_weights as log_weights
 from .loop import progress_bar as progress_bar
 from .loop import train_step as train_step

@@ -1,8 +1,10 @@
 """The knobs of an experiment: a frozen dataclass that is its own command line."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from amal.errors import UserError
 
@@ -47,11 +49,36 @@ class TrainingConfig(DescentConfig):
     """Where to compute: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps."""
     batch_size: int | None = None
     """Examples per step; None for the whole training set at once."""
+    evaluate_every: int = 1
+    """Epochs from one look at the whole training, validation and test sets to the next; milestones apart."""
+    patience: int | None = None
+    """Stop early after so many looks in which the validation loss was no better than before; None for never."""
+    checkpoint_every: int = 1000
+    """Steps from one checkpoint to the next; there is one at the end, and one when the run is told to stop."""
+    resume: bool = False
+    """Go on with the run in --run-dir, from its newest good checkpoint; or start it if there is nothing yet."""
+    compile: bool = False
+    """Let torch.compile fuse the operations of model and loss."""
+    amp: Literal["off", "bf16"] = "off"
+    """Automatic mixed precision: bf16 for matrix products in bfloat16."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         choose_device(self.device)
-        require(self.batch_size is None or self.batch_size >= 1, f"--batch-size {self.batch_size}: expected at least 1")
+        for name in ("batch_size", "evaluate_every", "patience", "checkpoint_every"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"--{name.replace('_', '-')} {value}: expected at least 1")
+        require(not self.resume or self.run_dir is not None, "--resume: say which run, with --run-dir")
+
+
+HARMLESS = ("run_dir", "resume", "epochs", "device", "progress", "checkpoint_every")
+"""Settings that may differ when a run is resumed."""
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in what a run to be resumed was set otherwise, leaving out what does no harm."""
+    names = [name for name in {**before, **now} if name not in HARMLESS and before.get(name) != now.get(name)]
+    return [f"{name} was {before.get(name)} and is now {now.get(name)}" for name in names]
 
 
 def require(holds: bool, complaint: str) -> None:

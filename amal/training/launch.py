@@ -2,16 +2,19 @@
 
 import contextlib
 import dataclasses
+import errno
 import io
+import json
 import platform
 import re
 import shlex
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import torch
 import tyro
@@ -20,8 +23,12 @@ import amal
 from amal.errors import UserError
 from amal.experiments import Experiment, declared, new_run_dir
 
-from .config import RunConfig
-from .logbook import Logbook, RunLogbook, open_run_dir, write_json
+from . import distributed
+from .config import RunConfig, differences
+from .device import choose_device
+from .files import open_run_dir, plain, write_json
+from .logbook import Logbook, RunLogbook, Silent
+from .signals import Interrupted, interruptible
 
 _C = TypeVar("_C", bound=RunConfig)
 
@@ -41,31 +48,60 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
 
     Parses the command line into the config that `run` takes, seeds torch, opens the run directory, calls `run`, and
     writes down what it found: config.json before, metrics.json after (with a status that tells how it ended),
-    TensorBoard events in between.
+    TensorBoard events in between. Under torchrun all processes do so together, and the first one writes.
 
     Args:
         run: the script's own function, taking its config and a logbook; its module's docstring declares the experiment.
         args: the command line; None for the process's own.
 
     Raises:
-        SystemExit: 1 after a UserError, printed as one line; 2 for a wrong command line; 130 when interrupted.
+        SystemExit: 1 after a UserError or on a full disk, told in one line; 2 for a wrong command line; 130 or 143 when
+            stopped by SIGINT or SIGTERM.
     """
     script = sys.modules[run.__module__]
     name = script.__spec__.name if script.__spec__ else run.__module__
     args = sys.argv[1:] if args is None else list(args)
+    run_dir = Path()
     try:
-        config = parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
-        run_dir = open_run_dir(config.run_dir or new_run_dir(name))
-        outcome = _record(
-            run, config, run_dir, f"python -m {name} {shlex.join(args)}".rstrip(), declared(script.__doc__)
-        )
+        with interruptible(), _quiet_threads(), _one_voice():
+            config = parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
+            device = choose_device(getattr(config, "device", "cpu"))
+            with distributed.joined(device):
+                run_dir = _agreed(lambda: _open(config, name))
+                outcome = _record(run, config, run_dir, Identity(name, args, declared(script.__doc__)))
     except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        _end(f"{name}: {error}", 1)
+    except Interrupted as stop:
+        how = f"go on with: {_command(name, args, run_dir)}" if stop.saved else "what was logged until now is kept"
+        _end(f"{name}: stopped by {stop}; {how}", 128 + stop.number)
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; what was logged until now is kept", file=sys.stderr)
-        raise SystemExit(130) from None
-    print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: tensorboard --logdir {run_dir}")
+        _end(f"{name}: interrupted; what was logged until now is kept", 130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
+    if distributed.rank() == 0:
+        print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: tensorboard --logdir {run_dir}")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is being run, and how it was asked for."""
+
+    name: str
+    """The module, such as tme2.descent."""
+    args: Sequence[str]
+    """The command line."""
+    experiment: Experiment | None
+    """What the module's docstring declares."""
+
+    def record(self) -> dict[str, Any]:
+        """Return it as config.json and metrics.json hold it."""
+        return {
+            "script": self.name,
+            "command": f"python -m {self.name} {shlex.join(self.args)}".rstrip(),
+            "experiment": self.experiment and dataclasses.asdict(self.experiment),
+        }
 
 
 def parse(config: type[_C], args: Sequence[str], prog: str, description: str | None = None) -> _C:
@@ -88,37 +124,110 @@ def _one_line(box: str) -> str:
     return " ".join(message).rstrip(".")
 
 
-def _record(
-    run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, command: str, experiment: Experiment | None
-) -> Outcome:
+def _open(config: RunConfig, name: str) -> Path:
+    """Take the run's folder, and see that what lies there can be gone on with, if that is asked."""
+    resume = getattr(config, "resume", False)
+    run_dir = open_run_dir(config.run_dir or new_run_dir(name), resume)
+    path = run_dir / "config.json"
+    if resume and path.exists():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            script, settings = before["script"], before["config"]
+        except (OSError, ValueError, KeyError):
+            raise UserError(f"{path} is damaged, so this run cannot be resumed: choose another --run-dir") from None
+        if script != name:
+            raise UserError(f"--run-dir {run_dir} holds a run of {script}: choose another folder")
+        differing = differences(settings, plain(dataclasses.asdict(config)))
+        if differing:
+            raise UserError(f"--resume: {run_dir} was set otherwise: {'; '.join(differing)}; nothing was changed")
+    return run_dir
+
+
+def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, identity: Identity) -> Outcome:
+    writes = distributed.rank() == 0
     settings = dataclasses.asdict(config) | {"run_dir": run_dir}
-    record = {"command": command, "experiment": experiment and dataclasses.asdict(experiment)}
-    write_json(run_dir / "config.json", record | {"config": settings, "environment": _environment()})
-    logbook = RunLogbook(run_dir)
-    logbook.text("config", _as_markdown(command, experiment, settings))
-    torch.manual_seed(config.seed)
-    started, outcome, status = time.perf_counter(), Outcome("", {}), "failed"
-    try:
-        outcome = run(config, logbook)
-        status = "completed"
-    except UserError as error:
-        status = f"stopped: {error}"
-        raise
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    finally:
+    if writes:
+        write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": _environment()})
+    logbook = RunLogbook(run_dir, getattr(config, "resume", False)) if writes else Silent(run_dir)
+    started = time.perf_counter()
+
+    def finish(status: str, outcome: Outcome) -> None:
         seconds = round(time.perf_counter() - started, 3)
         result = {"status": status, "measured": outcome.measured, "seconds": seconds, "metrics": outcome.metrics}
-        write_json(run_dir / "metrics.json", record | result)
         logbook.close()
+        if writes:
+            write_json(run_dir / "metrics.json", identity.record() | result)
+
+    try:
+        logbook.text("config", _as_markdown(identity, settings))
+        torch.manual_seed(config.seed)
+        outcome = run(config, logbook)
+        logbook.settings(settings, outcome.metrics)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told
+            finish(_status(error), Outcome("", {}))
+        raise
+    finish("completed", outcome)
     return outcome
 
 
-def _as_markdown(command: str, experiment: Experiment | None, settings: Mapping[str, Any]) -> str:
+def _status(error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return f"stopped: {error}"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def _command(name: str, args: Sequence[str], run_dir: Path) -> str:
+    """Return the command line that goes on with a run."""
+    given = re.sub(r"(^| )(--resume|--run-dir[= ]\S+)", "", shlex.join(args)).strip()
+    program = "python" if distributed.size() == 1 else f"torchrun --nproc-per-node {distributed.size()}"
+    return " ".join(filter(None, [program, "-m", name, given, f"--resume --run-dir {shlex.quote(str(run_dir))}"]))
+
+
+def _agreed(decide: Callable[[], Path]) -> Path:
+    """Let the first process decide for all; its refusal is theirs too."""
+    answer: Path | UserError | None = None
+    if distributed.rank() == 0:
+        try:
+            answer = decide()
+        except UserError as error:
+            answer = error
+    answer = distributed.from_first(answer)
+    if isinstance(answer, UserError):
+        raise answer
+    assert answer is not None
+    return answer
+
+
+def _end(message: str, status: int) -> NoReturn:
+    if distributed.rank() == 0:
+        print(message, file=sys.stderr)
+    raise SystemExit(status) from None
+
+
+@contextlib.contextmanager
+def _one_voice() -> Iterator[None]:
+    """Let only the first of several processes print."""
+    with contextlib.redirect_stdout(None) if distributed.rank() else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Leave out what TensorBoard's writing thread says of a full disk: the next write meets it too, and tells."""
+    loud = threading.excepthook
+    threading.excepthook = lambda what: None if issubclass(what.exc_type, OSError) else loud(what)
+    try:
+        yield
+    finally:
+        threading.excepthook = loud
+
+
+def _as_markdown(identity: Identity, settings: Mapping[str, Any]) -> str:
+    experiment = identity.experiment
     title = f"**{experiment.number} {experiment.title}**\n\nReported: {experiment.reported}\n\n" if experiment else ""
     rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
-    return f"{title}`{command}`\n\n| setting | value |\n|---|---|\n{rows}"
+    return f"{title}`{identity.record()['command']}`\n\n| setting | value |\n|---|---|\n{rows}"
 
 
 def _environment() -> dict[str, str]:

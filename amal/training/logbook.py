@@ -1,17 +1,15 @@
-"""Where a run is written down: TensorBoard events, config.json and metrics.json, in one folder of its own."""
+"""Where a run is written down for TensorBoard: each thing once, however often the run was interrupted."""
 
-import json
-import math
-import os
 import re
-import tempfile
+import time
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
-from amal.errors import UserError
+from .files import sync
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,8 +18,12 @@ if TYPE_CHECKING:
 class Logbook(Protocol):
     """What an experiment asks of the place where it writes down what it sees.
 
-    Tags read `group/name`, such as `loss/train`; a step counts updates or epochs. Values may be tensors on any device.
+    Tags read `group/name`, such as `loss/train`. A step counts updates of the model, the same for all that one logbook
+    holds. Values may be tensors on any device. What was written of a tag and step is not written again.
     """
+
+    folder: Path
+    """Where the run lies."""
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
         """Write one number."""
@@ -38,119 +40,180 @@ class Logbook(Protocol):
     def chart(self, title: str, tags: Iterable[str]) -> None:
         """Ask for one chart that shows several scalars together, such as train and test."""
 
+    def graph(self, model: nn.Module, input: Tensor) -> None:
+        """Write the graph of operations of a model, as it is traced with an input."""
+
+    def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Write what the run was set to and what came of it, for the table of hyper-parameters."""
+
     def child(self, name: str) -> "Logbook":
         """Return the logbook of one run among several of this experiment, such as one data set.
 
         Make few: above 40 runs in all, TensorBoard shows none of them until they are ticked.
         """
 
+    def rewind(self, step: int) -> None:
+        """Forget what was written of later steps, as before a training goes on from a checkpoint."""
 
-def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:
-    """Write a histogram of each parameter of the model, under its name in the state_dict."""
-    for name, parameter in model.named_parameters():
-        logbook.histogram(f"parameters/{name}", parameter, step)
+    def flush(self) -> None:
+        """Wait until the disk holds all that was written, as before a checkpoint that counts on it."""
 
 
 class RunLogbook:
     """A Logbook in a run directory: TensorBoard events there, and in a folder below for each child.
 
     Args:
-        run_dir: an existing folder.
+        folder: an existing folder.
+        resume: whether to go on with what an interrupted run wrote there.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # a second to import: not for --help
-
-        self.run_dir = run_dir
-        # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
-        self._writer = SummaryWriter(str(run_dir), flush_secs=5)
+    def __init__(self, folder: Path, resume: bool = False) -> None:
+        self.folder = folder
+        self._resume = resume
+        self._written = written_events(folder) if resume else set()
+        self._purge_step: int | None = None
+        self._opened: Any = None
         self._charts: dict[str, list[Any]] = {}
         self._children: dict[str, RunLogbook] = {}
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
         """Write one number."""
-        self._writer.add_scalar(tag, value.item() if isinstance(value, Tensor) else value, step)
+        if self._is_new(tag, step):
+            self._writer.add_scalar(tag, value.item() if isinstance(value, Tensor) else value, step)
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
         """Write how the entries of a tensor are distributed."""
         values = values.detach().double()
         shown = values[values.abs() < 1e19]  # TensorBoard's bins end soon after, and it fails beyond
-        if shown.numel() > 0:
+        if shown.numel() > 0 and self._is_new(tag, step):
             self._writer.add_histogram(tag, shown.cpu(), step)
 
     def figure(self, tag: str, figure: "Figure", step: int) -> None:
         """Write a picture."""
-        self._writer.add_figure(tag, figure, step, close=False)
+        if self._is_new(tag, step):
+            self._writer.add_figure(tag, figure, step, close=False)
 
     def text(self, tag: str, markdown: str) -> None:
         """Write a passage of Markdown."""
-        self._writer.add_text(tag, markdown)
+        if self._is_new(f"{tag}/text_summary", 0):
+            self._writer.add_text(tag, markdown, 0)
 
     def chart(self, title: str, tags: Iterable[str]) -> None:
         """Ask for one chart that shows several scalars together."""
         self._charts[title] = ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]  # TensorBoard reads patterns
 
+    def graph(self, model: nn.Module, input: Tensor) -> None:
+        """Write the graph of operations of a model."""
+        if self._is_new("__run_graph__", 0):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's tracer warns of itself
+                self._writer.add_graph(model, input)
+
+    def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Write what the run was set to and what came of it."""
+        from torch.utils.tensorboard.summary import hparams
+
+        shown = {key: value if isinstance(value, (bool, int, float)) else str(value) for key, value in settings.items()}
+        if self._is_new("_hparams_/session_start_info", 0):
+            for summary in hparams(  # type: ignore[no-untyped-call]
+                shown, {f"result/{name}": value for name, value in metrics.items()}
+            ):
+                self._writer.file_writer.add_summary(summary, 0)
+        for name, value in metrics.items():
+            self.scalar(f"result/{name}", value, 0)
+
     def child(self, name: str) -> "RunLogbook":
         """Return the logbook of one run among several, in a folder below this one."""
         if name not in self._children:
-            self._children[name] = RunLogbook(self.run_dir / name)
+            self._children[name] = RunLogbook(self.folder / name, self._resume)
         return self._children[name]
+
+    def rewind(self, step: int) -> None:
+        """Forget what was written of later steps."""
+        if self._resume:
+            self._close()
+            self._written = {(tag, of) for tag, of in self._written if of <= step}
+            self._purge_step = step + 1
+
+    def flush(self) -> None:
+        """Wait until the disk holds all that was written."""
+        if self._opened:
+            self._opened.flush()
+            sync(event_files(self.folder)[-1])
 
     def close(self) -> None:
         """Write what is still waiting to be written."""
         for child in self._children.values():
             child.close()
-        if self._charts:
+        if self._charts and self._is_new("custom_scalars__config__", 0):
             self._writer.add_custom_scalars({"compared": self._charts})
-        self._writer.close()
+        self._close()
+
+    def _is_new(self, tag: str, step: int) -> bool:
+        """Whether nothing was written yet of a tag and step; from now on something is."""
+        if (tag, step) in self._written:
+            return False
+        self._written.add((tag, step))
+        return True
+
+    @property
+    def _writer(self) -> Any:
+        """TensorBoard's writer, opened by the first thing written."""
+        if self._opened is None:
+            from torch.utils.tensorboard import SummaryWriter  # a second to import: not for --help
+
+            # TensorBoard reads files in the order of their names, which begin with the second they were opened in.
+            while (files := event_files(self.folder)) and _second_of(files[-1]) >= int(time.time()):
+                time.sleep(0.05)
+            # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
+            self._opened = SummaryWriter(str(self.folder), max_queue=1000, flush_secs=5, purge_step=self._purge_step)
+        return self._opened
+
+    def _close(self) -> None:
+        if self._opened:
+            self._opened.close()
+            self._opened = None
 
 
-def open_run_dir(run_dir: Path) -> Path:
-    """Make the folder of a new run and return it.
+class Silent:
+    """The Logbook of a process that does not write, because the first one does."""
 
-    Raises:
-        UserError: the folder holds something already, or cannot be written.
-    """
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        occupied = next(run_dir.iterdir(), None)
-        if occupied is None:
-            with tempfile.TemporaryFile(dir=run_dir):
-                return run_dir
-    except OSError as error:
-        raise UserError(f"--run-dir {run_dir} cannot be written ({error.strerror}): choose another folder") from None
-    raise UserError(
-        f"--run-dir {run_dir} already holds {'a run' if (run_dir / 'config.json').exists() else occupied.name}: "
-        "choose another folder, or remove that one; nothing was changed"
-    )
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
+    def child(self, name: str) -> "Silent":
+        """Return a silent child."""
+        return Silent(self.folder / name)
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file that is there whole or not at all: to a temporary file, synced, then renamed.
+    def _ignore(self, *_: object) -> None:
+        """Write nothing."""
 
-    Numbers that JSON lacks (NaN, infinities) become null.
-    """
-    text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    scalar = histogram = figure = text = chart = graph = settings = rewind = flush = _ignore
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
-def _plain(value: Any) -> Any:
-    """Return the value as JSON can hold it."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, Tensor):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+def event_files(folder: Path) -> list[Path]:
+    """Return TensorBoard's files in a folder, in the order in which it reads them."""
+    return sorted(folder.glob("events.out.tfevents.*"))
+
+
+def written_events(folder: Path) -> set[tuple[str, int]]:
+    """Return what TensorBoard would find in a folder, as tags and steps."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    found: set[tuple[str, int]] = set()
+    for path in event_files(folder):
+        for event in EventFileLoader(str(path)).Load():
+            if event.HasField("session_log"):
+                found = {(tag, step) for tag, step in found if step < event.step}
+            if event.HasField("graph_def"):
+                found.add(("__run_graph__", 0))
+            found |= {(value.tag, event.step) for value in event.summary.value}
+    return found
+
+
+def _second_of(path: Path) -> int:
+    """Return the time in the name of an event file, in seconds."""
+    return int(path.name.split(".")[3])

@@ -1,79 +1,397 @@
-"""Gradient descent, with the update written out."""
+"""The training loop: batches in, steps taken, the whole data set looked at, nothing lost when it is interrupted."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+import itertools
+import math
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import NoReturn, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.optimizer import Optimizer
 from tqdm import tqdm
 
 from amal.errors import UserError
 
+from . import distributed
+from .batches import Data, Part, epoch_batches, in_order, steps_per_epoch
+from .checkpoint import Checkpoints, Saved, random_states, restore_random_states
 from .config import TrainingConfig
+from .files import plain
 from .logbook import Logbook
+from .signals import Interrupted, finish_step_first
 
 _T = TypeVar("_T")
-Loss = Callable[[Tensor, Tensor], Tensor]
+Model = Callable[[Tensor], Tensor]
+Metric = Callable[[Tensor, Tensor], Tensor]
+"""Of what a model answered and what it should have: a mean over the examples, as a scalar tensor."""
+Row = dict[str, float]
+"""What one look at the data found: epoch, step, seconds, and each metric of each part, such as `loss/test`."""
+
+LOG_EVERY = 10
+"""Steps from one `loss/step` to the next."""
+SETTLE_EVERY = 50
+"""Steps after which the losses are fetched from the device at the latest."""
 
 
-class Epochs(Protocol):
-    """Data to train on: `epoch(number)` yields the (input, target) batches of that epoch."""
-
-    def epoch(self, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-        """Return the batches of one epoch."""
-
-
-def descend(
-    model: nn.Module, loss: Loss, data: Epochs, config: TrainingConfig, logbook: Logbook, name: str = "descent"
-) -> Iterator[int]:
-    """Train the model by (mini-batch) gradient descent; yield the number of each epoch done, for the caller to look.
-
-    Writes the scalar `loss/step`, the loss of each step's batch before its update.
+def train_step(
+    model: Model, loss: Metric, input: Tensor, target: Tensor, optimizer: Optimizer, share: Tensor | None = None
+) -> Tensor:
+    """Take one step of gradient descent and return the loss before it, a scalar on the model's device.
 
     Args:
-        model: changed in place.
-        loss: called as loss(model(input), target).
-        data: where the batches come from.
-        config: epochs, learning rate and progress.
-        logbook: where the loss of each step is written.
-        name: of the progress bar.
-
-    Raises:
-        UserError: the loss became infinite or NaN; what was logged until then stays.
+        model: called with the input.
+        loss: called with the model's answer and the target.
+        input, target: one batch.
+        optimizer: of the model's parameters.
+        share: factor of the loss in what is minimised; None for 1.
     """
-    step = 0
-    for epoch in progress_bar(range(1, config.epochs + 1), config.progress, name):
-        losses = [train_step(model, loss, input, target, config.lr) for input, target in data.epoch(epoch)]
-        for value in torch.stack(losses).tolist():  # one transfer an epoch, not one a step
-            logbook.scalar("loss/step", value, step)
-            if not abs(value) < float("inf"):
-                raise UserError(f"the loss is {value} at step {step} (epoch {epoch}): try a --lr below {config.lr:g}")
-            step += 1
-        yield epoch
-
-
-def train_step(model: nn.Module, loss: Loss, input: Tensor, target: Tensor, lr: float) -> Tensor:
-    """Take one step of gradient descent and return the loss before it, a scalar on the model's device."""
+    optimizer.zero_grad()
     value = loss(model(input), target)
-    value.backward()  # type: ignore[no-untyped-call]
-    with torch.no_grad():  # the update is not part of the function that is differentiated
-        for parameter in model.parameters():
-            if parameter.grad is not None:
-                parameter -= lr * parameter.grad  # type: ignore[misc]
-                parameter.grad = None  # backward adds to .grad: forget this step's
+    value.backward(share)  # type: ignore[no-untyped-call]
+    optimizer.step()
     return value.detach()
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, loss: Loss, input: Tensor, target: Tensor) -> float:
-    """Return the loss of the model over all the examples given."""
-    return loss(model(input), target).item()
+def evaluate(
+    model: nn.Module, metrics: Mapping[str, Metric], part: Part, batch_size: int = 10_000, amp: bool = False
+) -> dict[str, float]:
+    """Return the mean of each metric over every example of a part.
+
+    Args:
+        model: looked at in evaluation mode, and left in the mode it was in.
+        metrics: name -> mean over the examples of a batch; batches count by their sizes.
+        part: tensors, or a DataLoader (which must not drop the last batch).
+        batch_size: examples that go through the model at once.
+        amp: whether the model computes in bfloat16.
+    """
+    was_training = model.training
+    model.eval()
+    sums: list[Tensor] = []
+    for batch in in_order(part, batch_size):
+        input, target, share = distributed.share(*batch)
+        output = in_bfloat16(model, input) if amp else model(input)
+        found = torch.stack([metric(output, target) for metric in metrics.values()])
+        rows = share * len(batch[0])
+        sums.append(
+            rows * torch.cat([found, found.new_ones(1)]).double() if rows else found.new_zeros(len(found) + 1).double()
+        )
+    model.train(was_training)
+    *values, n = distributed.total(torch.stack(sums).sum(0)).tolist()
+    return {name: value / n for name, value in zip(metrics, values, strict=True)}
 
 
-def is_milestone(epoch: int, epochs: int) -> bool:
+@dataclass
+class Progress:
+    """How far a training has come: what a checkpoint keeps beside model, optimiser, schedule and random states."""
+
+    epoch: int = 1
+    """The one being trained, from 1."""
+    batch: int = 0
+    """Steps taken in this epoch."""
+    step: int = 0
+    """Steps taken in all."""
+    seconds: float = 0.0
+    """Spent in training until the last look, interruptions left out."""
+    history: list[Row] = field(default_factory=list)
+    """One row for each look at the data."""
+    best: int = 0
+    """The row with the least validation loss."""
+    best_model: dict[str, Tensor] = field(default_factory=dict)
+    """The model's state_dict at that row."""
+
+    @property
+    def last_row(self) -> Row:
+        """What the last look found."""
+        return self.history[-1]
+
+    @property
+    def best_row(self) -> Row:
+        """What was found when the validation loss was least."""
+        return self.history[self.best]
+
+
+def fit(
+    model: nn.Module,
+    loss: Metric,
+    data: Data,
+    optimizer: Optimizer,
+    config: TrainingConfig,
+    logbook: Logbook,
+    checkpoint: Checkpoints | None = None,
+    *,
+    metrics: Mapping[str, Metric] | None = None,
+    scheduler: LRScheduler | None = None,
+    observe: Callable[[Row], None] | None = None,
+    name: str = "training",
+) -> Progress:
+    """Train the model, and return how it went. The model ends as the last step left it; `best_model` is returned too.
+
+    Before the first epoch, after every `config.evaluate_every` and at milestones, the whole of each part is looked at:
+    the scalars `loss/train`, `loss/validation`, `loss/test`, those of the other metrics, `gradient/norm`, `epoch` and
+    `learning rate` are written; between looks `loss/step`, the loss of single batches before their updates.
+
+    With `config.resume` the training goes on from its newest good checkpoint, and ends bit for bit as if it had never
+    been interrupted; one that was at its end is returned as it is.
+
+    Args:
+        model: changed in place. Its parameters are on the device of the data.
+        loss: a mean over the examples, called as loss(model(input), target).
+        data: train, validation and test parts; tensors on the model's device, or DataLoaders.
+        optimizer: of the model's parameters.
+        config: epochs, batch size, precision and the like.
+        logbook: where scalars are written.
+        checkpoint: where the training is saved; None to save nothing.
+        metrics: name -> mean over the examples, beside the loss.
+        scheduler: of the learning rate, stepped after every update (ReduceLROnPlateau: after every look).
+        observe: called after each look with what it found, to draw pictures, say. `.grad` holds the last gradients.
+        name: of the progress bar.
+
+    Raises:
+        UserError: the loss became infinite or NaN, or no checkpoint can be used or written.
+        Interrupted: SIGINT or SIGTERM came; the step was finished, and the checkpoint written.
+    """
+    return _Training(
+        model, loss, data, optimizer, config, logbook, checkpoint, metrics or {}, scheduler, observe, name
+    ).run()
+
+
+@dataclass
+class _Training:
+    """What `fit` does, in the order of the day."""
+
+    model: nn.Module
+    loss: Metric
+    data: Data
+    optimizer: Optimizer
+    config: TrainingConfig
+    logbook: Logbook
+    checkpoint: Checkpoints | None
+    metrics: Mapping[str, Metric]
+    scheduler: LRScheduler | None
+    observe: Callable[[Row], None] | None
+    name: str
+
+    def __post_init__(self) -> None:
+        self.device = next(self.model.parameters()).device
+        self.steps = steps_per_epoch(self.data.train, self.config.batch_size)
+        self.pending: list[
+            tuple[float, Tensor]
+        ] = []  # learning rate and loss of steps, not fetched from the device yet
+        self.progress = Progress()
+        self.saved_at = -1
+
+    def run(self) -> Progress:
+        random_states = self.restore()
+        at, config = self.progress, self.config
+        self.logbook.rewind(at.step)
+        self.forward, self.criterion = self.as_configured()
+        bar = tqdm(
+            desc=self.name,
+            total=config.epochs * self.steps,
+            initial=at.step,
+            disable=None if config.progress and distributed.rank() == 0 else True,
+            leave=False,
+        )
+        with finish_step_first() as self.stop, bar as self.bar:
+            self.resumed_at = time.perf_counter()
+            if not at.history:
+                self.look()
+            while at.epoch <= config.epochs and not self.out_of_patience():
+                self.run_epoch(random_states)
+                random_states = None
+            self.save()
+        return at
+
+    def run_epoch(self, random_states: list[Saved] | None) -> None:
+        at, config = self.progress, self.config
+        batches = epoch_batches(self.data.train, config.batch_size, config.seed, at.epoch, skip=at.batch)
+        if random_states:  # put back after the skipped batches, which may have drawn
+            restore_random_states(random_states, config.seed, at.step)
+        self.model.train()
+        while at.batch < self.steps:
+            self.step(*next(batches))
+            if at.batch < self.steps:
+                self.pause_if_due()
+        if at.epoch % config.evaluate_every == 0 or is_milestone(at.epoch, config.epochs):
+            self.look()
+        at.epoch, at.batch = at.epoch + 1, 0
+        self.pause_if_due()
+
+    def step(self, input: Tensor, target: Tensor) -> None:
+        lr = self.optimizer.param_groups[0]["lr"]
+        input, target, share = distributed.share(input, target)
+        if distributed.size() == 1:
+            loss = train_step(self.forward, self.criterion, input, target, self.optimizer)
+        else:  # the processes' gradients are averaged, and each counts by the rows it had
+            factor = torch.tensor(share * distributed.size(), device=self.device)
+            loss = share * train_step(self.forward, self.criterion, input, target, self.optimizer, factor)
+        if self.scheduler and not isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step()
+        self.pending.append((lr, loss))
+        self.progress.step += 1
+        self.progress.batch += 1
+        self.bar.update()
+
+    def pause_if_due(self) -> None:
+        """Between two steps: fetch the losses, save, or stop, whatever it is time for."""
+        step = self.progress.step
+        settle = step % SETTLE_EVERY == 0
+        if settle:
+            self.settle()
+        if step % self.config.checkpoint_every == 0:
+            self.save()
+        alone = distributed.size() == 1
+        if (alone and self.stop.number) or (
+            not alone and settle and distributed.anywhere(bool(self.stop.number), self.device)
+        ):
+            self.save()
+            raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None)
+
+    def settle(self) -> None:
+        """Fetch the losses of the last steps from the device, write them down, and see that they are numbers."""
+        if not self.pending:
+            return
+        rates, losses = zip(*self.pending, strict=True)
+        self.pending.clear()
+        values = distributed.total(torch.stack(losses)).tolist()
+        for step, lr, value in zip(itertools.count(self.progress.step - len(values) + 1), rates, values):
+            if step % LOG_EVERY == 0 or not math.isfinite(value):
+                self.logbook.scalar("loss/step", value, step)
+            if not math.isfinite(value):
+                self.give_up(f"the loss is {value} at step {step}", lr)
+        self.bar.set_postfix(loss=f"{values[-1]:.4g}", refresh=False)
+
+    def give_up(self, what: str, lr: float) -> NoReturn:
+        at = f"epoch {self.progress.epoch}, learning rate {float(lr):g}"
+        last = f"; {self.checkpoint.last_good()}" if self.checkpoint else ""
+        raise UserError(f"{what} ({at}): try a --lr below {float(lr):g}{last}")
+
+    def look(self) -> None:
+        """Measure the model on the whole of each part, and write down what is found."""
+        self.settle()
+        at = self.progress
+        at.seconds += time.perf_counter() - self.resumed_at
+        row: Row = {"epoch": at.epoch if at.step else 0, "step": at.step, "seconds": at.seconds}
+        metrics = {"loss": self.loss, **self.metrics}
+        for part in ("train", "validation", "test"):
+            found = evaluate(self.model, metrics, getattr(self.data, part), amp=self.config.amp == "bf16")
+            row |= {f"{name}/{part}": value for name, value in found.items()}
+        self.write(row)
+        at.history.append(row)
+        if at.best_row["loss/validation"] > row["loss/validation"] or len(at.history) == 1:
+            at.best = len(at.history) - 1
+            at.best_model = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        if isinstance(self.scheduler, ReduceLROnPlateau) and at.step:
+            self.scheduler.step(row["loss/validation"])
+        if self.observe:
+            self.observe(row)
+        self.model.train()
+        self.resumed_at = time.perf_counter()
+
+    def write(self, row: Row) -> None:
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        if gradients:
+            self.logbook.scalar("gradient/norm", nn.utils.get_total_norm(gradients), self.progress.step)
+        self.logbook.scalar("learning rate", self.optimizer.param_groups[0]["lr"], self.progress.step)
+        for tag, value in row.items():
+            if tag not in ("step", "seconds"):
+                self.logbook.scalar(tag, value, self.progress.step)
+
+    def out_of_patience(self) -> bool:
+        at = self.progress
+        return self.config.patience is not None and len(at.history) - 1 - at.best >= self.config.patience
+
+    def save(self) -> None:
+        """Write a checkpoint, unless there is one of this step."""
+        at = self.progress
+        if self.checkpoint is None or self.saved_at == at.step:
+            return
+        self.settle()
+        if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            self.give_up(f"a weight is infinite or NaN after step {at.step}", self.optimizer.param_groups[0]["lr"])
+        at.seconds += time.perf_counter() - self.resumed_at
+        self.logbook.flush()
+        content = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
+            "kinds": self.kinds(),
+            "progress": vars(at),
+            "random": random_states(),
+            "config": plain(asdict(self.config)),
+        }
+        self.checkpoint.save(at.step, content)
+        self.saved_at = at.step
+        self.resumed_at = time.perf_counter()
+
+    def restore(self) -> list[Saved] | None:
+        """Take up the newest good checkpoint, if the run is resumed and there is one; return its random states."""
+        saved = self.checkpoint.load(self.complaint) if self.checkpoint and self.config.resume else None
+        if saved is None:
+            return None
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.scheduler:
+            self.scheduler.load_state_dict(saved["scheduler"])
+        self.progress = Progress(**saved["progress"])
+        best = self.progress.best_model
+        self.progress.best_model = {name: value.to(self.device) for name, value in best.items()}
+        self.saved_at = self.progress.step
+        return saved["random"]  # type: ignore[no-any-return]
+
+    def complaint(self, saved: Saved) -> str | None:
+        """Say why a checkpoint is none of this training; None if it is one."""
+        if not {"model", "optimizer", "scheduler", "kinds", "progress", "random"} <= saved.keys():
+            return "is of another version of amal"
+        shapes, theirs = (
+            {name: tuple(value.shape) for name, value in state.items()}
+            for state in (self.model.state_dict(), saved["model"])
+        )
+        for name in {**shapes, **theirs}:
+            ours, other = (known.get(name, "absent") for known in (shapes, theirs))
+            if ours != other:
+                return f"is of another model ({name} is {other} there, {ours} here)"
+        if saved["kinds"] != self.kinds():
+            return f"is of another training ({', '.join(saved['kinds'])} there, {', '.join(self.kinds())} here)"
+        return None
+
+    def kinds(self) -> list[str]:
+        return [type(part).__name__ for part in (self.optimizer, self.scheduler)]
+
+    def as_configured(self) -> tuple[Model, Metric]:
+        """Return model and loss as the steps call them: over all processes, compiled, in bfloat16."""
+        forward: Model = distributed.parallel(self.model)
+        loss = self.loss
+        if self.config.compile:
+            forward, loss = torch.compile(forward), torch.compile(loss)
+        return (partial(in_bfloat16, forward) if self.config.amp == "bf16" else forward), loss
+
+
+def in_bfloat16(model: Model, input: Tensor) -> Tensor:
+    """Return the model's answer, computed in automatic mixed precision, as float32."""
+    with torch.autocast(input.device.type, torch.bfloat16):
+        return model(input).float()
+
+
+def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:
+    """Write a histogram of each parameter and of its last gradient, under its name in the state_dict."""
+    for name, parameter in model.named_parameters():
+        logbook.histogram(f"parameters/{name}", parameter, step)
+        if parameter.grad is not None:
+            logbook.histogram(f"gradients/{name}", parameter.grad, step)
+
+
+def is_milestone(epoch: float, epochs: int) -> bool:
     """Whether an epoch is one to draw a picture of: 0, a power of four, or the last. Early on, more happens."""
-    power_of_two = epoch & (epoch - 1) == 0
-    return (power_of_two and epoch.bit_length() % 2 == 1) or epoch in (0, epochs)
+    number = int(epoch)
+    power_of_two = number & (number - 1) == 0
+    return (power_of_two and number.bit_length() % 2 == 1) or number in (0, epochs)
 
 
 def progress_bar(steps: Iterable[_T], show: bool, name: str) -> Iterable[_T]:

@@ -1,0 +1,107 @@
+"""Where the batches of an epoch come from: tensors that stay on their device, or torch's DataLoader."""
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from amal.errors import UserError
+from amal.seeds import generator
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+
+
+class Examples(Protocol):
+    """Examples and what should be predicted of them: input (n, *) and target (n, *) on one device."""
+
+    @property
+    def input(self) -> Tensor:
+        """What the model is given."""
+
+    @property
+    def target(self) -> Tensor:
+        """What it should answer."""
+
+
+Part: TypeAlias = "Examples | DataLoader[Any]"
+"""One part of a data set. A DataLoader makes its own batches of (input, target) and ignores --batch-size."""
+
+
+class Data(Protocol):
+    """What a model learns from, what is looked at to choose, and what it is measured on at the end."""
+
+    @property
+    def train(self) -> Part:
+        """To learn from."""
+
+    @property
+    def validation(self) -> Part:
+        """To choose with: the best model, when to stop."""
+
+    @property
+    def test(self) -> Part:
+        """To measure on."""
+
+
+def steps_per_epoch(part: Part, batch_size: int | None) -> int:
+    """Return the number of batches that hold every example once."""
+    if not isinstance(part, DataLoader):
+        return math.ceil(len(part.input) / (batch_size or len(part.input)))
+    try:
+        return len(part)
+    except TypeError:
+        raise UserError("the DataLoader has no length: its data set must know how many examples it holds") from None
+
+
+def epoch_batches(part: Part, batch_size: int | None, seed: int, epoch: int, skip: int = 0) -> Iterator[Batch]:
+    """Return an iterator over (input, target) that meets every example once, but for the first `skip` batches.
+
+    The order is a function of (seed, epoch): there is no state to save or to lose. Of a DataLoader the same holds for
+    its sampler and its workers, which draw from a generator seeded here; its own `shuffle` rules.
+
+    Args:
+        part: tensors, or a DataLoader.
+        batch_size: examples per batch, the last one may hold fewer; None for all at once. Ignored by a DataLoader.
+        seed, epoch: what the order depends on.
+        skip: batches to leave out, as those that were trained on before an interruption; they are drawn at once.
+    """
+    batches = _loaded(part, seed, epoch) if isinstance(part, DataLoader) else _cut(part, batch_size, seed, epoch)
+    for _ in islice(batches, skip):
+        pass
+    return batches
+
+
+def in_order(part: Part, batch_size: int) -> Iterator[Batch]:
+    """Yield every example once, as they lie: what evaluation goes through."""
+    if isinstance(part, DataLoader):
+        yield from part
+    else:
+        yield from zip(part.input.split(batch_size), part.target.split(batch_size), strict=True)  # type: ignore[no-untyped-call]
+
+
+def _cut(part: Examples, batch_size: int | None, seed: int, epoch: int) -> Iterator[Batch]:
+    if batch_size is None:
+        yield part.input, part.target
+        return
+    order = torch.randperm(len(part.input), generator=generator(seed, "epoch", epoch)).to(part.input.device)
+    for rows in order.split(min(batch_size, len(order))):  # type: ignore[no-untyped-call]
+        yield part.input[rows], part.target[rows]
+
+
+def _loaded(loader: "DataLoader[Any]", seed: int, epoch: int) -> Iterator[Batch]:
+    """Start the loader from a random state of its own; the state of everybody else is left as it was."""
+    drawn = generator(seed, "epoch", epoch)
+    for own in {getattr(source, "generator", None) for source in (loader, loader.sampler)}:
+        if isinstance(own, torch.Generator):
+            own.set_state(drawn.get_state())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(drawn.initial_seed())
+        batches = iter(loader)
+        first = next(batches, None)  # here the sampler draws its order
+    if first is not None:
+        yield first
+        yield from batches

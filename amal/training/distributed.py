@@ -1,0 +1,96 @@
+"""Several processes that train one model, as torchrun starts them; a single process is the case of one.
+
+Every process computes the gradient of its share of each batch, DistributedDataParallel averages the gradients, and all
+take the same step. The first process alone writes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+_T = TypeVar("_T")
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Join the other processes that torchrun started, if it did, and leave them at the end."""
+    if "RANK" not in os.environ or "MASTER_ADDR" not in os.environ:
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Return the number of this process among those that train together, from 0."""
+    return dist.get_rank() if dist.is_initialized() else int(os.environ.get("RANK", 0))
+
+
+def size() -> int:
+    """Return how many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def parallel(model: nn.Module) -> nn.Module:
+    """Return the model with gradients averaged over the processes; the model itself where there is one process.
+
+    The copies start as the first process's. Statistics of a batch (batch_norm) are those of the process's own share.
+    """
+    if size() == 1:
+        return model
+    return nn.parallel.DistributedDataParallel(model)
+
+
+def share(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Return this process's rows of a batch, and the share of the batch that they are.
+
+    A batch with fewer rows than there are processes leaves some without any: these take the first row, with share 0, so
+    that every process takes part in every step.
+    """
+    if size() == 1:
+        return input, target, 1.0
+    mine = slice(rank(), None, size())
+    rows = len(range(*mine.indices(len(input))))
+    if rows == 0:
+        return input[:1], target[:1], 0.0
+    return input[mine], target[mine], rows / len(input)
+
+
+def total(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over the processes."""
+    if size() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def anywhere(condition: bool, device: torch.device) -> bool:
+    """Whether the condition holds in any process."""
+    return bool(total(torch.tensor(float(condition), device=device))) if size() > 1 else condition
+
+
+def from_first(value: _T) -> _T:
+    """Return what the first process has."""
+    if size() == 1:
+        return value
+    box: list[Any] = [value]
+    dist.broadcast_object_list(box)
+    return box[0]  # type: ignore[no-any-return]
+
+
+def gathered(value: _T) -> list[_T]:
+    """Return what every process has, in their order."""
+    if size() == 1:
+        return [value]
+    box: list[Any] = [None] * size()
+    dist.all_gather_object(box, value)
+    return box

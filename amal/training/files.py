@@ -1,0 +1,129 @@
+"""Files that are there whole or not at all, and the folder of a run, which belongs to one process at a time."""
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from amal.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: two runs in one folder are not seen there
+    fcntl = None  # type: ignore[assignment]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, also after a power cut.
+
+    To a temporary file beside it, synced, then renamed, and the folder synced.
+
+    Raises:
+        OSError: the disk is full, say. What was there before is untouched, and no temporary file is left.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk holds what was written to a file, or the names that a folder holds."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows syncs no folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed while writing left in a folder."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all. Numbers that JSON lacks (NaN, infinities) become null."""
+    write_whole(path, (json.dumps(plain(content), indent=2, allow_nan=False) + "\n").encode())
+
+
+def plain(value: Any) -> Any:
+    """Return the value as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, Tensor):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def open_run_dir(run_dir: Path, resume: bool = False) -> Path:
+    """Make the folder of a run, or take up that of a run to resume, for this process alone, and return it.
+
+    The lock is the kernel's: it ends with the process, however that ends.
+
+    Args:
+        run_dir: the folder.
+        resume: whether a run may lie there already.
+
+    Raises:
+        UserError: the folder holds something else, belongs to a run that is going on, or cannot be written.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        _lock(run_dir)
+        held = next((path for path in run_dir.iterdir() if not path.name.endswith(".tmp")), None)
+        is_run = (run_dir / "config.json").exists()
+        if held is None or (resume and is_run):
+            remove_unfinished(run_dir)
+            with tempfile.TemporaryFile(dir=run_dir):
+                return run_dir
+    except OSError as error:
+        raise UserError(f"--run-dir {run_dir} cannot be written ({error.strerror}): choose another folder") from None
+    if resume:
+        raise UserError(f"--run-dir {run_dir} holds {held.name} but no run to resume: choose another folder")
+    raise UserError(
+        f"--run-dir {run_dir} already holds {'a run' if is_run else held.name}: choose another folder, "
+        + ("go on with that run (--resume), " if is_run else "")
+        + "or remove that one; nothing was changed"
+    )
+
+
+def _lock(folder: Path) -> None:
+    """Take the folder for this process until it ends."""
+    if fcntl is None:
+        return
+    descriptor = _LOCKS.pop(folder.resolve(), None) or os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(f"--run-dir {folder} belongs to a run that is going on: choose another folder") from None
+    _LOCKS[folder.resolve()] = descriptor
+
+
+def release(folder: Path) -> None:
+    """Give the folder back."""
+    with contextlib.suppress(KeyError):
+        os.close(_LOCKS.pop(folder.resolve()))
+
+
+_LOCKS: dict[Path, int] = {}

@@ -19,9 +19,60 @@ TITLES = (
 
 def write_report(results: Path) -> None:
     """Write RESULTS.md beside the folder from every measurement in it."""
-    pages = [as_page(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(results.glob("ops-*.json"))]
-    text = "# Benchmarks\n\nTime and memory over torch's own operations; below 1 amal is ahead.\n\n" + "\n".join(pages)
+    pages = [
+        page(json.loads(path.read_text(encoding="utf-8")))
+        for kind, page in (("ops", as_page), ("optim", of_optimisers), ("loop", of_loop), ("sweep", of_sweep))
+        for path in sorted(results.glob(f"{kind}-*.json"))
+    ]
+    text = "# Benchmarks\n\nTime and memory over torch's own; below 1 amal is ahead.\n\n" + "\n".join(pages)
     (results.parent / "RESULTS.md").write_text(text, encoding="utf-8")
+
+
+def as_section(title: str, result: dict[str, Any], about: str, titles: str, rows: list[str]) -> str:
+    """Set a table with what it shows and where it was measured."""
+    where = f"{result['machine']}; torch {result['torch']}; {result['date']}; float32."
+    rule = "|---" + "|--:" * (titles.count("|") - 2) + "|"
+    return "\n".join([f"## {title} on {result['device']}", "", f"{where} {about}", "", titles, rule, *rows, ""])
+
+
+def of_optimisers(result: dict[str, Any]) -> str:
+    """Set the optimisers' measurements."""
+    networks = list(dict.fromkeys(row["network"] for row in result["rows"]))
+    steps: dict[str, list[str]] = {}
+    for row in result["rows"]:
+        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
+        steps.setdefault(f"{row['name']}({options})", []).append(f"{row['step']['ratio']:.2f}")
+    about = "`python -m benchmarks.optim`: one step over one of torch's with foreach=True. Each may be 1.1."
+    rows = [f"| {name} | {' | '.join(ratios)} |" for name, ratios in steps.items()]
+    return as_section("Optimisers", result, about, f"| | {' | '.join(networks)} |", rows)
+
+
+def of_loop(result: dict[str, Any]) -> str:
+    """Set the training loop's measurements."""
+    about = (
+        f"`python -m benchmarks.loop`: {result['steps']} steps of `fit`, its looks left out, over the same steps in a "
+        "bare loop of torch. The first may be 1.05."
+    )
+    rows = []
+    for row in result["rows"]:
+        ratio, ours, theirs = (row["epoch"][key] for key in ("ratio", "ours", "theirs"))
+        micro = [f"{seconds / result['steps'] * 1e6:.0f}" for seconds in (ours, theirs)]
+        rows.append(f"| {row['name']} | **{ratio:.3f}** | {' | '.join(micro)} |")
+    return as_section("Training loop", result, about, "| model | ratio | µs a step, ours | bare |", rows)
+
+
+def of_sweep(result: dict[str, Any]) -> str:
+    """Set the sweep's measurements."""
+    about = (
+        "`python -m benchmarks.sweep`: the settings of experiment 2.5 trained at once, over the same runs one after "
+        f"another in plain eager torch; {result['threads']} threads. The speedup may be no less than 5."
+    )
+    rows = [
+        f"| {row['seeds']} | {row['runs']} | **{1 / row['sweep']['ratio']:.1f}** | {row['sweep']['ours']:.1f} | "
+        f"{row['sweep']['theirs']:.1f} |"
+        for row in result["rows"]
+    ]
+    return as_section("Sweep", result, about, "| seeds | runs | speedup | s, at once | s, one after another |", rows)
 
 
 def as_page(result: dict[str, Any]) -> str:

@@ -11,6 +11,9 @@ PICTURES = {
     "stacked_linear": ("tme1/stacked_linear", ".", "loss"),
     "diabetes": ("tme1/regression", "diabetes", "fit"),
     "frontier": ("tme1/classification", ".", "frontier"),
+    "three_descents": ("tme2/descent", ".", "three kinds of descent"),
+    "four_gaussians": ("tme2/four_gaussians", "two-layers", "frontier"),
+    "checkerboard": ("tme2/checkerboard", "2000 iterations, 10 batches", "frontier"),
 }
 """Name of the picture -> experiment, run below it, TensorBoard tag; the last step is taken."""
 

@@ -18,8 +18,8 @@ SCRIPTS = list(find_experiments())
 
 
 def test_the_scripts_are_found_in_the_order_of_the_course():
-    numbers = [experiment.number for experiment in find_experiments(("tme1",)).values()]
-    assert numbers == ["1.1", "1.2", "1.3", "1.4", "1.5"]
+    numbers = [experiment.number for experiment in find_experiments(("tme1", "tme2")).values()]
+    assert numbers == [f"1.{n}" for n in range(1, 6)] + [f"2.{n}" for n in range(1, 8)]
 
 
 def test_a_module_that_declares_nothing_is_no_experiment():
@@ -56,6 +56,29 @@ WRONG = [
     ("tme1.stacked_linear", ["--lr", "1e6"], r"the loss is (inf|nan) at step \d+ .*try a --lr below 1e\+06"),
     ("tme1.classification", ["--run-dir", "/dev/null/run"], r"--run-dir /dev/null/run cannot be written"),
     ("tme1.classification", ["--epochs", "ten"], r"--epochs"),
+    ("tme1.classification", ["--resume"], r"--resume: say which run, with --run-dir"),
+    ("tme1.classification", ["--patience", "0"], r"--patience 0: expected at least 1"),
+    ("tme1.classification", ["--checkpoint-every", "0"], r"--checkpoint-every 0: expected at least 1"),
+    ("tme1.classification", ["--amp", "fp16"], r"--amp"),
+    ("tme2.descent", ["--dataset", "nonsense"], r"--dataset"),
+    ("tme2.descent", ["--stochastic-lr", "-1"], r"--stochastic-lr -1\.0: expected a positive number"),
+    (
+        "tme2.regressor",
+        ["--dataset", "boston", "--data-root", "nowhere"],
+        r"nowhere/housing/housing\.data, which is not",
+    ),
+    ("tme2.regressor", ["--hidden", "0"], r"--hidden 0: expected a size from 1 to 10000"),
+    ("tme2.regressor", ["--lr", "1e9"], r"the loss is (inf|nan) at step \d+ .*try a --lr below 1e\+09"),
+    ("tme2.four_gaussians", ["--seeds", "0"], r"--seeds 0: expected at least 1"),
+    ("tme2.three_descents", ["--batch-lr", "0"], r"--batch-lr 0\.0: expected a positive number"),
+    (
+        "tme2.checkerboard",
+        ["--settings", "600", "2000"],
+        r"--settings 600 2000: expected iterations from 1, batches from",
+    ),
+    ("tme2.checkerboard", ["--settings", "600"], r"--settings"),
+    ("tme2.learning_rate", ["--lr", "0.1", "-1"], r"--lr"),
+    ("tme2.depth", ["--width", "0"], r"--width 0: expected a size from 1 to 10000"),
 ]
 
 

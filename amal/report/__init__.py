@@ -5,3 +5,4 @@ from .figures import fitted_line as fitted_line
 from .figures import learning_curves as learning_curves
 from .figures import new_figure as new_figure
 from .figures import predicted_against_true as predicted_against_true
+from .figures import training_curves as training_curves

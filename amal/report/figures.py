@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Predict = Callable[[Tensor], Tensor]
+Row = dict[str, float]
 
 
 def new_figure(width: float = 6.0, height: float = 4.0) -> "Figure":
@@ -36,6 +37,34 @@ def learning_curves(curves: dict[str, list[float]], levels: dict[str, float], ti
         axes.axhline(level, color="0.6", linestyle="--", label=name)
     axes.set(title=title, xlabel="epoch", ylabel=ylabel)
     axes.legend()
+    return figure
+
+
+def training_curves(histories: dict[str, list[Row]], metric: str, title: str, log: bool = False) -> "Figure":
+    """Draw a metric on train and test against what the training took: epochs, updates, seconds.
+
+    Args:
+        histories: name of a training -> its rows, with `epoch`, `step`, `seconds`, `<metric>/train`, `<metric>/test`.
+        metric: such as loss.
+        title: of the figure.
+        log: whether the metric is drawn on a logarithmic axis.
+    """
+    figure = new_figure(12.0, 4.0)
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, (key, label) in zip(
+        panels, (("epoch", "epoch"), ("step", "update"), ("seconds", "seconds of training")), strict=True
+    ):
+        for number, (name, rows) in enumerate(histories.items()):
+            for part, style in (("train", "--"), ("test", "-")):
+                points = [(row[key], row[f"{metric}/{part}"]) for row in rows]
+                axes.plot(*zip(*points, strict=True), style, color=f"C{number}", label=name if part == "test" else None)
+        axes.set_xscale("symlog", linthresh=0.01 if key == "seconds" else 1)
+        axes.set(xlabel=label, yscale="log" if log else "linear")
+        axes.set_xlim(left=0)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(f"{metric} (dashed: train, solid: test)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", fontsize="small")
+    figure.suptitle(title)
     return figure
 
 

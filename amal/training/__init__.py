@@ -4,6 +4,7 @@ from .batches import epoch_batches as epoch_batches
 from .checkpoint import Checkpoints as Checkpoints
 from .config import DescentConfig as DescentConfig
 from .config import RunConfig as RunConfig
+from .config import SweepConfig as SweepConfig
 from .config import TrainingConfig as TrainingConfig
 from .config import require as require
 from .device import choose_device as choose_device
@@ -11,11 +12,15 @@ from .launch import Outcome as Outcome
 from .launch import launch as launch
 from .logbook import Logbook as Logbook
 from .logbook import RunLogbook as RunLogbook
+from .logbook import Silent as Silent
 from .loop import Progress as Progress
 from .loop import Row as Row
 from .loop import evaluate as evaluate
 from .loop import fit as fit
 from .loop import is_milestone as is_milestone
+from .loop import log_row as log_row
 from .loop import log_weights as log_weights
 from .loop import progress_bar as progress_bar
 from .loop import train_step as train_step
+from .sweep import Member as Member
+from .sweep import fit_together as fit_together

@@ -83,11 +83,16 @@ def in_order(part: Part, batch_size: int) -> Iterator[Batch]:
         yield from zip(part.input.split(batch_size), part.target.split(batch_size), strict=True)  # type: ignore[no-untyped-call]
 
 
+def order_of_epoch(examples: int, seed: int, epoch: int) -> Tensor:
+    """Return the numbers of the examples in the order in which an epoch meets them."""
+    return torch.randperm(examples, generator=generator(seed, "epoch", epoch))
+
+
 def _cut(part: Examples, batch_size: int | None, seed: int, epoch: int) -> Iterator[Batch]:
     if batch_size is None:
         yield part.input, part.target
         return
-    order = torch.randperm(len(part.input), generator=generator(seed, "epoch", epoch)).to(part.input.device)
+    order = order_of_epoch(len(part.input), seed, epoch).to(part.input.device)
     for rows in order.split(min(batch_size, len(order))):  # type: ignore[no-untyped-call]
         yield part.input[rows], part.target[rows]
 

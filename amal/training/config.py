@@ -42,17 +42,13 @@ class DescentConfig(RunConfig):
 
 
 @dataclass(frozen=True)
-class TrainingConfig(DescentConfig):
-    """What every experiment that trains a model can be told."""
+class SweepConfig(RunConfig):
+    """What every experiment that trains models of its own settings can be told."""
 
     device: str = "auto"
     """Where to compute: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps."""
-    batch_size: int | None = None
-    """Examples per step; None for the whole training set at once."""
     evaluate_every: int = 1
     """Epochs from one look at the whole training, validation and test sets to the next; milestones apart."""
-    patience: int | None = None
-    """Stop early after so many looks in which the validation loss was no better than before; None for never."""
     checkpoint_every: int = 1000
     """Steps from one checkpoint to the next; there is one at the end, and one when the run is told to stop."""
     resume: bool = False
@@ -65,10 +61,26 @@ class TrainingConfig(DescentConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         choose_device(self.device)
-        for name in ("batch_size", "evaluate_every", "patience", "checkpoint_every"):
+        for name in ("evaluate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            require(value >= 1, f"--{name.replace('_', '-')} {value}: expected at least 1")
+        require(not self.resume or self.run_dir is not None, "--resume: say which run, with --run-dir")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(SweepConfig, DescentConfig):
+    """What every experiment that trains a model can be told."""
+
+    batch_size: int | None = None
+    """Examples per step; None for the whole training set at once."""
+    patience: int | None = None
+    """Stop early after so many looks in which the validation loss was no better than before; None for never."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("batch_size", "patience"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"--{name.replace('_', '-')} {value}: expected at least 1")
-        require(not self.resume or self.run_dir is not None, "--resume: say which run, with --run-dir")
 
 
 HARMLESS = ("run_dir", "resume", "epochs", "device", "progress", "checkpoint_every")

@@ -176,7 +176,7 @@ class RunLogbook:
 
 
 class Silent:
-    """The Logbook of a process that does not write, because the first one does."""
+    """The Logbook that writes nothing: of a process beside the first, or of a repetition whose mean is enough."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -32,6 +32,7 @@ Metric = Callable[[Tensor, Tensor], Tensor]
 Row = dict[str, float]
 """What one look at the data found: epoch, step, seconds, and each metric of each part, such as `loss/test`."""
 
+PARTS = ("train", "validation", "test")
 LOG_EVERY = 10
 """Steps from one `loss/step` to the next."""
 SETTLE_EVERY = 50
@@ -114,6 +115,13 @@ class Progress:
     def best_row(self) -> Row:
         """What was found when the validation loss was least."""
         return self.history[self.best]
+
+    def note(self, row: Row, model: nn.Module) -> None:
+        """Add what a look found, and keep the model if its validation loss was never less."""
+        self.history.append(row)
+        if len(self.history) == 1 or row["loss/validation"] < self.best_row["loss/validation"]:
+            self.best = len(self.history) - 1
+            self.best_model = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def fit(
@@ -279,29 +287,19 @@ class _Training:
         at.seconds += time.perf_counter() - self.resumed_at
         row: Row = {"epoch": at.epoch if at.step else 0, "step": at.step, "seconds": at.seconds}
         metrics = {"loss": self.loss, **self.metrics}
-        for part in ("train", "validation", "test"):
+        for part in PARTS:
             found = evaluate(self.model, metrics, getattr(self.data, part), amp=self.config.amp == "bf16")
             row |= {f"{name}/{part}": value for name, value in found.items()}
-        self.write(row)
-        at.history.append(row)
-        if at.best_row["loss/validation"] > row["loss/validation"] or len(at.history) == 1:
-            at.best = len(at.history) - 1
-            at.best_model = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        row |= gradient_norm(self.model)
+        row["learning rate"] = float(self.optimizer.param_groups[0]["lr"])
+        log_row(self.logbook, row)
+        at.note(row, self.model)
         if isinstance(self.scheduler, ReduceLROnPlateau) and at.step:
             self.scheduler.step(row["loss/validation"])
         if self.observe:
             self.observe(row)
         self.model.train()
         self.resumed_at = time.perf_counter()
-
-    def write(self, row: Row) -> None:
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        if gradients:
-            self.logbook.scalar("gradient/norm", nn.utils.get_total_norm(gradients), self.progress.step)
-        self.logbook.scalar("learning rate", self.optimizer.param_groups[0]["lr"], self.progress.step)
-        for tag, value in row.items():
-            if tag not in ("step", "seconds"):
-                self.logbook.scalar(tag, value, self.progress.step)
 
     def out_of_patience(self) -> bool:
         at = self.progress
@@ -349,17 +347,9 @@ class _Training:
         """Say why a checkpoint is none of this training; None if it is one."""
         if not {"model", "optimizer", "scheduler", "kinds", "progress", "random"} <= saved.keys():
             return "is of another version of amal"
-        shapes, theirs = (
-            {name: tuple(value.shape) for name, value in state.items()}
-            for state in (self.model.state_dict(), saved["model"])
-        )
-        for name in {**shapes, **theirs}:
-            ours, other = (known.get(name, "absent") for known in (shapes, theirs))
-            if ours != other:
-                return f"is of another model ({name} is {other} there, {ours} here)"
         if saved["kinds"] != self.kinds():
             return f"is of another training ({', '.join(saved['kinds'])} there, {', '.join(self.kinds())} here)"
-        return None
+        return differing_model(self.model, saved["model"])
 
     def kinds(self) -> list[str]:
         return [type(part).__name__ for part in (self.optimizer, self.scheduler)]
@@ -373,10 +363,33 @@ class _Training:
         return (partial(in_bfloat16, forward) if self.config.amp == "bf16" else forward), loss
 
 
+def differing_model(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """Say in what a state_dict is of another model; None if it is of this one."""
+    ours, theirs = ({name: tuple(value.shape) for name, value in of.items()} for of in (model.state_dict(), state))
+    for name in {**ours, **theirs}:
+        here, there = ours.get(name, "absent"), theirs.get(name, "absent")
+        if here != there:
+            return f"is of another model ({name} is {there} there, {here} here)"
+    return None
+
+
 def in_bfloat16(model: Model, input: Tensor) -> Tensor:
     """Return the model's answer, computed in automatic mixed precision, as float32."""
     with torch.autocast(input.device.type, torch.bfloat16):
         return model(input).float()
+
+
+def gradient_norm(model: nn.Module) -> Row:
+    """Return the Euclidean norm of all the last gradients together, as an entry of a row; nothing before the first."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    return {"gradient/norm": float(nn.utils.get_total_norm(gradients))} if gradients else {}
+
+
+def log_row(logbook: Logbook, row: Row) -> None:
+    """Write what a look found, at its step."""
+    for tag, value in row.items():
+        if tag not in ("step", "seconds"):
+            logbook.scalar(tag, value, int(row["step"]))
 
 
 def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:

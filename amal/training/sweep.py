@@ -1,0 +1,331 @@
+"""Many small trainings at once: models of one shape, stacked along a new dimension and stepped together.
+
+A small model spends its time in calling operations, not in computing. Here M models share each call: their parameters
+lie side by side (`stack_module_state`), `vmap` lets every operation serve all of them, and the step is written down
+once as a list of torch's operations (`make_fx`), so that neither vmap nor autograd is at work when it is taken again.
+
+Every model has its own data, order of the examples, learning rate and number of epochs. Batches smaller than those of
+others are filled up with rows that weigh nothing. Each model ends where it would have ended alone, to rounding.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from amal.errors import UserError
+
+from . import distributed
+from .batches import Data, Examples, order_of_epoch, steps_per_epoch
+from .checkpoint import Checkpoints, Saved
+from .config import SweepConfig
+from .loop import PARTS, Metric, Progress, Row, differing_model, gradient_norm, in_bfloat16, is_milestone
+from .signals import Interrupted, finish_step_first
+
+AT_ONCE = 50
+"""Steps whose batches are laid out together; between these the sweep can save and stop."""
+PADDING = 4
+"""How many times smaller than the largest batch of a stack the smallest may be."""
+
+
+@dataclass(eq=False)
+class Member:
+    """One training of a sweep: gradient descent, θ ← θ − lr ∂L/∂θ.
+
+    Args:
+        model: changed in place. Without buffers, and without operations that draw at random.
+        data: tensors, on the model's device.
+        epochs: passes over the training set.
+        lr: learning rate.
+        batch_size: examples per step; None for the whole training set at once.
+        seed: of the order of the examples, as in `epoch_batches`.
+        shuffle: whether each epoch has an order of its own; otherwise the examples come as they lie.
+        looks: epochs after which to look, besides those of the config and the milestones.
+    """
+
+    model: nn.Module
+    data: Data
+    epochs: int
+    lr: float
+    batch_size: int | None = None
+    seed: int = 0
+    shuffle: bool = True
+    looks: Collection[int] = ()
+    progress: Progress = field(default_factory=Progress)
+    """How it went: `history` has a row for each look at the data."""
+
+    def __post_init__(self) -> None:
+        train = self.data.train
+        if isinstance(train, DataLoader):
+            raise UserError("a sweep takes tensors, no DataLoader")
+        self.examples = len(train.input)
+        self.rows = min(self.batch_size or self.examples, self.examples)
+        self.steps_per_epoch = steps_per_epoch(self.data.train, self.batch_size)
+        self.steps = self.epochs * self.steps_per_epoch
+
+    def is_due(self, step: int, evaluate_every: int) -> bool:
+        """Whether to look at the data after a step, as `fit` does."""
+        epoch, rest = divmod(step, self.steps_per_epoch)
+        return rest == 0 and (epoch % evaluate_every == 0 or epoch in self.looks or is_milestone(epoch, self.epochs))
+
+    def batches(self, first: int, last: int, width: int) -> Tensor:
+        """Return the rows of the batches of steps first + 1 to last, (last - first, width), filled up with -1."""
+        tables = []
+        for epoch in range(first // self.steps_per_epoch + 1, (last - 1) // self.steps_per_epoch + 2):
+            shuffled = self.shuffle and self.batch_size is not None
+            order = order_of_epoch(self.examples, self.seed, epoch) if shuffled else torch.arange(self.examples)
+            table = torch.full((self.steps_per_epoch * self.rows,), -1)
+            table[: self.examples] = order
+            tables.append(table.view(-1, self.rows))
+        ahead = torch.cat(tables)[first % self.steps_per_epoch :][: last - first]
+        return nn.functional.pad(ahead, (0, width - self.rows), value=-1)
+
+
+def fit_together(
+    members: Sequence[Member],
+    entries: Metric,
+    config: SweepConfig,
+    checkpoint: Checkpoints | None = None,
+    *,
+    reduction: str = "mean",
+    metrics: Mapping[str, Metric] | None = None,
+    observe: Callable[[Member, Row], None] | None = None,
+    name: str = "sweep",
+) -> None:
+    """Train the members of a sweep, as many at once as are of one shape; each one's `progress` tells how it went.
+
+    A member that diverges does not stop the others: its rows hold what it came to.
+
+    Args:
+        members: of any shapes. Their own epochs, batch sizes and learning rates count, not the config's.
+        entries: the loss of each example, (n, *), called as entries(model(input), target).
+        config: how often to look and to save, the precision, whether to resume.
+        checkpoint: where the sweep is saved; None to save nothing.
+        reduction: what of the entries of a batch is minimised, their mean or their sum. Looks always show means.
+        metrics: name -> mean over the examples, beside the loss.
+        observe: called after each look with the member, whose model holds its parameters and last gradients.
+        name: of the progress bar.
+
+    Raises:
+        UserError: a model has buffers, or no checkpoint can be used or written.
+        Interrupted: SIGINT or SIGTERM came; the checkpoint was written.
+    """
+    for member in members:
+        if next(member.model.buffers(), None) is not None:
+            raise UserError(f"{name}: {type(member.model).__name__} has buffers, which a sweep does not keep apart")
+    found = {"loss": lambda output, target: entries(output, target).mean(), **(metrics or {})}
+    objective = partial(_weighted, entries, reduction)
+    _Sweep(list(members), objective, found, config, checkpoint, observe, name).run()
+
+
+def stackable(members: Sequence[Member]) -> list[list[Member]]:
+    """Group members by the shapes of model and data, and by batch sizes that are not too far apart."""
+    alike: dict[Any, list[Member]] = {}
+    for member in sorted(members, key=lambda member: -member.rows):
+        parts = [getattr(member.data, part) for part in PARTS]
+        shapes = [tensor.shape for part in parts for tensor in (part.input, part.target)]
+        shapes += [parameter.shape for parameter in member.model.parameters()]
+        alike.setdefault((str(member.model), *shapes), []).append(member)
+    stacks: list[list[Member]] = []
+    for group in alike.values():
+        for member in group:
+            if member is group[0] or member.rows * PADDING < stacks[-1][0].rows:
+                stacks.append([])
+            stacks[-1].append(member)
+    return stacks
+
+
+@dataclass
+class _Sweep:
+    members: list[Member]
+    objective: Callable[[Tensor, Tensor, Tensor], Tensor]
+    metrics: Mapping[str, Metric]
+    config: SweepConfig
+    checkpoint: Checkpoints | None
+    observe: Callable[[Member, Row], None] | None
+    name: str
+
+    def run(self) -> None:
+        self.saved_at = -1
+        self.restore()
+        groups = stackable(self.members)
+        bar = tqdm(
+            desc=self.name,
+            total=sum(max(member.steps for member in group) for group in groups),
+            initial=sum(max(member.progress.step for member in group) for group in groups),
+            disable=None if self.config.progress and distributed.rank() == 0 else True,
+            leave=False,
+        )
+        with finish_step_first() as self.stop, bar as self.bar:
+            for group in groups:
+                while unfinished := [m for m in group if m.progress.step < m.steps or not m.progress.history]:
+                    self.train(unfinished)
+            self.save()
+
+    def train(self, members: list[Member]) -> None:
+        """Step members of one shape together until the first of them ends."""
+        stack = _Stack(members, self.objective, self.metrics, self.config)
+        step, end, every = members[0].progress.step, min(member.steps for member in members), self.config.evaluate_every
+        if step == 0:
+            self.look(stack, members)
+        while step < end:
+            started = time.perf_counter()
+            ahead = range(step + 1, min(step + AT_ONCE, end) + 1)
+            until = next((at for at in ahead if any(m.is_due(at, every) for m in members)), ahead[-1])
+            stack.take_steps(step, until)
+            saving = until // self.config.checkpoint_every > step // self.config.checkpoint_every
+            self.bar.update(until - step)
+            step = until
+            for member in members:
+                member.progress.step = step
+                member.progress.seconds += time.perf_counter() - started
+            if due := [member for member in members if member.is_due(step, every)]:
+                self.look(stack, due)
+            stopping = distributed.anywhere(bool(self.stop.number), stack.device)
+            if saving or stopping or step == end:
+                stack.unload(members)
+            if saving or stopping:
+                self.save()
+            if stopping:
+                raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None)
+
+    def look(self, stack: "_Stack", members: list[Member]) -> None:
+        """Measure members on the whole of each part."""
+        stack.unload(members)
+        found = stack.look()
+        for member in members:
+            at = member.progress
+            values = found[stack.members.index(member)]
+            row: Row = {"epoch": at.step // member.steps_per_epoch, "step": at.step, "seconds": at.seconds}
+            row |= dict(zip((f"{name}/{part}" for part in PARTS for name in self.metrics), values, strict=True))
+            row |= gradient_norm(member.model)
+            at.note(row, member.model)
+            if self.observe:
+                self.observe(member, row)
+
+    def save(self) -> None:
+        """Write a checkpoint, unless there is one of this moment."""
+        step = sum(member.progress.step for member in self.members)
+        if self.checkpoint is None or self.saved_at == step:
+            return
+        models = [member.model.state_dict() for member in self.members]
+        self.checkpoint.save(step, {"models": models, "progress": [vars(member.progress) for member in self.members]})
+        self.saved_at = step
+
+    def restore(self) -> None:
+        """Take up the newest good checkpoint, if the run is resumed and there is one."""
+        saved = self.checkpoint.load(self.complaint) if self.checkpoint and self.config.resume else None
+        if saved:
+            for member, model, progress in zip(self.members, saved["models"], saved["progress"], strict=True):
+                member.model.load_state_dict(model)
+                member.progress = Progress(**progress)
+            self.saved_at = sum(member.progress.step for member in self.members)
+
+    def complaint(self, saved: Saved) -> str | None:
+        """Say why a checkpoint is none of this sweep; None if it is one."""
+        if not {"models", "progress"} <= saved.keys():
+            return "is of no sweep"
+        if len(saved["models"]) != len(self.members):
+            return f"is of another sweep ({len(saved['models'])} models there, {len(self.members)} here)"
+        found = (
+            differing_model(member.model, state) for member, state in zip(self.members, saved["models"], strict=True)
+        )
+        return next(filter(None, found), None)
+
+
+class _Stack:
+    """Members of one shape, side by side."""
+
+    def __init__(
+        self,
+        members: list[Member],
+        objective: Callable[[Tensor, Tensor, Tensor], Tensor],
+        metrics: Mapping[str, Metric],
+        config: SweepConfig,
+    ) -> None:
+        from torch.fx.experimental.proxy_tensor import make_fx  # a second to import: not for --help
+
+        self.members = members
+        stacked, _ = stack_module_state([member.model for member in members])
+        self.parameters = [parameter.detach() for parameter in stacked.values()]
+        self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.device = self.parameters[0].device
+        self.width = max(member.rows for member in members)
+        data = {id(member.data): member.data for member in members}
+        which = torch.tensor([list(data).index(id(member.data)) for member in members], device=self.device)
+        parts = {name: _side_by_side([getattr(each, name) for each in data.values()]) for name in PARTS}
+        lr = torch.tensor([member.lr for member in members], dtype=self.parameters[0].dtype, device=self.device)
+
+        def model(parameters: Sequence[Tensor], input: Tensor) -> Tensor:
+            output: Tensor = functional_call(members[0].model, dict(zip(stacked, parameters, strict=True)), (input,))
+            return output
+
+        def answer(parameters: Sequence[Tensor], input: Tensor) -> Tensor:
+            return in_bfloat16(partial(model, parameters), input) if config.amp == "bf16" else model(parameters, input)
+
+        def loss(parameters: Sequence[Tensor], input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+            return objective(answer(parameters, input), target, weight)
+
+        def step(rows: Tensor, *parameters: Tensor) -> list[Tensor]:
+            weight, rows = (rows >= 0).to(parameters[0].dtype), rows.clamp(min=0)
+            input, target = (tensor[which.unsqueeze(1), rows] for tensor in parts["train"])
+            gradients = vmap(grad(loss))(parameters, input, target, weight)
+            rates = [lr.view(-1, *[1] * (parameter.dim() - 1)) for parameter in parameters]
+            after = map(partial(torch.addcmul, value=-1), parameters, rates, gradients)
+            return [*after, *gradients]
+
+        def measure(parameters: Sequence[Tensor], input: Tensor, target: Tensor) -> Tensor:
+            output = answer(parameters, input)
+            return torch.stack([metric(output, target).double() for metric in metrics.values()])
+
+        def look(*parameters: Tensor) -> list[Tensor]:
+            return [vmap(measure)(parameters, input[which], target[which]) for input, target in parts.values()]
+
+        compiled: Callable[[Any], Any] = torch.compile if config.compile else lambda traced: traced
+        self.step = compiled(
+            make_fx(step)(torch.zeros(len(members), self.width, dtype=torch.long, device=self.device), *self.parameters)
+        )
+        self.measure = compiled(make_fx(look)(*self.parameters))
+
+    @torch.no_grad()
+    def take_steps(self, first: int, last: int) -> None:
+        """Take steps first + 1 to last."""
+        batches = torch.stack([member.batches(first, last, self.width) for member in self.members], 1)
+        n = len(self.parameters)
+        for rows in batches.to(self.device):
+            after = self.step(rows, *self.parameters)
+            self.parameters, self.gradients = after[:n], after[n:]
+
+    @torch.no_grad()
+    def look(self) -> list[list[float]]:
+        """Return the metrics of each member, on one part after the other."""
+        found: list[list[float]] = torch.cat(self.measure(*self.parameters), 1).tolist()
+        return found
+
+    @torch.no_grad()
+    def unload(self, members: list[Member]) -> None:
+        """Copy parameters and gradients of some of the members into their models."""
+        for member in members:
+            number = self.members.index(member)
+            ours = zip(member.model.parameters(), self.parameters, self.gradients, strict=True)
+            for parameter, stacked, gradient in ours:
+                parameter.copy_(stacked[number])
+                parameter.grad = gradient[number].clone()
+
+
+def _side_by_side(parts: list[Examples]) -> tuple[Tensor, Tensor]:
+    return torch.stack([part.input for part in parts]), torch.stack([part.target for part in parts])
+
+
+def _weighted(entries: Metric, reduction: str, output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean or the sum of the entries of the rows that weigh something."""
+    each = entries(output, target).flatten(1)
+    return each.mean(1) @ weight / weight.sum() if reduction == "mean" else each.sum(1) @ weight

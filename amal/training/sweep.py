@@ -32,7 +32,7 @@ from .signals import Interrupted, finish_step_first
 
 AT_ONCE = 50
 """Steps whose batches are laid out together; between these the sweep can save and stop."""
-PADDING = 4
+PADDING = 2
 """How many times smaller than the largest batch of a stack the smallest may be."""
 
 
@@ -251,8 +251,6 @@ class _Stack:
         metrics: Mapping[str, Metric],
         config: SweepConfig,
     ) -> None:
-        from torch.fx.experimental.proxy_tensor import make_fx  # a second to import: not for --help
-
         self.members = members
         stacked, _ = stack_module_state([member.model for member in members])
         self.parameters = [parameter.detach() for parameter in stacked.values()]
@@ -290,10 +288,9 @@ class _Stack:
             return [vmap(measure)(parameters, input[which], target[which]) for input, target in parts.values()]
 
         compiled: Callable[[Any], Any] = torch.compile if config.compile else lambda traced: traced
-        self.step = compiled(
-            make_fx(step)(torch.zeros(len(members), self.width, dtype=torch.long, device=self.device), *self.parameters)
-        )
-        self.measure = compiled(make_fx(look)(*self.parameters))
+        rows = torch.zeros(len(members), self.width, dtype=torch.long, device=self.device)
+        self.step = compiled(_traced(step, rows, *self.parameters))
+        self.measure = compiled(_traced(look, *self.parameters))
 
     @torch.no_grad()
     def take_steps(self, first: int, last: int) -> None:
@@ -319,6 +316,22 @@ class _Stack:
             for parameter, stacked, gradient in ours:
                 parameter.copy_(stacked[number])
                 parameter.grad = gradient[number].clone()
+
+
+def _traced(function: Callable[..., list[Tensor]], *inputs: Tensor) -> Callable[..., list[Tensor]]:
+    """Write a function down as a list of torch's operations, without those that give a tensor the shape that it has."""
+    from torch.fx.experimental.proxy_tensor import make_fx  # a second to import: not for --help
+    from torch.fx.passes.shape_prop import ShapeProp
+
+    traced = make_fx(function)(*inputs)
+    ShapeProp(traced).propagate(*inputs)
+    views = {getattr(torch.ops.aten, name).default for name in ("view", "_unsafe_view", "expand", "detach")}
+    for node in traced.graph.nodes:
+        if node.target in views and node.meta["tensor_meta"].shape == node.args[0].meta["tensor_meta"].shape:
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
+    traced.recompile()
+    return traced
 
 
 def _side_by_side(parts: list[Examples]) -> tuple[Tensor, Tensor]:

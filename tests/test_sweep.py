@@ -11,7 +11,7 @@ from amal.data import Split, Splits, checkerboard
 from amal.errors import UserError
 from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import BatchNorm1d, Linear, ReLU, Sequential, Tanh
-from amal.training import Checkpoints, Member, SweepConfig, epoch_batches, fit_together, sweep
+from amal.training import Checkpoints, Member, SweepConfig, epoch_batches, fit_together, stack, sweep
 
 ENTRIES = partial(binary_cross_entropy_with_logits, reduction="none")
 CONFIG = SweepConfig(progress=False, evaluate_every=2)
@@ -97,7 +97,7 @@ def test_members_are_looked_at_when_fit_would_look():
 
 def test_stacks_are_of_one_shape_and_of_batches_not_too_far_apart():
     swept = members()
-    assert [[swept.index(member) for member in stack] for stack in sweep.stackable(swept)] == [[3, 1], [0, 2], [4]]
+    assert [[swept.index(member) for member in group] for group in stack.stackable(swept)] == [[3, 1], [0, 2], [4]]
 
 
 def state(swept):

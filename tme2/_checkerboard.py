@@ -16,7 +16,17 @@ from torch import nn
 from amal.data import Splits, checkerboard
 from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import Linear, ReLU, Sequential, Tanh
-from amal.training import Checkpoints, Logbook, Member, Row, SweepConfig, choose_device, fit_together, require
+from amal.training import (
+    Checkpoints,
+    Logbook,
+    Member,
+    Row,
+    SweepConfig,
+    choose_device,
+    fit_together,
+    require,
+    require_some,
+)
 from tme2._classes import accuracy, describe, seeded, watch, zero_one
 
 POINTS = 1667
@@ -36,11 +46,8 @@ class BoardConfig(SweepConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        lr = getattr(self, "lr", ())
-        for rate in lr if isinstance(lr, tuple) else (lr,):
-            require(0 < rate < math.inf, f"--lr {rate}: expected a positive number")
         require(1 <= self.width <= 10_000, f"--width {self.width}: expected a size from 1 to 10000")
-        require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
+        require_some(self, "seeds")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ batches are one training, read after fewer iterations or more: the order of its 
 from dataclasses import dataclass
 
 from amal.report import training_curves
-from amal.training import Logbook, Outcome, Row, launch, require
+from amal.training import Logbook, Outcome, Row, launch, require, require_positive
 from tme2._checkerboard import BoardConfig, Setting, train
 from tme2._classes import compared, mean_history, write_run
 
@@ -43,6 +43,7 @@ class Config(BoardConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_positive(self, "lr")
         require(len(self.settings) > 0, "--settings: expected at least one pair of iterations and batches")
         for iterations, batches in self.settings:
             possible = iterations >= 1 and 1 <= batches <= 1000

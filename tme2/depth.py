@@ -13,7 +13,7 @@ suit it).
 from dataclasses import dataclass, replace
 
 from amal.report import training_curves
-from amal.training import Logbook, Outcome, launch, require
+from amal.training import Logbook, Outcome, launch, require, require_positive, require_some
 from tme2._checkerboard import BoardConfig, Setting, train
 from tme2._classes import compared, mean_history, write_run
 
@@ -38,11 +38,10 @@ class Config(BoardConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.iterations >= 1, f"--iterations {self.iterations}: expected at least 1")
+        require_some(self, "iterations")
         require(1 <= self.batches <= 1000, f"--batches {self.batches}: expected 1 to 1000")
         require(len(self.relu_lr) > 0, "--relu-lr: expected at least one learning rate")
-        for lr in self.relu_lr:
-            require(lr > 0, f"--relu-lr {lr}: expected a positive number")
+        require_positive(self, "lr", "relu_lr")
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:

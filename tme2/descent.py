@@ -10,7 +10,6 @@ look at before each update: all, one, or a few.
     python -m tme2.descent --dataset boston --data-root data
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,7 +30,7 @@ from amal.training import (
     is_milestone,
     launch,
     log_weights,
-    require,
+    require_positive,
 )
 from tme2._tables import TableConfig
 
@@ -53,9 +52,7 @@ class Config(TrainingConfig, TableConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("batch_lr", "stochastic_lr"):
-            lr = getattr(self, name)
-            require(0 < lr < math.inf, f"--{name.replace('_', '-')} {lr}: expected a positive number")
+        require_positive(self, "batch_lr", "stochastic_lr")
 
     def kinds(self) -> dict[str, "Config"]:
         """Return the settings of each kind."""

@@ -31,6 +31,7 @@ from amal.training import (
     fit_together,
     launch,
     require,
+    require_some,
 )
 from tme2._classes import accuracy, describe, mean_history, seeded, watch, write_run, zero_one
 
@@ -52,9 +53,8 @@ class Config(SweepConfig, DescentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.batch_size >= 1, f"--batch-size {self.batch_size}: expected at least 1")
         require(1 <= self.hidden <= 10_000, f"--hidden {self.hidden}: expected a size from 1 to 10000")
-        require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
+        require_some(self, "batch_size", "seeds")
 
 
 def one_layer(_: Config) -> nn.Module:

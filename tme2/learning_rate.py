@@ -12,7 +12,7 @@ it began with has diverged, and is called so; that its numbers are still finite 
 from dataclasses import dataclass
 
 from amal.report import training_curves
-from amal.training import Logbook, Member, Outcome, launch, require
+from amal.training import Logbook, Member, Outcome, launch, require, require_positive, require_some
 from tme2._checkerboard import BoardConfig, Setting, train
 from tme2._classes import compared, mean_history, write_run
 
@@ -33,8 +33,9 @@ class Config(BoardConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_positive(self, "lr")
         require(len(self.lr) > 0, "--lr: expected at least one learning rate")
-        require(self.iterations >= 1, f"--iterations {self.iterations}: expected at least 1")
+        require_some(self, "iterations")
         require(1 <= self.batches <= 1000, f"--batches {self.batches}: expected 1 to 1000")
 
 

@@ -37,6 +37,7 @@ from amal.training import (
     launch,
     log_weights,
     require,
+    require_some,
     train_step,
 )
 from tme2._tables import TableConfig
@@ -65,7 +66,7 @@ class Config(TrainingConfig, TableConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(1 <= self.hidden <= 10_000, f"--hidden {self.hidden}: expected a size from 1 to 10000")
-        require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
+        require_some(self, "seeds")
 
 
 def with_parameters_in_hand(start: list[Tensor], data: Splits, config: Config) -> list[float]:

@@ -29,7 +29,8 @@ from amal.training import (
     choose_device,
     fit,
     launch,
-    require,
+    require_positive,
+    require_some,
 )
 from tme2._classes import accuracy, describe, seeded, watch, zero_one
 
@@ -56,10 +57,8 @@ class Config(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("batch_lr", "stochastic_lr"):
-            lr = getattr(self, name)
-            require(0 < lr < math.inf, f"--{name.replace('_', '-')} {lr}: expected a positive number")
-        require(self.seeds >= 1, f"--seeds {self.seeds}: expected at least 1")
+        require_positive(self, "batch_lr", "stochastic_lr")
+        require_some(self, "seeds")
 
     def kinds(self) -> dict[str, "Config"]:
         """Return the settings of each kind."""

@@ -10,12 +10,13 @@ import io
 import random
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from amal.errors import UserError
 from amal.seeds import generator
@@ -129,6 +130,16 @@ def read(path: Path) -> Saved | str:
     if content["format"] != FORMAT:
         return f"is of format {content['format']}, and this version of amal reads format {FORMAT}"
     return content
+
+
+def differing_model(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
+    """Say in what a state_dict is of another model; None if it is of this one."""
+    ours, theirs = ({name: tuple(value.shape) for name, value in of.items()} for of in (model.state_dict(), state))
+    for name in {**ours, **theirs}:
+        here, there = ours.get(name, "absent"), theirs.get(name, "absent")
+        if here != there:
+            return f"is of another model ({name} is {there} there, {here} here)"
+    return None
 
 
 def random_states() -> list[Saved]:

@@ -37,8 +37,8 @@ class DescentConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.epochs >= 1, f"--epochs {self.epochs}: expected at least 1")
-        require(0 < self.lr < math.inf, f"--lr {self.lr}: expected a positive number")
+        require_some(self, "epochs")
+        require_positive(self, "lr")
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class SweepConfig(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         choose_device(self.device)
-        for name in ("evaluate_every", "checkpoint_every"):
-            value = getattr(self, name)
-            require(value >= 1, f"--{name.replace('_', '-')} {value}: expected at least 1")
+        require_some(self, "evaluate_every", "checkpoint_every")
         require(not self.resume or self.run_dir is not None, "--resume: say which run, with --run-dir")
 
 
@@ -78,9 +76,7 @@ class TrainingConfig(SweepConfig, DescentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("batch_size", "patience"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, f"--{name.replace('_', '-')} {value}: expected at least 1")
+        require_some(self, "batch_size", "patience")
 
 
 HARMLESS = ("run_dir", "resume", "epochs", "device", "progress", "checkpoint_every")
@@ -91,6 +87,21 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in what a run to be resumed was set otherwise, leaving out what does no harm."""
     names = [name for name in {**before, **now} if name not in HARMLESS and before.get(name) != now.get(name)]
     return [f"{name} was {before.get(name)} and is now {now.get(name)}" for name in names]
+
+
+def require_positive(config: RunConfig, *names: str) -> None:
+    """Raise UserError unless these numbers of a config, or the numbers in these tuples, are positive and finite."""
+    for name in names:
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            require(0 < number < math.inf, f"--{name.replace('_', '-')} {number}: expected a positive number")
+
+
+def require_some(config: RunConfig, *names: str) -> None:
+    """Raise UserError unless these whole numbers of a config are at least 1, or None."""
+    for name in names:
+        value = getattr(config, name)
+        require(value is None or value >= 1, f"--{name.replace('_', '-')} {value}: expected at least 1")
 
 
 def require(holds: bool, complaint: str) -> None:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.sweep
 
-A fifth of the iterations, one seed and five, the same looks at the data on both sides. One after another means what one would
-write without this package: torch's layers, loss and SGD, batches by indexing, one run after the other, all ten of them.
+A fifth of the iterations, one seed and five, the same looks at the data on both sides. One after another means what one
+would write without this package: torch's layers, loss and SGD, batches by indexing, one run after the other, all ten.
 
 Writes benchmarks/results/sweep-<device>.json, and benchmarks/RESULTS.md from all that lies there.
 """

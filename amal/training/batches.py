@@ -78,7 +78,7 @@ def epoch_batches(part: Part, batch_size: int | None, seed: int, epoch: int, ski
 def in_order(part: Part, batch_size: int) -> Iterator[Batch]:
     """Yield every example once, as they lie: what evaluation goes through."""
     if isinstance(part, DataLoader):
-        yield from part
+        yield from _loaded(part, 0, 0)
     else:
         yield from zip(part.input.split(batch_size), part.target.split(batch_size), strict=True)  # type: ignore[no-untyped-call]
 
@@ -99,8 +99,14 @@ def _cut(part: Examples, batch_size: int | None, seed: int, epoch: int) -> Itera
 
 def _loaded(loader: "DataLoader[Any]", seed: int, epoch: int) -> Iterator[Batch]:
     """Start the loader from a random state of its own; the state of everybody else is left as it was."""
+    if loader.persistent_workers:
+        raise UserError(
+            "the DataLoader keeps its workers from epoch to epoch (persistent_workers=True), so that what they draw "
+            "depends on all that went before, and cannot be gone on with: leave that out"
+        )
     drawn = generator(seed, "epoch", epoch)
-    for own in {getattr(source, "generator", None) for source in (loader, loader.sampler)}:
+    sources = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
+    for own in {getattr(source, "generator", None) for source in sources}:
         if isinstance(own, torch.Generator):
             own.set_state(drawn.get_state())
     with torch.random.fork_rng(devices=[]):

@@ -66,7 +66,8 @@ class Checkpoints:
             raise UserError(
                 f"the checkpoint of step {step} cannot be written ({error.strerror}); {self.last_good()}"
             ) from None
-        for old in self.paths()[self.keep :]:
+        earlier = [old for old in self.paths() if int(old.stem.split("-")[1]) < step]
+        for old in set(self.paths()) - {path, *earlier[: self.keep - 1]}:  # what lies ahead was of no use at the start
             if old.is_file():
                 old.unlink()
 
@@ -134,11 +135,12 @@ def read(path: Path) -> Saved | str:
 
 def differing_model(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
     """Say in what a state_dict is of another model; None if it is of this one."""
-    ours, theirs = ({name: tuple(value.shape) for name, value in of.items()} for of in (model.state_dict(), state))
-    for name in {**ours, **theirs}:
-        here, there = ours.get(name, "absent"), theirs.get(name, "absent")
-        if here != there:
-            return f"is of another model ({name} is {there} there, {here} here)"
+    for kind in (lambda value: tuple(value.shape), lambda value: value.dtype):
+        ours, theirs = ({name: kind(value) for name, value in of.items()} for of in (model.state_dict(), state))
+        for name in {**ours, **theirs}:
+            here, there = ours.get(name, "absent"), theirs.get(name, "absent")
+            if here != there:
+                return f"is of another model ({name} is {there} there, {here} here)"
     return None
 
 

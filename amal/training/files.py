@@ -127,3 +127,12 @@ def release(folder: Path) -> None:
 
 
 _LOCKS: dict[Path, int] = {}
+
+
+def _release_all() -> None:
+    while _LOCKS:
+        os.close(_LOCKS.popitem()[1])
+
+
+if hasattr(os, "register_at_fork"):  # a DataLoader's workers outlive a killed run by seconds, and hold what it held
+    os.register_at_fork(after_in_child=_release_all)

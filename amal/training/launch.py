@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import platform
+import random
 import re
 import shlex
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
+import numpy as np
 import torch
 import tyro
 
@@ -24,13 +26,15 @@ from amal.errors import UserError
 from amal.experiments import Experiment, declared, new_run_dir
 
 from . import distributed
-from .config import RunConfig, differences
+from .config import HARMLESS, RunConfig, differences
 from .device import choose_device
 from .files import open_run_dir, plain, write_json
 from .logbook import Logbook, RunLogbook, Silent
 from .signals import Interrupted, interruptible
 
 _C = TypeVar("_C", bound=RunConfig)
+UNINTERESTING = {*HARMLESS, "data_root", "evaluate_every"} - {"epochs"}
+"""Settings that make no difference to what a run finds: left out of the table of hyper-parameters."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,9 @@ class Outcome:
 def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = None) -> None:
     """Run an experiment from the command line, and record it in a run directory.
 
-    Parses the command line into the config that `run` takes, seeds torch, opens the run directory, calls `run`, and
-    writes down what it found: config.json before, metrics.json after (with a status that tells how it ended),
-    TensorBoard events in between. Under torchrun all processes do so together, and the first one writes.
+    Parses the command line into the config that `run` takes, seeds torch, Python and NumPy, opens the run directory,
+    calls `run`, and writes down what it found: config.json before, metrics.json after (with a status that tells how it
+    ended), TensorBoard events in between. Under torchrun all processes do so together, and the first one writes.
 
     Args:
         run: the script's own function, taking its config and a logbook; its module's docstring declares the experiment.
@@ -72,7 +76,8 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     except UserError as error:
         _end(f"{name}: {error}", 1)
     except Interrupted as stop:
-        how = f"go on with: {_command(name, args, run_dir)}" if stop.saved else "what was logged until now is kept"
+        can_go_on = stop.saved or ("resume" in get_type_hints(get_type_hints(run)["config"]) and run_dir != Path())
+        how = f"go on with: {_command(name, args, run_dir)}" if can_go_on else "what was logged until now is kept"
         _end(f"{name}: stopped by {stop}; {how}", 128 + stop.number)
     except KeyboardInterrupt:
         _end(f"{name}: interrupted; what was logged until now is kept", 130)
@@ -161,8 +166,10 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
     try:
         logbook.text("config", _as_markdown(identity, settings))
         torch.manual_seed(config.seed)
+        random.seed(config.seed)
+        np.random.seed(config.seed % 2**32)  # noqa: NPY002 (a library may draw from it)
         outcome = run(config, logbook)
-        logbook.settings(settings, outcome.metrics)
+        logbook.settings({key: settings[key] for key in settings if key not in UNINTERESTING}, outcome.metrics)
     except BaseException as error:
         with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told
             finish(_status(error), Outcome("", {}))

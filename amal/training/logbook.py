@@ -114,13 +114,13 @@ class RunLogbook:
         from torch.utils.tensorboard.summary import hparams
 
         shown = {key: value if isinstance(value, (bool, int, float)) else str(value) for key, value in settings.items()}
-        if self._is_new("_hparams_/session_start_info", 0):
-            for summary in hparams(  # type: ignore[no-untyped-call]
-                shown, {f"result/{name}": value for name, value in metrics.items()}
-            ):
+        for summary in hparams(  # type: ignore[no-untyped-call]
+            shown, {f"result/{name}": value for name, value in metrics.items()}
+        ):
+            if self._is_new(summary.value[0].tag, 0):
                 self._writer.file_writer.add_summary(summary, 0)
         for name, value in metrics.items():
-            self.scalar(f"result/{name}", value, 0)
+            self.scalar(f"result/{name}", value, self._last_step())
 
     def child(self, name: str) -> "RunLogbook":
         """Return the logbook of one run among several, in a folder below this one."""
@@ -149,6 +149,10 @@ class RunLogbook:
             self._writer.add_custom_scalars({"compared": self._charts})
         self._close()
 
+    def _last_step(self) -> int:
+        """Return the last step of which something was written, here or by a child."""
+        return max([0, *(step for _, step in self._written), *(each._last_step() for each in self._children.values())])
+
     def _is_new(self, tag: str, step: int) -> bool:
         """Whether nothing was written yet of a tag and step; from now on something is."""
         if (tag, step) in self._written:
@@ -163,6 +167,7 @@ class RunLogbook:
             from torch.utils.tensorboard import SummaryWriter  # a second to import: not for --help
 
             # TensorBoard reads files in the order of their names, which begin with the second they were opened in.
+            _into_the_past(self.folder)
             while (files := event_files(self.folder)) and _second_of(files[-1]) >= int(time.time()):
                 time.sleep(0.05)
             # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
@@ -212,6 +217,14 @@ def written_events(folder: Path) -> set[tuple[str, int]]:
                 found.add(("__run_graph__", 0))
             found |= {(value.tag, event.step) for value in event.summary.value}
     return found
+
+
+def _into_the_past(folder: Path) -> None:
+    """Give event files other dates, in their order, if the clock was set back since, and they lie in the future."""
+    files, now = event_files(folder), int(time.time())
+    if files and _second_of(files[-1]) > now + 1:
+        for age, path in enumerate(reversed(files), start=1):
+            path.rename(path.with_name(path.name.replace(f".{_second_of(path):010d}.", f".{now - age:010d}.", 1)))
 
 
 def _second_of(path: Path) -> int:

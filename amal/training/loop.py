@@ -277,6 +277,10 @@ class _Training:
             return "is of another version of amal"
         if saved["kinds"] != self.kinds():
             return f"is of another training ({', '.join(saved['kinds'])} there, {', '.join(self.kinds())} here)"
+        optimizers = saved["optimizer"], self.optimizer.state_dict()
+        theirs, ours = ([len(group["params"]) for group in state["param_groups"]] for state in optimizers)
+        if theirs != ours:
+            return f"is of another training (parameters in groups of {theirs} there, {ours} here)"
         return differing_model(self.model, saved["model"])
 
     def kinds(self) -> list[str]:

@@ -50,9 +50,9 @@ def finish_step_first() -> Iterator[Stop]:
     def note(number: int, _frame: FrameType | None) -> None:
         if stop.number is not None and number == signal.SIGINT:
             os._exit(128 + number)
-        if stop.number is None and number == signal.SIGINT:
+        first, stop.number = stop.number is None, stop.number or number
+        if first and number == signal.SIGINT:
             os.write(2, b"\nfinishing this step, then saving; Ctrl-C again to quit at once\n")  # print is not reentrant
-        stop.number = stop.number or number
 
     with _handled_by(note):
         yield stop

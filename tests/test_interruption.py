@@ -1,0 +1,232 @@
+"""A run that is killed and resumed, wherever and however often, ends as if nothing had happened."""
+
+import os
+import random
+import shlex
+import signal
+import time
+
+import killing
+import pytest
+from killing import DieAt, HangAt, Run, complete, differing, events_by_tag, newest_step, remains
+from running import ROOT, command
+
+from amal.training import RunLogbook
+from amal.training.logbook import event_files
+from amal.training.signals import finish_step_first
+
+SETTINGS = {
+    "gaussians": ["--epochs", "20"],
+    "digits": ["--problem", "digits", "--batch-size", "100", "--epochs", "10"],
+}
+STOPPING = [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What runs of one length or another leave when nobody interrupts them."""
+    made = {}
+
+    def of(*args):
+        if args not in made:
+            made[args] = complete(tmp_path_factory.mktemp("whole") / "run", *args)
+        return made[args]
+
+    return of
+
+
+# ---------------------------------------------------------------------------------- killed at any instant
+
+
+def kill(settings, times, folder):
+    """Kill runs at random instants and resume them, to their ends; return what they left, and the steps between."""
+    args, began = [*settings, "--resume"], time.perf_counter()
+    complete(folder / "timed", *args)
+    seconds = time.perf_counter() - began
+    chance, left, steps = random.Random(0), [], []
+    while len(steps) < times:
+        run_dir = folder / f"{len(left)}"
+        while len(steps) < times and Run(run_dir, *args).is_killed_after(chance.uniform(0, seconds)):
+            steps.append(newest_step(run_dir))
+        left.append(complete(run_dir, *args))
+    return left, steps
+
+
+def test_three_kills_leave_no_trace(tmp_path, whole):
+    expected = whole("--epochs", "8")
+    left, _ = kill(["--epochs", "8"], 3, tmp_path)
+    assert [differing(expected, one) for one in left] == [[]] * len(left)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", SETTINGS)
+def test_fifty_kills_leave_no_trace(tmp_path, whole, problem):
+    expected = whole(*SETTINGS[problem])
+    left, steps = kill(SETTINGS[problem], 50, tmp_path)
+    above = sum(step > 0 for step in steps)
+    print(f"{problem}: 50 kills of {len(left)} runs, {above} resumed above step 0")
+    assert [differing(expected, one) for one in left] == [[]] * len(left)
+    assert above >= 30
+
+
+def test_no_event_is_missing_or_doubled(whole):
+    steps = {tag: [step for step, _ in events] for tag, events in whole().items() if tag.startswith("tensorboard.loss")}
+    epochs = list(range(0, 37, 12))
+    assert steps == {f"tensorboard.loss/{part}": epochs for part in ("train", "validation", "test")} | {
+        "tensorboard.loss/step": list(range(10, 37, 10))
+    }
+
+
+# ---------------------------------------------------------------------------------- killed at every touch of the disk
+
+
+@pytest.fixture(scope="module")
+def touches(tmp_path_factory):
+    """The operations on files that one run makes."""
+    run = Run(tmp_path_factory.mktemp("touches") / "run", follow=True)
+    operations = list(run.operations())
+    assert run.end() == (0, "")
+    assert {operation.split()[0] for operation in operations} == {"mkdir", "open", "write", "fsync", "rename", "remove"}
+    return operations
+
+
+def left_after_death_at(touch, run_dir):
+    """Kill a run when it touches the disk for the n-th time, resume it, and return what it leaves."""
+    assert Run(run_dir, act=DieAt(touch)).end() == (-signal.SIGKILL, "")
+    return complete(run_dir, "--resume", later=10)
+
+
+def test_death_at_some_touches_of_the_disk_leaves_no_trace(tmp_path, whole, touches):
+    for touch in range(len(touches) // 24, len(touches), len(touches) // 12):
+        assert differing(whole(), left_after_death_at(touch, tmp_path / f"{touch}")) == [], touches[touch - 1]
+
+
+@pytest.mark.slow
+def test_death_at_every_touch_of_the_disk_leaves_no_trace(tmp_path, whole, touches):
+    wrong = {}
+    for touch, operation in enumerate(touches, 1):
+        wrong[touch, operation] = differing(whole(), left_after_death_at(touch, tmp_path / f"{touch}"))
+    print(f"{len(touches)} crash points")
+    assert {where: names for where, names in wrong.items() if names} == {}
+
+
+def test_a_logbook_cut_anywhere_is_completed(tmp_path):
+    def write(folder, resume=False):
+        logbook = RunLogbook(folder, resume)
+        logbook.text("note", "**bold**")
+        logbook.scalar("loss", 1.0, 0)
+        logbook.chart("losses", ["loss"])
+        logbook.settings({"lr": 0.1}, {"score": 2.0})
+        logbook.close()
+        return events_by_tag(folder)
+
+    whole = write(tmp_path / "whole")
+    [events] = event_files(tmp_path / "whole")
+    for size in range(0, events.stat().st_size, 40):
+        folder = tmp_path / f"{size}"
+        folder.mkdir()
+        (folder / "events.out.tfevents.0000000001.here.1.0").write_bytes(events.read_bytes()[:size])
+        assert differing(whole, write(folder, resume=True)) == [], size
+
+
+# ---------------------------------------------------------------------------------- asked to stop
+
+
+def stop(run_dir, number, touch):
+    """Signal a run when it touches the disk for the n-th time; return the seconds it took, and what it said to do."""
+    run, sent = Run(run_dir, *SETTINGS["gaussians"], follow=True), 0.0
+    for count, _ in enumerate(run.operations()):
+        if count == touch:
+            run.signal(number)
+            sent = time.perf_counter()
+    status, said = run.end()
+    seconds = time.perf_counter() - sent
+    assert status == 128 + number
+    assert f"stopped by {number.name}; go on with: " in said
+    return seconds, said.splitlines()[-1].partition("go on with: ")[2]
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_run_told_to_stop_saves_and_says_how_to_go_on(tmp_path, whole, number):
+    seconds, advice = stop(tmp_path / "run", number, touch=200)
+    assert seconds < 5
+    assert advice == f"python -m killing --epochs 20 --resume --run-dir {tmp_path / 'run'}"
+    left = complete(tmp_path / "run", "--epochs", "20", "--resume")
+    assert differing(whole(*SETTINGS["gaussians"]), left) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_run_told_to_stop_always_does(tmp_path, whole, number):
+    chance, slowest = random.Random(0), 0.0
+    for attempt in range(20):
+        run_dir = tmp_path / f"{attempt}"
+        seconds, advice = stop(run_dir, number, touch=chance.randrange(60, 700))
+        slowest = max(slowest, seconds)
+        went_on = command(*shlex.split(advice)[2:], cwd=ROOT / "tests")  # as a user would type it
+        assert (went_on.returncode, went_on.stderr) == (0, "")
+        assert differing(whole(*SETTINGS["gaussians"]), remains(run_dir)) == []
+    print(f"{number.name}: 20 of 20, the slowest {slowest:.2f} s")
+    assert slowest < 5
+
+
+@pytest.mark.parametrize("moment", ["rename .config.json", "rename .metrics.json"])
+def test_a_run_stopped_before_or_after_its_training_says_how_to_go_on(tmp_path, whole, moment):
+    status, said = Run(tmp_path / "run", act=DieAt(1, moment, of=signal.SIGTERM)).end()
+    assert status == 128 + signal.SIGTERM
+    assert differing(whole(), complete(tmp_path / "run", "--resume", later=10)) == []
+    assert "go on with" in said
+
+
+def test_a_second_interrupt_quits_at_once(tmp_path):
+    run = Run(tmp_path / "run", act=HangAt(1, "fsync checkpoints$"))
+    lines = iter(run.stderr.readline, "")
+    assert "still waiting\n" in lines
+    run.signal(signal.SIGINT)
+    assert "finishing this step, then saving; Ctrl-C again to quit at once\n" in lines
+    assert "still waiting\n" in lines
+    began = time.perf_counter()
+    run.signal(signal.SIGINT)
+    assert run.end()[0] == 128 + signal.SIGINT
+    assert time.perf_counter() - began < 1
+
+
+def test_a_second_interrupt_may_come_while_the_first_is_told(monkeypatch):
+    def write(*_):
+        monkeypatch.setattr(os, "write", lambda *_: None)
+        signal.raise_signal(signal.SIGINT)
+
+    quits = []
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "_exit", quits.append)
+    with finish_step_first():
+        signal.raise_signal(signal.SIGINT)
+    assert quits == [128 + signal.SIGINT]
+
+
+# ---------------------------------------------------------------------------------- the comparison would see a fault
+
+
+@pytest.mark.parametrize(
+    ("forget", "seen"),
+    [
+        (killing.nothing, None),
+        (killing.random_states, "random.0.torch"),
+        (killing.optimizer_state, "optimizer.state.0.exp_avg"),
+        (killing.position_in_the_epoch, "progress.step"),
+        (killing.purge_step, "tensorboard.loss/step"),
+    ],
+)
+def test_what_a_trainer_forgets_is_seen(tmp_path, whole, forget, seen):
+    Run(tmp_path / "run", forget=forget, act=DieAt(2, r"write .*\.pt")).end()
+    assert newest_step(tmp_path / "run") == 8
+    different = differing(whole(), complete(tmp_path / "run", "--resume", forget=forget, later=10))
+    assert seen in different if seen else different == []
+
+
+def test_without_the_rename_a_checkpoint_is_lost(tmp_path):
+    Run(tmp_path / "run", forget=killing.rename, act=DieAt(1, r"write .*\.pt")).end()
+    status, said = Run(tmp_path / "run", "--resume", forget=killing.rename).end()
+    assert status == 1
+    assert "is damaged" in said
+    assert "none of the 1 checkpoints" in said

@@ -245,7 +245,11 @@ def purge_step():
 
 
 def rename():
-    checkpoint.write_whole = files.write_whole = Path.write_bytes
+    def write_in_place(path, content):
+        with open(path, "wb") as file:
+            file.write(content)
+
+    checkpoint.write_whole = files.write_whole = write_in_place
 
 
 def _save(changed):

@@ -52,8 +52,9 @@ class Checkpoints:
         Raises:
             UserError: it could not be written, as on a full disk. The checkpoints before it are as they were.
         """
-        if distributed.rank() > 0:
-            return
+        distributed.agreed(lambda: self._save(step, content))
+
+    def _save(self, step: int, content: Saved) -> None:
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **content}, buffer)
         data = buffer.getvalue()
@@ -87,22 +88,19 @@ class Checkpoints:
         Raises:
             UserError: there are checkpoints, and none can be used. They are left as they are.
         """
-        found = self._load(complaint) if distributed.rank() == 0 else None
-        found = distributed.from_first(found)
-        if isinstance(found, str):
-            raise UserError(found)
-        return found
+        return distributed.agreed(lambda: self._load(complaint))
 
-    def _load(self, complaint: Callable[[Saved], str | None]) -> Saved | str | None:
+    def _load(self, complaint: Callable[[Saved], str | None]) -> Saved | None:
         paths = self.paths()
         for path in paths:
             content = read(path)
-            wrong = content if isinstance(content, str) else complaint(content)
-            if not wrong:
+            if isinstance(content, str):
+                wrong: str | None = content
+            elif not (wrong := complaint(content)):
                 return content
             print(f"checkpoint {path} {wrong}: it is left out", file=sys.stderr)
         if paths:
-            return (
+            raise UserError(
                 f"none of the {len(paths)} checkpoints in {self.folder} can be used; start again in another --run-dir"
             )
         return None

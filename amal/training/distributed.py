@@ -5,7 +5,8 @@ take the same step. The first process alone writes.
 """
 
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,22 +14,32 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from amal.errors import UserError
+
 _T = TypeVar("_T")
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
     """Join the other processes that torchrun started, if it did, and leave them at the end."""
-    if "RANK" not in os.environ or "MASTER_ADDR" not in os.environ:
+    if not by_torchrun():
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # While it waits for the others no handler in Python would run: a signal ends it.
+    handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def by_torchrun() -> bool:
+    """Whether this process is one of those that torchrun started."""
+    return {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()
 
 
 def rank() -> int:
@@ -38,7 +49,9 @@ def rank() -> int:
 
 def size() -> int:
     """Return how many processes train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    if dist.is_initialized():
+        return dist.get_world_size()
+    return int(os.environ["WORLD_SIZE"]) if by_torchrun() else 1
 
 
 def parallel(model: nn.Module) -> nn.Module:
@@ -78,12 +91,19 @@ def anywhere(condition: bool, device: torch.device) -> bool:
     return bool(total(torch.tensor(float(condition), device=device))) if size() > 1 else condition
 
 
-def from_first(value: _T) -> _T:
-    """Return what the first process has."""
+def agreed(decide: Callable[[], _T]) -> _T:
+    """Let the first process do something for all, and return what it has: its UserError is theirs too."""
     if size() == 1:
-        return value
-    box: list[Any] = [value]
+        return decide()
+    box: list[Any] = [None]
+    if rank() == 0:
+        try:
+            box = [decide()]
+        except UserError as error:
+            box = [error]
     dist.broadcast_object_list(box)
+    if isinstance(box[0], UserError):
+        raise box[0]
     return box[0]  # type: ignore[no-any-return]
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import io
 import json
+import os
 import platform
 import random
 import re
@@ -35,6 +36,8 @@ from .signals import Interrupted, interruptible
 _C = TypeVar("_C", bound=RunConfig)
 UNINTERESTING = {*HARMLESS, "data_root", "evaluate_every"} - {"epochs"}
 """Settings that make no difference to what a run finds: left out of the table of hyper-parameters."""
+PATIENCE = 5.0
+"""Seconds that a process gives the first one to say what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,18 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     run_dir = Path()
     try:
         with interruptible(), _quiet_threads(), _one_voice():
-            config = parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
+            config = _parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
             device = choose_device(getattr(config, "device", "cpu"))
             with distributed.joined(device):
-                run_dir = _agreed(lambda: _open(config, name))
+                run_dir = distributed.agreed(lambda: _open(config, name))
                 outcome = _record(run, config, run_dir, Identity(name, args, declared(script.__doc__)))
+    except _Unreadable as error:
+        _end(str(error), 2)
     except UserError as error:
         _end(f"{name}: {error}", 1)
     except Interrupted as stop:
+        if stop.saved and distributed.rank() > 0:
+            raise SystemExit(0) from None  # all have stopped: the first one tells, and its status is that of all
         can_go_on = stop.saved or ("resume" in get_type_hints(get_type_hints(run)["config"]) and run_dir != Path())
         how = f"go on with: {_command(name, args, run_dir)}" if can_go_on else "what was logged until now is kept"
         _end(f"{name}: stopped by {stop}; {how}", 128 + stop.number)
@@ -109,15 +116,19 @@ class Identity:
         }
 
 
-def parse(config: type[_C], args: Sequence[str], prog: str, description: str | None = None) -> _C:
-    """Read a command line into a config, or say in one line what is wrong with it and exit with status 2."""
+class _Unreadable(UserError):
+    """A command line is wrong."""
+
+
+def _parse(config: type[_C], args: Sequence[str], prog: str, description: str | None) -> _C:
+    """Read a command line into a config."""
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
             return tyro.cli(config, args=args, prog=prog, description=description)
     except SystemExit as stop:
         if stop.code:
-            print(f"{prog}: {_one_line(complaint.getvalue())} (--help lists the options)", file=sys.stderr)
+            raise _Unreadable(f"{prog}: {_one_line(complaint.getvalue())} (--help lists the options)") from None
         raise
 
 
@@ -191,31 +202,23 @@ def _command(name: str, args: Sequence[str], run_dir: Path) -> str:
     return " ".join(filter(None, [program, "-m", name, given, f"--resume --run-dir {shlex.quote(str(run_dir))}"]))
 
 
-def _agreed(decide: Callable[[], Path]) -> Path:
-    """Let the first process decide for all; its refusal is theirs too."""
-    answer: Path | UserError | None = None
-    if distributed.rank() == 0:
-        try:
-            answer = decide()
-        except UserError as error:
-            answer = error
-    answer = distributed.from_first(answer)
-    if isinstance(answer, UserError):
-        raise answer
-    assert answer is not None
-    return answer
-
-
 def _end(message: str, status: int) -> NoReturn:
-    if distributed.rank() == 0:
-        print(message, file=sys.stderr)
+    """End with a line on standard error. The first of several processes speaks for all, and torchrun ends the others.
+
+    One that goes wrong alone is not ended: after a while it speaks for itself.
+    """
+    if distributed.rank() > 0:
+        time.sleep(PATIENCE)
+    print(message, file=sys.stderr)
     raise SystemExit(status) from None
 
 
 @contextlib.contextmanager
 def _one_voice() -> Iterator[None]:
     """Let only the first of several processes print."""
-    with contextlib.redirect_stdout(None) if distributed.rank() else contextlib.nullcontext():
+    with Path(os.devnull).open("w") as nowhere, contextlib.ExitStack() as silence:
+        if distributed.rank() > 0:
+            silence.enter_context(contextlib.redirect_stdout(nowhere))
         yield
 
 

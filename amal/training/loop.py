@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 LOG_EVERY = 10
 """Steps from one `loss/step` to the next."""
 SETTLE_EVERY = 50
-"""Steps after which the losses are fetched from the device at the latest."""
+"""Steps after which the losses are fetched from the device at the latest, and processes ask each other to stop."""
 
 
 def train_step(
@@ -121,6 +121,7 @@ class _Training:
         ] = []  # learning rate and loss of steps, not fetched from the device yet
         self.progress = Progress()
         self.saved_at = -1
+        self.asked_at, self.ask_again_at, self.asked = 0, 0, 0.0
 
     def run(self) -> Progress:
         random_states = self.restore()
@@ -177,17 +178,28 @@ class _Training:
     def pause_if_due(self) -> None:
         """Between two steps: fetch the losses, save, or stop, whatever it is time for."""
         step = self.progress.step
-        settle = step % SETTLE_EVERY == 0
-        if settle:
+        if step % SETTLE_EVERY == 0:
             self.settle()
         if step % self.config.checkpoint_every == 0:
             self.save()
-        alone = distributed.size() == 1
-        if (alone and self.stop.number) or (
-            not alone and settle and distributed.anywhere(bool(self.stop.number), self.device)
-        ):
+        if self.told_to_stop():
             self.save()
             raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None)
+
+    def told_to_stop(self) -> bool:
+        """Whether this process was, or one of several: they ask each other each second or SETTLE_EVERY steps."""
+        step, told = self.progress.step, float(self.stop.number is not None)
+        if distributed.size() == 1:
+            return bool(told)
+        if step < self.ask_again_at:
+            return False
+        now = time.perf_counter()
+        answer = torch.tensor([told, now - self.asked], dtype=torch.float64, device=self.device)
+        told, seconds = distributed.total(answer).tolist()  # the same in every process, as the step to ask at must be
+        rate = (step - self.asked_at) * distributed.size() / seconds
+        self.ask_again_at = step + max(1, min(SETTLE_EVERY, int(rate)))
+        self.asked_at, self.asked = step, now
+        return bool(told)
 
     def settle(self) -> None:
         """Fetch the losses of the last steps from the device, write them down, and see that they are numbers."""

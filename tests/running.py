@@ -11,6 +11,20 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from amal.training import launch
 
 ROOT = Path(__file__).parent.parent
+BRIEFLY = {
+    "tme1.chain_rule": "--epochs 5",
+    "tme1.regression": "--epochs 30",
+    "tme1.stacked_linear": "--epochs 30",
+    "tme1.classification": "--epochs 3",
+    "tme2.descent": "--epochs 2",
+    "tme2.regressor": "--epochs 2 --seeds 1",
+    "tme2.four_gaussians": "--epochs 1 --seeds 1",
+    "tme2.three_descents": "--epochs 2 --seeds 1",
+    "tme2.checkerboard": "--settings 3 10 5 10 --seeds 1",
+    "tme2.learning_rate": "--iterations 4 --seeds 1 --evaluate-every 2 --lr 0.01 0.003",
+    "tme2.depth": "--iterations 3 --seeds 1 --relu-lr 0.003",
+}
+"""The scripts that train, and settings with which they are done in seconds."""
 
 
 def run(script, tmp_path, *args):

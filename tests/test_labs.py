@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from running import ROOT, command, run
+from running import BRIEFLY, ROOT, command, run
 
 from amal.experiments import declared, find_experiments
 from amal.training import launch
@@ -132,6 +132,20 @@ def test_a_run_is_not_overwritten(tmp_path, capsys):
     assert stop.value.code == 1
     assert "run already holds a run: choose another folder" in capsys.readouterr().err
     assert files() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("option", "apart"), [("--compile", 1e-4), ("--amp=bf16", 0.1)])
+@pytest.mark.parametrize("lab", [lab for lab in BRIEFLY if lab != "tme1.chain_rule"])  # its functions no graph calls
+def test_every_lab_is_compiled_and_mixes_precisions(lab, option, apart, tmp_path):
+    """It finds the same numbers, or nearly so with the eight bits of bfloat16."""
+    script, found = importlib.import_module(lab), []
+    for name, options in (("plain", []), ("other", [option])):
+        (tmp_path / name).mkdir()
+        metrics, _ = run(script, tmp_path / name, *BRIEFLY[lab].split(), *options)
+        found.append({name: value for name, value in metrics.items() if value and "seconds" not in name})
+    plain, other = found
+    assert other == pytest.approx(plain, rel=apart, abs=apart)
 
 
 # ---------------------------------------------------------------------------------- amal labs

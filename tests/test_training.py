@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from amal.data import Split, Splits
 from amal.errors import UserError
 from amal.functional import mse_loss
-from amal.nn import Dropout, Linear, Sequential
+from amal.nn import Dropout, Linear, Sequential, Tanh
 from amal.optim import SGD
 from amal.training import (
     Logbook,
@@ -134,6 +134,20 @@ def test_training_finds_the_line_and_looks_at_every_part():
     assert list(notes.of("loss/step")) == list(range(10, 601, 10))
     assert model.weight.item() == pytest.approx(3, abs=1e-3)
     assert model.bias.item() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("option", "tolerance"), [({"compile": True}, 1e-5), ({"amp": "bf16"}, 3e-2)])
+def test_training_compiles_and_mixes_precisions(option, tolerance):
+    losses = []
+    for options in ({}, option):
+        torch.manual_seed(0)
+        model = Sequential(Linear(1, 8), Tanh(), Linear(8, 1))
+        config = TrainingConfig(epochs=3, batch_size=7, **QUIET, **options)
+        done = fit(model, mse_loss, lines(), SGD(model.parameters(), 0.1), config, Notes())
+        losses.append([row["loss/test"] for row in done.history])
+    plain, other = losses
+    assert other == pytest.approx(plain, rel=tolerance)
+    assert "compile" in option or other != plain
 
 
 def test_an_evaluation_counts_every_example_once():

@@ -299,12 +299,14 @@ class _Training:
         return [type(part).__name__ for part in (self.optimizer, self.scheduler)]
 
     def as_configured(self) -> tuple[Model, Metric]:
-        """Return model and loss as the steps call them: over all processes, compiled, in bfloat16."""
+        """Return model and loss as the steps call them: over all processes, in bfloat16, compiled."""
         forward: Model = distributed.parallel(self.model)
-        loss = self.loss
-        if self.config.compile:
-            forward, loss = torch.compile(forward), torch.compile(loss)
-        return (partial(in_bfloat16, forward) if self.config.amp == "bf16" else forward), loss
+        if self.config.amp == "bf16":
+            forward = partial(in_bfloat16, forward)
+        if not self.config.compile:
+            return forward, self.loss
+        # As one function, for the loss to be fused with the last layer: the model's part is to hand the input on.
+        return nn.Identity(), torch.compile(lambda input, target: self.loss(forward(input), target))
 
 
 def progress_bar(steps: Iterable[_T], show: bool, name: str) -> Iterable[_T]:

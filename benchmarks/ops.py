@@ -210,11 +210,10 @@ def main(config: Config) -> None:
     for device in config.devices:
         path = RESULTS / f"ops-{device}.json"
         chosen = [pair for pair in WORKLOADS if not config.names or pair[1].op in config.names]
-        rows = {}
-        if config.names and path.exists():
-            rows = {row["name"]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
+        before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+        rows = {row["name"]: row for row in before if row["name"] in {large.name for _, large in WORKLOADS}}
         for small, large in tqdm(chosen, desc=device):
-            rows[large.name] = measure(small, large, device, config)
+            rows[large.name] = rows.get(large.name, {}) | measure(small, large, device, config)
         order = [pair[1].name for pair in WORKLOADS]
         result = {**machine(device), "rows": sorted(rows.values(), key=lambda row: order.index(row["name"]))}
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

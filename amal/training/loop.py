@@ -121,6 +121,7 @@ class _Training:
         ] = []  # learning rate and loss of steps, not fetched from the device yet
         self.progress = Progress()
         self.saved_at = -1
+        self.alone = distributed.size() == 1
         self.asked_at, self.ask_again_at, self.asked = 0, 0, 0.0
 
     def run(self) -> Progress:
@@ -162,10 +163,10 @@ class _Training:
 
     def step(self, input: Tensor, target: Tensor) -> None:
         lr = self.optimizer.param_groups[0]["lr"]
-        input, target, share = distributed.share(input, target)
-        if distributed.size() == 1:
+        if self.alone:
             loss = train_step(self.forward, self.criterion, input, target, self.optimizer)
         else:  # the processes' gradients are averaged, and each counts by the rows it had
+            input, target, share = distributed.share(input, target)
             factor = torch.tensor(share * distributed.size(), device=self.device)
             loss = share * train_step(self.forward, self.criterion, input, target, self.optimizer, factor)
         if self.scheduler and not isinstance(self.scheduler, ReduceLROnPlateau):
@@ -188,13 +189,13 @@ class _Training:
 
     def told_to_stop(self) -> bool:
         """Whether this process was, or one of several: they ask each other each second or SETTLE_EVERY steps."""
-        step, told = self.progress.step, float(self.stop.number is not None)
-        if distributed.size() == 1:
-            return bool(told)
+        if self.alone:
+            return self.stop.number is not None
+        step, now = self.progress.step, time.perf_counter()
         if step < self.ask_again_at:
             return False
-        now = time.perf_counter()
-        answer = torch.tensor([told, now - self.asked], dtype=torch.float64, device=self.device)
+        here = float(self.stop.number is not None)
+        answer = torch.tensor([here, now - self.asked], dtype=torch.float64, device=self.device)
         told, seconds = distributed.total(answer).tolist()  # the same in every process, as the step to ask at must be
         rate = (step - self.asked_at) * distributed.size() / seconds
         self.ask_again_at = step + max(1, min(SETTLE_EVERY, int(rate)))

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, stack_module_state, vmap
+from torch.func import functional_call, stack_module_state, vjp, vmap
 from torch.utils.data import DataLoader
 
 from amal.errors import UserError
@@ -112,9 +112,10 @@ class Stack:
         self.device = self.parameters[0].device
         self.width = max(member.rows for member in members)
         data = {id(member.data): member.data for member in members}
-        which = torch.tensor([list(data).index(id(member.data)) for member in members], device=self.device)
+        which = torch.tensor([[list(data).index(id(member.data))] for member in members], device=self.device)
         parts = {name: _side_by_side([getattr(each, name) for each in data.values()]) for name in PARTS}
         lr = torch.tensor([member.lr for member in members], dtype=self.parameters[0].dtype, device=self.device)
+        rates = [lr.view(-1, *[1] * (parameter.dim() - 1)) for parameter in self.parameters]
 
         def model(parameters: Sequence[Tensor], input: Tensor) -> Tensor:
             output: Tensor = functional_call(members[0].model, dict(zip(stacked, parameters, strict=True)), (input,))
@@ -126,20 +127,23 @@ class Stack:
         def loss(parameters: Sequence[Tensor], input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
             return objective(answer(parameters, input), target, weight)
 
+        def gradient(parameters: Sequence[Tensor], *batch: Tensor) -> list[Tensor]:
+            value, backward, *_ = vjp(lambda *parameters: loss(parameters, *batch), *parameters)
+            return list(backward(torch.ones((), dtype=value.dtype, device=value.device)))
+
         def step(rows: Tensor, *parameters: Tensor) -> list[Tensor]:
             weight, rows = (rows >= 0).to(parameters[0].dtype), rows.clamp(min=0)
-            input, target = (tensor[which.unsqueeze(1), rows] for tensor in parts["train"])
-            gradients = vmap(grad(loss))(parameters, input, target, weight)
-            rates = [lr.view(-1, *[1] * (parameter.dim() - 1)) for parameter in parameters]
-            after = map(partial(torch.addcmul, value=-1), parameters, rates, gradients)
-            return [*after, *gradients]
+            input, target = (tensor[which, rows] for tensor in parts["train"])
+            gradients = vmap(gradient)(parameters, input, target, weight)
+            return [*map(partial(torch.addcmul, value=-1), parameters, rates, gradients), *gradients]
 
         def measure(parameters: Sequence[Tensor], input: Tensor, target: Tensor) -> Tensor:
             output = answer(parameters, input)
             return torch.stack([metric(output, target).double() for metric in metrics.values()])
 
         def look(*parameters: Tensor) -> list[Tensor]:
-            return [vmap(measure)(parameters, input[which], target[which]) for input, target in parts.values()]
+            each = which[:, 0]
+            return [vmap(measure)(parameters, input[each], target[each]) for input, target in parts.values()]
 
         compiled: Callable[[Any], Any] = torch.compile if config.compile else lambda traced: traced
         rows = torch.zeros(len(members), self.width, dtype=torch.long, device=self.device)
@@ -177,16 +181,25 @@ def _side_by_side(parts: list[Examples]) -> tuple[Tensor, Tensor]:
 
 
 def _traced(function: Callable[..., list[Tensor]], *inputs: Tensor) -> Callable[..., list[Tensor]]:
-    """Write a function down as a list of torch's operations, without those that give a tensor the shape that it has."""
+    """Write a function down as a list of torch's operations, without those that change nothing or that nobody needs.
+
+    In a step, these are the views of the shape that a tensor has, the products with 1, and the loss: its gradient is
+    wanted, not its value. The function must change none of its inputs.
+    """
     from torch.fx.experimental.proxy_tensor import make_fx  # a second to import: not for --help
     from torch.fx.passes.shape_prop import ShapeProp
 
     traced = make_fx(function)(*inputs)
     ShapeProp(traced).propagate(*inputs)
-    views = {getattr(torch.ops.aten, name).default for name in ("view", "_unsafe_view", "expand", "detach")}
+    aten = torch.ops.aten
+    views = {getattr(aten, name).default for name in ("view", "_unsafe_view", "expand", "detach")}
     for node in traced.graph.nodes:
-        if node.target in views and node.meta["tensor_meta"].shape == node.args[0].meta["tensor_meta"].shape:
+        same = node.target in views and node.meta["tensor_meta"].shape == node.args[0].meta["tensor_meta"].shape
+        if same or (node.target is aten.mul.Scalar and node.args[1] == 1):
             node.replace_all_uses_with(node.args[0])
-            traced.graph.erase_node(node)
+        if isinstance(node.target, torch._ops.OpOverload):  # the same as users call it takes half the time
+            name = node.target.overloadpacket.__name__
+            node.target = getattr(torch._C._VariableFunctions, name, node.target)
+    traced.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     traced.recompile()
     return traced

@@ -25,8 +25,6 @@ REPORTED = {"four layers": (0.906, 0.782), "two layers": (0.6, 0.6)}
 class Config(BoardConfig):
     """One change at a time."""
 
-    seeds: int = 3
-    """How many trainings of each network, the first with --seed; their mean is reported."""
     iterations: int = 1500
     """Passes over the training set."""
     batches: int = 10

@@ -6,6 +6,7 @@ take the same step. The first process alone writes.
 
 import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -33,6 +34,10 @@ def joined(device: torch.device) -> Iterator[None]:
     signal.signal(signal.SIGTERM, handler)
     try:
         yield
+    except BaseException as error:
+        # The parallel model must go before the group does, or torch's threads may wait for each other for ever.
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
         dist.destroy_process_group()
 

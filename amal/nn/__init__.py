@@ -1,4 +1,4 @@
-"""Layers: thin modules that hold the parameters and call amal.functional."""
+"""Layers: thin modules that hold the parameters and call amal.functional; and the course's models made of them."""
 
 from torch.nn import Flatten as Flatten
 from torch.nn import Sequential as Sequential
@@ -25,6 +25,11 @@ from .loss import CrossEntropyLoss as CrossEntropyLoss
 from .loss import L1Loss as L1Loss
 from .loss import MSELoss as MSELoss
 from .loss import NLLLoss as NLLLoss
+from .models import conv1d_network as conv1d_network
+from .models import conv2d_network as conv2d_network
+from .models import lenet as lenet
+from .models import mlp as mlp
+from .models import reference_example as reference_example
 from .normalization import BatchNorm1d as BatchNorm1d
 from .normalization import BatchNorm2d as BatchNorm2d
 from .normalization import LayerNorm as LayerNorm

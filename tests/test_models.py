@@ -1,0 +1,85 @@
+"""The course's models: their layers, the shapes they take, and that every derivative in them is hand-written."""
+
+import pytest
+import torch
+from torch import nn
+
+from amal.nn import (
+    AvgPool2d,
+    Linear,
+    MaxPool2d,
+    Sigmoid,
+    conv1d_network,
+    conv2d_network,
+    lenet,
+    mlp,
+    reference_example,
+)
+
+MODELS = {
+    "perceptron": mlp,
+    "mlp": lambda *args: mlp(*args, (20, 15)),
+    "conv1d": conv1d_network,
+    "conv2d": conv2d_network,
+    "conv2d, average": lambda *args: conv2d_network(*args, AvgPool2d),
+    "lenet": lenet,
+    "reference": reference_example,
+}
+SHAPES = [(1, 8, 8), (1, 16, 16), (1, 28, 28), (3, 9, 13)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
+def test_a_model_takes_images_of_any_size_and_gives_logits(make, shape):
+    model = make(shape, 7)
+    assert all(module.training for module in model.modules())
+    output = model(torch.rand(2, *shape))
+    assert output.shape == (2, 7)
+    output.sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
+
+
+def derivatives(output):
+    """Return the names of torch's own derivatives in a graph; those that only reshape are left out."""
+    seen, waiting = set(), [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [before for before, _ in node.next_functions]
+    names = {node.name() for node in seen if not isinstance(node, torch.autograd.function.BackwardCFunction)}
+    reshaping = ("torch::autograd::AccumulateGrad", "View", "UnsafeView", "Squeeze", "Unsqueeze")
+    return {name for name in names if not name.startswith(reshaping)}
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS.keys())
+def test_every_derivative_is_hand_written(make):
+    assert derivatives(make((1, 16, 16), 10)(torch.rand(3, 1, 16, 16))) == set()
+
+
+def test_a_derivative_of_torch_is_seen():
+    assert derivatives(nn.Sequential(mlp((1, 4, 4), 3), nn.Tanh())(torch.rand(2, 1, 4, 4))) == {"TanhBackward0"}
+
+
+def test_the_course_s_convolution_has_its_4064_features():
+    *_, first, _, last = conv1d_network((1, 16, 16), 10)
+    assert (first.in_features, first.out_features, last.out_features) == (4064, 100, 10)
+
+
+def test_depth_without_a_non_linearity_is_a_linear_map():
+    model = mlp((1, 3, 3), 4, (6, 5), None).double()
+    a, b = torch.randn(2, 5, 1, 3, 3, dtype=torch.float64)
+    zero = model(torch.zeros_like(a))
+    torch.testing.assert_close(model(a + b) - zero, model(a) - zero + model(b) - zero)
+
+
+def test_the_non_linearity_stands_after_each_layer_but_the_last():
+    layers = mlp((1, 4, 4), 3, (5, 6), Sigmoid)
+    assert [type(layer) for layer in layers] == [nn.Flatten, Linear, Sigmoid, Linear, Sigmoid, Linear]
+    assert [layer.in_features for layer in layers if isinstance(layer, Linear)] == [16, 5, 6]
+
+
+def test_another_pooling_is_refused():
+    with pytest.raises(ValueError, match="pooling is ReLU, expected MaxPool2d or AvgPool2d"):
+        lenet((1, 16, 16), 10, pooling=nn.ReLU)
+    assert isinstance(lenet((1, 16, 16), 10)[2], MaxPool2d)

@@ -23,6 +23,9 @@ BRIEFLY = {
     "tme2.checkerboard": "--settings 3 10 5 10 --seeds 1",
     "tme2.learning_rate": "--iterations 4 --seeds 1 --evaluate-every 2 --lr 0.01 0.003",
     "tme2.depth": "--iterations 3 --seeds 1 --relu-lr 0.003",
+    "tme3.perceptron_to_mlp": "--epochs 1",
+    "tme3.classifier": "--epochs 2",
+    "tme3.convolution": "--epochs 1 --examples 100 --models Conv1d Conv2d",
 }
 """The scripts that train, and settings with which they are done in seconds."""
 

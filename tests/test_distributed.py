@@ -476,7 +476,7 @@ def test_every_lab_runs_in_two_processes(tmp_path, lab, forked):
 
 
 def test_every_lab_that_trains_is_among_them():
-    assert set(find_experiments()) == BRIEFLY.keys() | {"tme1.gradcheck"}
+    assert set(find_experiments()) == BRIEFLY.keys() | {"tme1.gradcheck", "tme3.parameters"}
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ SCRIPTS = list(find_experiments())
 
 
 def test_the_scripts_are_found_in_the_order_of_the_course():
-    numbers = [experiment.number for experiment in find_experiments(("tme1", "tme2")).values()]
-    assert numbers == [f"1.{n}" for n in range(1, 6)] + [f"2.{n}" for n in range(1, 8)]
+    numbers = [experiment.number for experiment in find_experiments().values()]
+    of_tme3 = ["3.2", "3.3", "3.15", "3.18"]
+    assert numbers == [f"1.{n}" for n in range(1, 6)] + [f"2.{n}" for n in range(1, 8)] + of_tme3
 
 
 def test_a_module_that_declares_nothing_is_no_experiment():
@@ -78,6 +79,13 @@ WRONG = [
     ),
     ("tme2.checkerboard", ["--settings", "600"], r"--settings"),
     ("tme2.learning_rate", ["--lr", "0.1", "-1"], r"--lr"),
+    ("tme3.classifier", ["--hidden", "0"], r"--hidden \(0,\): expected sizes from 1 to 10000"),
+    ("tme3.classifier", ["--dataset", "cifar"], r"--dataset"),
+    ("tme3.classifier", ["--dataset", "usps", "--data-root", "/proc/nowhere"], r"/proc/nowhere.*--dataset digits"),
+    ("tme3.perceptron_to_mlp", ["--hidden", "0"], r"--hidden 0: expected a size from 1 to 10000"),
+    ("tme3.convolution", ["--models", "VGG"], r"--models VGG: expected some of Conv1d; Conv2d; "),
+    ("tme3.convolution", ["--examples", "0"], r"--examples 0: expected at least 1"),
+    ("tme3.parameters", ["--height", "4"], r"--height 4: expected 8 to 512 pixels"),
     ("tme2.depth", ["--width", "0"], r"--width 0: expected a size from 1 to 10000"),
 ]
 

@@ -1,1 +1,1 @@
-"""TME 3: images. Its scripts are not written yet."""
+"""TME 3: images. One script for each experiment; README.md is the lab sheet."""

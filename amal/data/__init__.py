@@ -1,7 +1,13 @@
-"""Data sets as `Splits` of tensors: toy problems that are drawn, and real tables."""
+"""Data sets as `Splits` of tensors: toy problems that are drawn, real tables, and pictures."""
 
 from amal.seeds import generator as generator
 
+from .images import ImageDataset as ImageDataset
+from .images import Images as Images
+from .images import digits as digits
+from .images import fashion_mnist as fashion_mnist
+from .images import mnist as mnist
+from .images import usps as usps
 from .splits import Split as Split
 from .splits import Splits as Splits
 from .splits import standardize as standardize

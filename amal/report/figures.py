@@ -1,6 +1,6 @@
 """Pictures of what a model has learnt, as matplotlib figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -143,4 +143,50 @@ def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: st
     axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     axes.legend(loc="upper left")
     figure.colorbar(shades, ax=axes, label="output of the model (cut at ±2)")
+    return figure
+
+
+def confusion_matrix(target: Tensor, predicted: Tensor, classes: Sequence[str], title: str) -> "Figure":
+    """Draw how often each class was taken for each: in percent of a class's examples, the rare ones visible too.
+
+    Args:
+        target, predicted: (n), numbers of classes.
+        classes: their names.
+        title: of the figure.
+    """
+    k = len(classes)
+    counts = torch.bincount(k * target.cpu() + predicted.cpu(), minlength=k * k).reshape(k, k)
+    share = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    figure = new_figure(6.5, 6.0)
+    axes = figure.subplots()
+    axes.imshow(share.sqrt().numpy(), cmap="Blues", vmin=0, vmax=1)  # the root, for one error in a hundred to be seen
+    for row, column in counts.nonzero().tolist():
+        shown = f"{100 * float(share[row, column]):.3g}"
+        colour = "white" if share[row, column] > 0.4 else "black"
+        axes.text(column, row, shown, ha="center", va="center", color=colour, fontsize=8)
+    turned = max(map(len, classes)) > 3
+    axes.set_xticks(range(k), classes, rotation=45 if turned else 0, ha="right" if turned else "center")
+    axes.set_yticks(range(k), classes)
+    axes.set(title=title, xlabel="taken for", ylabel="class (each row in percent)")
+    return figure
+
+
+def image_grid(images: Tensor, captions: Sequence[str], title: str, columns: int = 8) -> "Figure":
+    """Draw images in rows, each with a caption below it.
+
+    Args:
+        images: (n, 1 or 3, height, width), in [0, 1].
+        captions: one for each.
+        title: of the figure.
+        columns: images in a row.
+    """
+    rows = max(1, -(-len(images) // columns))
+    figure = new_figure(1.1 * columns, 1.35 * rows + 0.4)
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in places:
+        axes.set_axis_off()
+    for axes, image, caption in zip(places, images.cpu(), captions, strict=False):
+        axes.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=1)
+        axes.set_title(caption, fontsize=8, y=-0.25)
+    figure.suptitle(title)
     return figure

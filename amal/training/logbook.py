@@ -1,6 +1,7 @@
 """Where a run is written down for TensorBoard: each thing once, however often the run was interrupted."""
 
 import re
+import shutil
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -42,6 +43,12 @@ class Logbook(Protocol):
 
     def graph(self, model: nn.Module, input: Tensor) -> None:
         """Write the graph of operations of a model, as it is traced with an input."""
+
+    def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
+        """Write precision against recall at every threshold: labels (n) 0 or 1, the probability (n) given to 1."""
+
+    def embedding(self, vectors: Tensor, labels: Iterable[str], thumbnails: Tensor) -> None:
+        """Write points (n, d) for the projector, each with its label and its picture (n, channels, height, width)."""
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write what the run was set to and what came of it, for the table of hyper-parameters."""
@@ -108,6 +115,17 @@ class RunLogbook:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's tracer warns of itself
                 self._writer.add_graph(model, input)
+
+    def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
+        """Write precision against recall at every threshold."""
+        if self._is_new(tag, step):
+            self._writer.add_pr_curve(tag, labels.cpu(), probabilities.detach().cpu(), step)
+
+    def embedding(self, vectors: Tensor, labels: Iterable[str], thumbnails: Tensor) -> None:
+        """Write points for the projector, in the place of those that an interrupted run may have left."""
+        (self.folder / "projector_config.pbtxt").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "00000", ignore_errors=True)
+        self._writer.add_embedding(vectors.detach().cpu(), list(labels), thumbnails.cpu(), 0, "embedding")
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write what the run was set to and what came of it."""
@@ -193,7 +211,7 @@ class Silent:
     def _ignore(self, *_: object) -> None:
         """Write nothing."""
 
-    scalar = histogram = figure = text = chart = graph = settings = rewind = flush = _ignore
+    scalar = histogram = figure = text = chart = graph = pr_curve = embedding = settings = rewind = flush = _ignore
 
     def close(self) -> None:
         """Do nothing."""

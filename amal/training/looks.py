@@ -21,7 +21,7 @@ PARTS = ("train", "validation", "test")
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, metrics: Mapping[str, Metric], part: Part, batch_size: int = 10_000, amp: bool = False
+    model: nn.Module, metrics: Mapping[str, Metric], part: Part, batch_size: int = 200, amp: bool = False
 ) -> dict[str, float]:
     """Return the mean of each metric over every example of a part.
 

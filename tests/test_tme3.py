@@ -1,0 +1,132 @@
+"""What the scripts of TME 3 find, and what they write down."""
+
+import importlib
+import os
+
+import numpy as np
+import pytest
+import torch
+from killing import differing, remains
+from running import events_of, run
+from torch import nn
+
+from amal.nn import lenet
+from amal.optim import SGD
+from amal.report import confusion_matrix, image_grid
+from tme3 import classifier, convolution, parameters, perceptron_to_mlp
+from tme3._images import accuracy, one_cycle
+
+
+def test_an_mlp_reads_digits(tmp_path):
+    metrics, events = run(classifier, tmp_path)
+    assert metrics["accuracy_test"] >= 0.965
+    tags = events.Tags()
+    assert {"errors/confusion", "errors/worst"} <= set(tags["images"])
+    assert {f"precision and recall/{digit}" for digit in range(10)} <= set(tags["tensors"])
+    assert {"loss/train", "loss/validation", "loss/test", "accuracy/validation", "learning rate"} <= set(
+        tags["scalars"]
+    )
+    assert tags["graph"]
+    rows = np.loadtxt(tmp_path / "run" / "00000" / "embedding" / "tensors.tsv")
+    labels = (tmp_path / "run" / "00000" / "embedding" / "metadata.tsv").read_text().split()
+    assert rows.shape == (len(labels), 256)
+    assert set(labels) == set("0123456789")
+    assert (tmp_path / "run" / "00000" / "embedding" / "sprite.png").stat().st_size > 1000
+
+
+def test_a_non_linearity_makes_hidden_layers_worth_it(tmp_path):
+    metrics, events = run(perceptron_to_mlp, tmp_path)
+    assert metrics["one hidden layer, tanh_test"] > metrics["perceptron_test"] + 0.02
+    assert metrics["two hidden layers, relu_test"] >= 0.95
+    assert {"accuracy", "learning curves"} <= set(events.Tags()["images"])
+
+
+def test_convolutions_learn_from_a_few_images_and_show_their_filters(tmp_path):
+    metrics, _ = run(convolution, tmp_path, "--examples", "100", "--epochs", "30", "--models", "Conv1d", "Conv2d")
+    assert min(metrics["Conv1d_train"], metrics["Conv2d_train"]) >= 0.94  # what is reported
+    assert metrics["Conv2d_test"] > 0.8
+    pictures = set(events_of(tmp_path / "run" / "Conv2d").Tags()["images"])
+    assert {"filters/weights", "filters/vertical stroke", "filters/horizontal stroke"} <= pictures
+    assert not any("filters" in tag for tag in events_of(tmp_path / "run" / "Conv1d").Tags()["images"])
+
+
+def test_strokes_are_seen_by_the_filter_made_for_them():
+    from amal.functional import conv2d
+
+    strokes = convolution.strokes()
+    edge = torch.tensor([[-1.0, 0, 1]] * 3).reshape(1, 1, 3, 3)
+    across = {name: float(conv2d(stroke, edge).abs().sum()) for name, stroke in strokes.items()}
+    assert across["vertical"] > 2 * across["horizontal"]
+
+
+def test_the_formulas_count_what_the_modules_have(tmp_path):
+    metrics, _ = run(parameters, tmp_path)
+    assert metrics["perceptron_parameters"] == 784 * 10 + 10
+    assert metrics["LeNet_parameters"] == sum(p.numel() for p in lenet((1, 28, 28), 10).parameters())
+
+
+def test_a_wrong_formula_is_seen(tmp_path, monkeypatch, capsys):
+    """Without the biases, the formulas do not give what the modules have."""
+    right = parameters.by_formula
+    monkeypatch.setattr(parameters, "by_formula", lambda *a: [(n, p - 1, m) for n, p, m in right(*a)])
+    with pytest.raises(SystemExit):
+        run(parameters, tmp_path)
+    assert "perceptron: the formulas give 7849 parameters and 7840 products, the modules" in capsys.readouterr().err
+
+
+def test_every_image_and_every_confusion_is_drawn():
+    images = torch.rand(10, 1, 5, 4)
+    drawn = [axes for axes in image_grid(images, [str(n) for n in range(10)], "ten").axes if axes.images]
+    assert [axes.get_title() for axes in drawn] == [str(n) for n in range(10)]
+    assert all(
+        torch.equal(torch.tensor(axes.images[0].get_array()), image[0])
+        for axes, image in zip(drawn, images, strict=True)
+    )
+    target, predicted = torch.tensor([0, 0, 0, 1, 2]), torch.tensor([0, 0, 1, 1, 0])
+    [axes] = confusion_matrix(target, predicted, ["a", "b", "c"], "three").axes
+    shown = {(text.get_position(), text.get_text()) for text in axes.texts}
+    assert shown == {((0, 0), "66.7"), ((1, 0), "33.3"), ((1, 1), "100"), ((0, 2), "100")}
+
+
+def test_the_rate_of_one_cycle_rises_to_its_peak_and_falls_to_nothing():
+    optimizer = SGD(nn.Linear(1, 1).parameters(), 3.0)
+    schedule, rates = one_cycle(optimizer, 50), []
+    for _ in range(60):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    peak = rates.index(max(rates))
+    assert 8 <= peak <= 12
+    assert 2.8 < rates[peak] <= 3.0
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[50:] == [0.0] * 10
+
+
+def test_the_class_with_the_greatest_logit_counts():
+    assert accuracy(torch.eye(4)[[0, 1, 2, 2]], torch.arange(4)) == 0.75
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("AMAL_DATA" not in os.environ, reason="AMAL_DATA is not set: no real MNIST")
+def test_an_interrupted_run_on_mnist_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    """A disk that fails after 700 steps stands for a kill, which tests/test_interruption.py does for real."""
+    args = ["--dataset", "mnist", "--epochs", "2", "--checkpoint-every", "100", "--data-root", os.environ["AMAL_DATA"]]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+    run(classifier, whole, *args)
+    loop = importlib.import_module("amal.training.loop")
+    step = loop._Training.step
+
+    def fail(self, *batch):
+        if self.progress.step == 750:
+            raise RuntimeError("killed")
+        step(self, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Training, "step", fail)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(classifier, cut, *args)
+    run(classifier, cut, *args, "--resume")
+    assert differing(remains(whole / "run"), remains(cut / "run")) == []

@@ -1,0 +1,126 @@
+"""Experiment 3.15: convolutions on images: on the flattened one, on the image itself, and a LeNet.
+
+Reported: Conv1d 94 % of 100 images on train (R-c ch. 7); 0.574 / 0.548 of 1100 / 500 images of USPS (R-e 6.2.1);
+Conv2d 0.58 / 0.505 of 1000 / 200 images (R-e 6.2.2).
+
+The course's two small convolutional networks and a LeNet, with maximum and with average pooling (3.16, 3.17), on all
+images or, with --examples, on as few as the documents used. The filters of the first layer are drawn, and what each
+makes of a vertical and of a horizontal stroke.
+
+    python -m tme3.convolution
+    python -m tme3.convolution --dataset usps --data-root data --examples 1100
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from amal.data import Images, Split, generator
+from amal.functional import conv2d
+from amal.nn import AvgPool2d, Conv2d, conv1d_network, conv2d_network, lenet
+from amal.report import image_grid, training_curves
+from amal.training import Logbook, Outcome, Progress, TrainingConfig, launch, require, require_some
+from tme3._images import ImageConfig, seeded, train_classifier
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "Conv1d": conv1d_network,
+    "Conv2d": conv2d_network,
+    "Conv2d, average pooling": partial(conv2d_network, pooling=AvgPool2d),
+    "LeNet": lenet,
+    "LeNet, average pooling": partial(lenet, pooling=AvgPool2d),
+}
+
+
+@dataclass(frozen=True)
+class Config(TrainingConfig, ImageConfig):
+    """Adam, its learning rate rising and falling once, for each model."""
+
+    epochs: int = 10
+    """Passes over the training set."""
+    batch_size: int | None = 50
+    """Images per step; None for the whole training set at once."""
+    lr: float = 0.003
+    """The greatest learning rate (the sheet's ε)."""
+    examples: int | None = None
+    """Images to train on, drawn at random; None for all."""
+    models: tuple[str, ...] = tuple(MODELS)
+    """Some of Conv1d, Conv2d, "Conv2d, average pooling", LeNet, "LeNet, average pooling"."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_some(self, "examples")
+        for name in self.models:
+            require(name in MODELS, f"--models {name}: expected some of {'; '.join(MODELS)}")
+
+
+def run(config: Config, logbook: Logbook) -> Outcome:
+    """Train each network, draw its filters, and set the networks side by side."""
+    data = config.load(config.seed, config.device)
+    if config.examples:
+        data = few(data, config.examples, config.seed)
+    found: dict[str, Progress] = {}
+    for name in config.models:
+        model = seeded(config.seed, partial(MODELS[name], data.shape, len(data.classes))).to(data.train.input.device)
+        book = logbook.child(name)
+        found[name] = train_classifier(model, data, config, book, name)
+        draw_filters(book, model, found[name].step)
+        results = {f"accuracy_{part}": found[name].last_row[f"accuracy/{part}"] for part in ("train", "test")}
+        book.settings({"model": name, "dataset": config.dataset, "examples": len(data.train)}, results)
+
+    title = f"{data.name}, {len(data.train)} images to learn from"
+    histories = {name: done.history for name, done in found.items()}
+    logbook.figure("accuracy", training_curves(histories, "accuracy", title), 0)
+    lines = [f"| {title} | train | test | s |", "|---|---|---|---|"]
+    metrics = {}
+    for name, done in found.items():
+        train, test = done.last_row["accuracy/train"], done.last_row["accuracy/test"]
+        lines.append(f"| {name} | {train:.3f} | {test:.3f} | {done.seconds:.1f} |")
+        metrics |= {f"{name}_train": train, f"{name}_test": test}
+    print("\n".join(lines))
+    logbook.text("accuracies", "\n".join(lines))
+    words = ", ".join(f"{name} {metrics[f'{name}_train']:.3f} / {metrics[f'{name}_test']:.3f}" for name in found)
+    return Outcome(f"{title}, train / test: {words}", metrics)
+
+
+def few(data: Images, examples: int, seed: int) -> Images:
+    """Return the images with only some, drawn at random, to learn from."""
+    chosen = torch.randperm(len(data.train), generator=generator(seed, "examples"))[:examples]
+    return replace(data, train=Split(data.train.input[chosen], data.train.target[chosen]))
+
+
+@torch.no_grad()
+def draw_filters(logbook: Logbook, model: nn.Module, step: int) -> None:
+    """Draw the filters of a first layer that convolves images, and their answers to two strokes."""
+    first = next((layer for layer in model.modules() if isinstance(layer, Conv2d)), None)
+    if first is None or first.in_channels != 1:
+        return
+    weight = first.weight.cpu()
+    logbook.figure("filters/weights", image_grid(to_grey(weight), numbers(weight), "Filters of the first layer"), step)
+    for name, stroke in strokes().items():
+        answers = conv2d(stroke, weight, padding="same")[0].unsqueeze(1)
+        picture = image_grid(to_grey(answers), numbers(answers), f"What each filter makes of a {name} stroke")
+        logbook.figure(f"filters/{name} stroke", picture, step)
+
+
+def strokes() -> dict[str, Tensor]:
+    """Return images (1, 1, 15, 15) of a vertical and of a horizontal stroke, three pixels wide."""
+    vertical = torch.zeros(1, 1, 15, 15)
+    vertical[..., 2:13, 6:9] = 1
+    return {"vertical": vertical, "horizontal": vertical.mT.contiguous()}
+
+
+def to_grey(values: Tensor) -> Tensor:
+    """Scale images to [0, 1], 0 to the middle, all by one factor: what is twice as dark is twice as much."""
+    return 0.5 + values / (2 * values.abs().amax().clamp(min=1e-12))
+
+
+def numbers(images: Tensor) -> list[str]:
+    """Return a caption for each image."""
+    return [str(number) for number in range(len(images))]
+
+
+if __name__ == "__main__":
+    launch(run)

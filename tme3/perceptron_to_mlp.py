@@ -1,0 +1,93 @@
+"""Experiment 3.2: from the perceptron to deep networks: what hidden layers and non-linearities are good for.
+
+Reported: USPS 85.85 % with 256-100-10 and tanh (R-c ch. 5); 0.919 train / 0.892 test (R-e ch. 4).
+
+The same images and the same training for each model: a perceptron with several outputs; hidden layers with nothing in
+between, which compute what the perceptron computes; then tanh, the sigmoid and ReLU; then one more layer. The learning
+curves, on train and validation for each epoch, are experiment 3.4.
+
+    python -m tme3.perceptron_to_mlp
+    python -m tme3.perceptron_to_mlp --dataset usps --data-root data
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from amal.nn import ReLU, Sigmoid, Tanh, mlp
+from amal.report import training_curves
+from amal.training import Logbook, Outcome, Progress, TrainingConfig, launch, require
+from tme3._images import ImageConfig, seeded, train_classifier
+
+REPORTED = {"one hidden layer, tanh": "– / 0.859 (R-c), 0.919 / 0.892 (R-e)"}
+
+
+@dataclass(frozen=True)
+class Config(TrainingConfig, ImageConfig):
+    """Adam, its learning rate rising and falling once, for each model."""
+
+    hidden: int = 100
+    """Units of a hidden layer."""
+    epochs: int = 20
+    """Passes over the training set."""
+    batch_size: int | None = 50
+    """Images per step; None for the whole training set at once."""
+    lr: float = 0.003
+    """The greatest learning rate (the sheet's ε)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(1 <= self.hidden <= 10_000, f"--hidden {self.hidden}: expected a size from 1 to 10000")
+
+    def models(self) -> dict[str, tuple[tuple[int, ...], Callable[[], nn.Module] | None]]:
+        """Return the hidden layers of each model, and the non-linearity after them."""
+        one = (self.hidden,)
+        return {
+            "perceptron": ((), None),
+            "two hidden layers, linear": (one * 2, None),
+            "one hidden layer, tanh": (one, Tanh),
+            "one hidden layer, sigmoid": (one, Sigmoid),
+            "one hidden layer, relu": (one, ReLU),
+            "two hidden layers, relu": (one * 2, ReLU),
+        }
+
+
+def run(config: Config, logbook: Logbook) -> Outcome:
+    """Train each model, and set them side by side."""
+    data = config.load(config.seed, config.device)
+    found: dict[str, Progress] = {}
+    for name, (hidden, activation) in config.models().items():
+        model = seeded(config.seed, partial(mlp, data.shape, len(data.classes), hidden, activation))
+        book = logbook.child(name)
+        found[name] = train_classifier(model.to(data.train.input.device), data, config, book, name)
+        results = {f"accuracy_{part}": found[name].last_row[f"accuracy/{part}"] for part in ("train", "test")}
+        book.settings({"model": name, "dataset": config.dataset, "lr": config.lr}, results)
+
+    histories = {name: done.history for name, done in found.items()}
+    logbook.figure("accuracy", training_curves(histories, "accuracy", f"{data.name}: from the perceptron on"), 0)
+    validation = {
+        name: [row | {"loss/test": row["loss/validation"]} for row in rows] for name, rows in histories.items()
+    }
+    title = f"{data.name}: learning curves (solid: validation)"
+    logbook.figure("learning curves", training_curves(validation, "loss", title, log=True), 0)
+    print(table := compared(found))
+    logbook.text("accuracies", table)
+    best = max(found, key=lambda name: found[name].last_row["accuracy/validation"])
+    metrics = {f"{name}_test": done.last_row["accuracy/test"] for name, done in found.items()}
+    words = ", ".join(f"{name} {done.last_row['accuracy/test']:.1%}" for name, done in found.items())
+    return Outcome(f"{data.name}, test: {words}; best on validation: {best}", metrics)
+
+
+def compared(found: dict[str, Progress]) -> str:
+    """Return the accuracies in Markdown."""
+    lines = ["| model | reported on USPS, train / test | train | validation | test |", "|---|---|---|---|---|"]
+    for name, done in found.items():
+        shown = " | ".join(f"{done.last_row[f'accuracy/{part}']:.3f}" for part in ("train", "validation", "test"))
+        lines.append(f"| {name} | {REPORTED.get(name, '–')} | {shown} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    launch(run)

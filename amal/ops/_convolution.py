@@ -105,7 +105,8 @@ def gradient_of_weight(input: Tensor, grad_output: Tensor, weight: Tensor, steps
     for axis, k in enumerate(weight.shape[2:], 2):
         if grad_weight.shape[axis] > k:  # entries left over at the end of the input gave further places
             grad_weight = grad_weight.narrow(axis, 0, k)
-    return grad_weight
+    # As the weight lies in memory, to the strides of axes of one entry: autograd copies any other, and DDP complains.
+    return grad_weight.contiguous().view(weight.shape)
 
 
 def _as_matrix_product(input: Tensor, grad_output: Tensor, stride: tuple[int, ...]) -> Tensor:

@@ -25,20 +25,20 @@ def spread(windows: Windows, gradient: Tensor, size: tuple[int, int]) -> Tensor:
         size: (height, width) of the image.
     """
     kernel, stride, padding, _ = windows
-    *images, channels, rows, columns = gradient.shape
+    planes, (rows, columns) = gradient.shape[:-2], gradient.shape[-2:]
     if kernel == stride and not any(padding) and size == (rows * kernel[0], columns * kernel[1]):
         return tile(gradient, *kernel)
-    reached = [(n - 1) * s - 2 * p + k for n, s, p, k in zip((rows, columns), stride, padding, kernel, strict=True)]
-    height, width = (max(pair) for pair in zip(size, reached, strict=True))  # a last window of ceil_mode sticks out
-    if gradient.numel() < SMALL:
-        planes, area = prod(images) * channels, prod(kernel)
-        shares = gradient.reshape(planes, 1, rows * columns).expand(planes, area, rows * columns)
-        whole = fold(shares, (height, width), kernel, 1, padding, stride)
-        image = whole.reshape(*images, channels, height, width)
+    reached_down = (rows - 1) * stride[0] - 2 * padding[0] + kernel[0]
+    reached_right = (columns - 1) * stride[1] - 2 * padding[1] + kernel[1]
+    height, width = max(size[0], reached_down), max(size[1], reached_right)  # a last window of ceil_mode sticks out
+    if 0 < gradient.numel() < SMALL:
+        area = kernel[0] * kernel[1]
+        shares = gradient.unsqueeze(-3).expand(*planes, area, rows, columns).reshape(-1, rows * columns)
+        image = fold(shares, (height, width), kernel, 1, padding, stride).reshape(*planes, height, width)
     else:
-        ones = gradient.new_ones((channels, 1, *kernel))
-        no_window = (height - reached[0], width - reached[1])
-        image = conv_transpose2d(gradient, ones, None, stride, padding, no_window, channels)
+        ones = gradient.new_ones((planes[-1], 1, *kernel))
+        no_window = (height - reached_down, width - reached_right)
+        image = conv_transpose2d(gradient, ones, None, stride, padding, no_window, planes[-1])
     return image if (height, width) == size else image[..., : size[0], : size[1]]
 
 

@@ -9,7 +9,7 @@ from ._public import check_tensors
 from ._window import Sizes, check_image, per_axis, places
 
 
-@dataclass(frozen=True)
+@dataclass
 class Windows:
     """The options of a pooling, one number per axis each. No tuple: torch.func would take it apart."""
 

@@ -26,6 +26,8 @@ BRIEFLY = {
     "tme3.perceptron_to_mlp": "--epochs 1",
     "tme3.classifier": "--epochs 2",
     "tme3.convolution": "--epochs 1 --examples 100 --models Conv1d Conv2d",
+    "tme3.latent_classifier": "--epochs 1",
+    "tme3.reference_example": "--epochs 1",
 }
 """The scripts that train, and settings with which they are done in seconds."""
 

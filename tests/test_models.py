@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from amal.nn import (
+    Autoencoder,
     AvgPool2d,
     Linear,
     MaxPool2d,
@@ -83,3 +84,45 @@ def test_another_pooling_is_refused():
     with pytest.raises(ValueError, match="pooling is ReLU, expected MaxPool2d or AvgPool2d"):
         lenet((1, 16, 16), 10, pooling=nn.ReLU)
     assert isinstance(lenet((1, 16, 16), 10)[2], MaxPool2d)
+
+
+def test_a_tied_autoencoder_has_each_weight_once_and_its_own_biases():
+    model = Autoencoder((1, 4, 5), (12, 6))
+    shapes = {name: tuple(entry.shape) for name, entry in model.state_dict().items()}
+    assert shapes == {
+        "encoder.1.weight": (12, 20),
+        "encoder.1.bias": (12,),
+        "encoder.3.weight": (6, 12),
+        "encoder.3.bias": (6,),
+        "decoder.0.bias": (12,),
+        "decoder.2.bias": (20,),
+    }
+    assert len(list(Autoencoder((1, 4, 5), (12, 6), tied=False).parameters())) == 8
+
+
+def test_the_gradient_of_a_tied_weight_adds_up_from_both_uses():
+    model = Autoencoder((1, 2, 3), (4,)).double()
+    input = torch.rand(5, 1, 2, 3, dtype=torch.float64)
+    model(input).square().sum().backward()
+    w, b, back = (entry.detach().requires_grad_() for entry in model.state_dict().values())
+    output = ((input.flatten(1) @ w.T + b).sigmoid() @ w + back).sigmoid()
+    output.square().sum().backward()
+    torch.testing.assert_close([p.grad for p in model.parameters()], [w.grad, b.grad, back.grad])
+
+
+def test_a_code_without_non_linearity_is_linear():
+    model = Autoencoder((1, 2, 3), (4,), code=None).double()
+    a, b = torch.randn(2, 5, 1, 2, 3, dtype=torch.float64)
+    zero = model.encode(torch.zeros_like(a))
+    torch.testing.assert_close(model.encode(a + b) - zero, model.encode(a) - zero + model.encode(b) - zero)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_an_autoencoder_gives_images_of_the_shape_it_takes(shape, tied):
+    torch.manual_seed(0)
+    model = Autoencoder(shape, (9, 5), tied=tied)
+    images = torch.rand(3, *shape)
+    assert model.encode(images).shape == (3, 5)
+    assert model(images).shape == images.shape
+    assert derivatives(model(images)) <= {"TBackward0"}  # the transposition of a tied weight

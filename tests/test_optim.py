@@ -24,7 +24,17 @@ ADAM_OPTIONS = [
     {"amsgrad": True},
     {"amsgrad": True, "maximize": True, "weight_decay": 0.01},
 ]
-ALL = [("SGD", options) for options in SGD_OPTIONS] + [("Adam", options) for options in ADAM_OPTIONS]
+ADADELTA_OPTIONS = [
+    {"lr": 1.0},
+    {"lr": 1.0, "weight_decay": 0.1},
+    {"lr": 1.0, "rho": 0.7, "eps": 1e-4, "maximize": True},
+]
+ALL = [
+    *(("SGD", options) for options in SGD_OPTIONS),
+    *(("Adam", options) for options in ADAM_OPTIONS),
+    *(("Adadelta", options) for options in ADADELTA_OPTIONS),
+]
+NAMES = ("SGD", "Adam", "Adadelta")
 
 
 def words(value):
@@ -60,8 +70,8 @@ def distance(ours, theirs):
 @pytest.mark.parametrize(("name", "options"), ALL, ids=words)
 def test_a_thousand_steps_are_torchs(name, options, dtype, steps, bound):
     ours, theirs = a_model(dtype), a_model(dtype)
-    end = descend(ours, getattr(optim, name)(ours.parameters(), lr=0.01, **options), steps)
-    expected = descend(theirs, getattr(torch.optim, name)(theirs.parameters(), lr=0.01, **options), steps)
+    end = descend(ours, getattr(optim, name)(ours.parameters(), **{"lr": 0.01, **options}), steps)
+    expected = descend(theirs, getattr(torch.optim, name)(theirs.parameters(), **{"lr": 0.01, **options}), steps)
     assert distance(end, expected) < bound
     assert distance(end, torch.cat([p.detach().flatten() for p in a_model(dtype).parameters()])) > 0.1
 
@@ -74,6 +84,18 @@ def without_bias_correction(optimizer):
             for parameter in parameters:
                 self.state_of(parameter, group)["step"] = 10**6
             super().update(group, parameters, gradients)
+
+    return Forgetful(optimizer.param_groups[0]["params"], lr=0.01)
+
+
+def without_lengths(optimizer):
+    """An Adadelta that forgets how long its steps were."""
+
+    class Forgetful(optim.Adadelta):
+        def update(self, group, parameters, gradients):
+            super().update(group, parameters, gradients)
+            for parameter in parameters:
+                self.state_of(parameter)["acc_delta"].zero_()
 
     return Forgetful(optimizer.param_groups[0]["params"], lr=0.01)
 
@@ -92,12 +114,16 @@ def velocity_from_zero(optimizer):
 
 @pytest.mark.parametrize(
     ("fault", "name", "options"),
-    [(without_bias_correction, "Adam", {}), (velocity_from_zero, "SGD", {"momentum": 0.9, "dampening": 0.3})],
+    [
+        (without_bias_correction, "Adam", {}),
+        (without_lengths, "Adadelta", {}),
+        (velocity_from_zero, "SGD", {"momentum": 0.9, "dampening": 0.3}),
+    ],
 )
 def test_a_planted_fault_is_seen(fault, name, options):
     ours, theirs = a_model(torch.float32), a_model(torch.float32)
-    wrong = fault(getattr(optim, name)(ours.parameters(), lr=0.01, **options))
-    expected = descend(theirs, getattr(torch.optim, name)(theirs.parameters(), lr=0.01, **options), 20)
+    wrong = fault(getattr(optim, name)(ours.parameters(), **{"lr": 0.01, **options}))
+    expected = descend(theirs, getattr(torch.optim, name)(theirs.parameters(), **{"lr": 0.01, **options}), 20)
     assert distance(descend(ours, wrong, 20), expected) > 1e-4
 
 
@@ -105,10 +131,10 @@ def test_a_planted_fault_is_seen(fault, name, options):
 def test_the_state_moves_to_torch_and_back(name, options):
     models = [a_model(torch.float64) for _ in range(3)]
     kinds = [getattr(optim, name), getattr(torch.optim, name), getattr(optim, name)]
-    optimizers = [kind(m.parameters(), lr=0.01, **options) for kind, m in zip(kinds, models, strict=True)]
+    optimizers = [kind(m.parameters(), **{"lr": 0.01, **options}) for kind, m in zip(kinds, models, strict=True)]
     expected = descend(models[1], optimizers[1], 30)
     torch_model = a_model(torch.float64)
-    in_torch = getattr(torch.optim, name)(torch_model.parameters(), lr=0.01, **options)
+    in_torch = getattr(torch.optim, name)(torch_model.parameters(), **{"lr": 0.01, **options})
     descend(models[0], optimizers[0], 10)
     torch_model.load_state_dict(models[0].state_dict())
     in_torch.load_state_dict(optimizers[0].state_dict())
@@ -122,13 +148,13 @@ def test_the_state_moves_to_torch_and_back(name, options):
 def test_a_saved_state_goes_on_bit_for_bit(name, options):
     whole, part, rest = (a_model(torch.float32) for _ in range(3))
     kind = getattr(optim, name)
-    expected = descend(whole, kind(whole.parameters(), lr=0.01, **options), 20)
-    first = kind(part.parameters(), lr=0.01, **options)
+    expected = descend(whole, kind(whole.parameters(), **{"lr": 0.01, **options}), 20)
+    first = kind(part.parameters(), **{"lr": 0.01, **options})
     descend(part, first, 10)
     file = io.BytesIO()
     torch.save([part.state_dict(), first.state_dict()], file)
     model, state = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
-    second = kind(rest.parameters(), lr=0.5, **options)
+    second = kind(rest.parameters(), **{**options, "lr": 0.5})
     rest.load_state_dict(model)
     second.load_state_dict(state)
     assert torch.equal(descend(rest, second, 10, first=10), expected)
@@ -147,12 +173,12 @@ def test_schedules_move_rate_and_momentum(name, options, schedule):
     ends = []
     for module in (optim, torch.optim):
         model = a_model(torch.float64)
-        optimizer = getattr(module, name)(model.parameters(), lr=0.01, **options)
+        optimizer = getattr(module, name)(model.parameters(), **{"lr": 0.01, **options})
         ends.append(descend(model, optimizer, 50, scheduler=schedule(optimizer)))
     assert distance(*ends) < 1e-12
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", NAMES)
 def test_groups_missing_gradients_and_several_dtypes(name):
     ends = []
     for module in (optim, torch.optim):
@@ -204,6 +230,7 @@ WRONG = [
     ("SGD", {"nesterov": True}, r"SGD: nesterov is True, expected momentum, and no dampening"),
     ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, r"SGD: nesterov"),
     ("Adam", {"betas": (0.9, 1.0)}, r"Adam: betas is \(0.9, 1.0\), expected two numbers in \[0, 1\)"),
+    ("Adadelta", {"rho": 1.5}, r"Adadelta: rho is 1.5, expected a number from 0 to 1"),
     ("Adam", {"eps": -1e-8}, r"Adam: eps is -1e-08, expected"),
     ("Adam", {"weight_decay": float("nan")}, r"Adam: weight_decay is nan, expected"),
 ]
@@ -220,7 +247,7 @@ def test_options_that_make_no_sense_are_refused(name, options, message):
     assert len(optimizer.param_groups) == 1
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", NAMES)
 def test_gradients_of_another_kind_are_refused(name):
     table = torch.nn.Embedding(5, 2, sparse=True)
     table(torch.tensor([1])).sum().backward()
@@ -233,7 +260,7 @@ def test_gradients_of_another_kind_are_refused(name):
 
 
 def test_every_combination_of_options_is_named_like_torchs():
-    for name in ("SGD", "Adam"):
+    for name in NAMES:
         ours, theirs = (getattr(m, name)([torch.zeros(1, requires_grad=True)]) for m in (optim, torch.optim))
         shared = ours.defaults.keys() & theirs.defaults.keys()
         assert shared == ours.defaults.keys()
@@ -243,7 +270,7 @@ def test_every_combination_of_options_is_named_like_torchs():
 def test_cuda_takes_the_same_steps():
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    for name, device in itertools.product(("SGD", "Adam"), ("cuda",)):
+    for name, device in itertools.product(NAMES, ("cuda",)):
         x, y = (torch.ones(3, device=where, requires_grad=True) for where in ("cpu", device))
         for tensor in (x, y):
             optimizer = getattr(optim, name)([tensor], lr=0.1)

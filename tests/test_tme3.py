@@ -13,7 +13,15 @@ from torch import nn
 from amal.nn import lenet
 from amal.optim import SGD
 from amal.report import confusion_matrix, image_grid
-from tme3 import classifier, convolution, parameters, perceptron_to_mlp
+from tme3 import (
+    classifier,
+    convolution,
+    data_loader,
+    latent_classifier,
+    parameters,
+    perceptron_to_mlp,
+    reference_example,
+)
 from tme3._images import accuracy, one_cycle
 
 
@@ -48,6 +56,68 @@ def test_convolutions_learn_from_a_few_images_and_show_their_filters(tmp_path):
     pictures = set(events_of(tmp_path / "run" / "Conv2d").Tags()["images"])
     assert {"filters/weights", "filters/vertical stroke", "filters/horizontal stroke"} <= pictures
     assert not any("filters" in tag for tag in events_of(tmp_path / "run" / "Conv1d").Tags()["images"])
+
+
+def test_the_settings_of_the_documents_are_tried(tmp_path, monkeypatch):
+    monkeypatch.setattr(convolution, "TABLE", ((1, 2, 1e-1, "0.571 / 0.5"), (20, 6, 1e-1, "0.571 / 0.5")))
+    metrics, _ = run(convolution, tmp_path, "--table", "--examples", "200")
+    assert metrics["1 batches, lr 0.1_test"] < 0.5 < metrics["20 batches, lr 0.1_test"]  # 2 steps, and 120
+    rates = events_of(tmp_path / "run" / "20 batches, lr 0.1").Scalars("learning rate")
+    assert {round(event.value, 6) for event in rates} == {0.1}
+
+
+def test_the_example_reads_digits_and_its_rate_falls_after_each_epoch(tmp_path):
+    metrics, _ = run(reference_example, tmp_path, "--epochs", "4", "--variants", "the example", "without dropout")
+    assert min(metrics.values()) > 0.9
+    rates = [event.value for event in events_of(tmp_path / "run" / "the example").Scalars("learning rate")]
+    assert rates == pytest.approx([1, 0.7, 0.49, 0.343, 0.2401])
+
+
+def test_a_standard_is_that_of_the_images_it_was_made_of():
+    images = torch.rand(5, 1, 4, 4)
+    standard = reference_example.Standardize(images)(images)
+    torch.testing.assert_close((standard.mean(), standard.std()), (torch.tensor(0.0), torch.tensor(1.0)))
+
+
+def test_codes_know_the_classes(tmp_path):
+    metrics, events = run(latent_classifier, tmp_path, "--epochs", "8")
+    assert metrics["codes, tanh_test"] > 0.8
+    assert metrics["codes, tanh_train"] > 0.647  # what is reported
+    assert "accuracy" in events.Tags()["images"]
+    assert "reconstructions" in events_of(tmp_path / "run" / "autoencoder").Tags()["images"]
+    assert "errors/worst" in events_of(tmp_path / "run" / "codes, tanh").Tags()["images"]
+
+
+def test_codes_without_a_trained_encoder_know_less(tmp_path, monkeypatch):
+    """One code for all images, to see that the accuracy comes from the codes."""
+    monkeypatch.setattr(latent_classifier.Autoencoder, "encode", lambda self, input: input.new_zeros(len(input), 16))
+    monkeypatch.setattr(latent_classifier, "learn_codes", lambda *_: None)
+    metrics, _ = run(latent_classifier, tmp_path, "--epochs", "2")
+    assert metrics["codes, tanh_test"] < 0.2
+
+
+def test_principal_components_are_those_of_scikit_learn():
+    from sklearn.decomposition import PCA
+
+    images = torch.randn(50, 1, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ours = latent_classifier.principal_components(images, 5)(images)
+    theirs = torch.from_numpy(PCA(5).fit_transform(images.flatten(1).numpy()))
+    torch.testing.assert_close(ours.abs(), theirs.abs())
+
+
+def test_the_options_of_a_data_loader_do_what_they_say(tmp_path, capsys):
+    metrics, _ = run(data_loader, tmp_path, "--workers", "1")
+    batches = {name.removesuffix(", batches"): n for name, n in metrics.items() if name.endswith("batches")}
+    assert batches == {
+        "in order": 34,
+        "shuffle": 34,
+        "shuffle, drop_last": 33,
+        "shuffle, batches of 500": 3,
+        "shuffle, num_workers=1": 34,
+        "rows of one tensor": 34,
+    }
+    table = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row[3] for row in table[1:]] == ["yes", *["no"] * 5]
 
 
 def test_strokes_are_seen_by_the_filter_made_for_them():

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.optimizer import Optimizer
 
 from amal.data import Images, digits, fashion_mnist, mnist, usps
@@ -25,6 +25,7 @@ from amal.training import (
     fit,
     is_milestone,
     log_weights,
+    steps_per_epoch,
 )
 
 WARM_UP = 0.2
@@ -72,8 +73,12 @@ def train_classifier(
     logbook: Logbook,
     name: str,
     observe: Callable[[Row], None] | None = None,
+    *,
+    optimizer: Optimizer | None = None,
+    scheduler: LRScheduler | None = None,
+    pictures: Tensor | None = None,
 ) -> Progress:
-    """Fit a classifier with Adam and a learning rate of one cycle; write curves, graph, and what it gets wrong.
+    """Fit a classifier; write curves, graph, and what it gets wrong.
 
     Args:
         model: gives logits; changed in place, on the device of the data.
@@ -82,12 +87,16 @@ def train_classifier(
         logbook: of this run alone.
         name: of the progress bar.
         observe: called after each look at the data, besides.
+        optimizer: of the model's parameters; None for Adam, with a learning rate of one cycle.
+        scheduler: of that optimizer's learning rate, stepped after every update; None for one that stays.
+        pictures: what to show of the test set; None for what the model is given.
     """
     for metric in ("loss", "accuracy"):
         logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
     logbook.graph(model, data.train.input[:2])
-    optimizer = Adam(model.parameters(), config.lr)
-    steps = config.epochs * -(-len(data.train) // (config.batch_size or len(data.train)))
+    if optimizer is None:
+        optimizer = Adam(model.parameters(), config.lr)
+        scheduler = one_cycle(optimizer, config.epochs * steps_per_epoch(data.train, config.batch_size))
 
     def look(row: Row) -> None:
         if is_milestone(row["epoch"], config.epochs):
@@ -104,19 +113,20 @@ def train_classifier(
         logbook,
         Checkpoints(logbook.folder / "checkpoints"),
         metrics={"accuracy": accuracy},
-        scheduler=one_cycle(optimizer, steps),
+        scheduler=scheduler,
         observe=look,
         name=name,
     )
-    show_errors(logbook, model, data, done.step)
+    show_errors(logbook, model, data, done.step, pictures)
     return done
 
 
 @torch.no_grad()
-def show_errors(logbook: Logbook, model: nn.Module, data: Images, step: int) -> None:
+def show_errors(logbook: Logbook, model: nn.Module, data: Images, step: int, pictures: Tensor | None = None) -> None:
     """Write what a trained classifier takes for what: confusions, worst errors, curves, and a map of the test set."""
     model.eval()
     input, target = data.test.input, data.test.target
+    pictures = input if pictures is None else pictures
     probabilities = torch.cat([model(part) for part in input.split(1000)]).softmax(1)  # type: ignore[no-untyped-call]
     predicted = probabilities.argmax(1)
     right = float((predicted == target).double().mean())
@@ -129,7 +139,7 @@ def show_errors(logbook: Logbook, model: nn.Module, data: Images, step: int) -> 
         for i in worst
     ]
     title = f"{data.name}, test set: the least probable of the right answers"
-    logbook.figure("errors/worst", image_grid(input[worst], captions, title), step)
+    logbook.figure("errors/worst", image_grid(pictures[worst], captions, title), step)
     for number, label in enumerate(data.classes):
         logbook.pr_curve(f"precision and recall/{label}", target == number, probabilities[:, number], step)
     last_hidden: list[Tensor] = []
@@ -137,7 +147,7 @@ def show_errors(logbook: Logbook, model: nn.Module, data: Images, step: int) -> 
     handle = layers[-1].register_forward_pre_hook(lambda _, inputs: last_hidden.append(inputs[0]))
     model(input[:SHOWN])
     handle.remove()
-    logbook.embedding(last_hidden[0], [data.classes[number] for number in target[:SHOWN]], 1 - input[:SHOWN])
+    logbook.embedding(last_hidden[0], [data.classes[number] for number in target[:SHOWN]], 1 - pictures[:SHOWN])
 
 
 def seeded(seed: int, make: Callable[[], nn.Module]) -> nn.Module:

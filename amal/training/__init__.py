@@ -1,6 +1,7 @@
 """How an experiment is configured, run, interrupted, and written down."""
 
 from .batches import epoch_batches as epoch_batches
+from .batches import steps_per_epoch as steps_per_epoch
 from .checkpoint import Checkpoints as Checkpoints
 from .config import DescentConfig as DescentConfig
 from .config import RunConfig as RunConfig

@@ -28,6 +28,7 @@ OPTIMISERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}),
     ("Adam", {}),
     ("Adam", {"amsgrad": True, "weight_decay": 1e-4}),
+    ("Adadelta", {}),
 )
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from amal.training.device import keep_freed_memory
+
 
 class Ratio(NamedTuple):
     """What a comparison measured."""
@@ -48,15 +50,6 @@ def _in_turn(ours: Callable[[], float], theirs: Callable[[], float], number: int
 def _ratio(pairs: list[tuple[float, float]]) -> Ratio:
     median = statistics.median
     return Ratio(median(a / b for a, b in pairs), median(a for a, _ in pairs), median(b for _, b in pairs))
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep freed memory for the next call, as it does in any training that once freed 30 MB.
-
-    Until a block of that size was freed, glibc hands back to the system whatever exceeds twice the largest block, and
-    every step pays for its memory anew: a millisecond for 4 MB, ten times what it takes to multiply them.
-    """
-    torch.empty(30 * 2**20, dtype=torch.uint8)
 
 
 def _time(call: Callable[[], object], calls: int) -> float:

@@ -19,7 +19,7 @@ SCRIPTS = list(find_experiments())
 
 def test_the_scripts_are_found_in_the_order_of_the_course():
     numbers = [experiment.number for experiment in find_experiments().values()]
-    of_tme3 = ["3.2", "3.3", "3.15", "3.18"]
+    of_tme3 = ["3.1", "3.2", "3.3", "3.14", "3.15", "3.18", "3.19"]
     assert numbers == [f"1.{n}" for n in range(1, 6)] + [f"2.{n}" for n in range(1, 8)] + of_tme3
 
 
@@ -85,6 +85,12 @@ WRONG = [
     ("tme3.perceptron_to_mlp", ["--hidden", "0"], r"--hidden 0: expected a size from 1 to 10000"),
     ("tme3.convolution", ["--models", "VGG"], r"--models VGG: expected some of Conv1d; Conv2d; "),
     ("tme3.convolution", ["--examples", "0"], r"--examples 0: expected at least 1"),
+    ("tme3.convolution", ["--shift", "-1"], r"--shift -1: expected 0 pixels or more"),
+    ("tme3.classifier", ["--dropout", "1.0"], r"--dropout 1\.0: expected a probability below 1"),
+    ("tme3.data_loader", ["--workers", "0"], r"--workers 0: expected at least 1"),
+    ("tme3.latent_classifier", ["--code", "65"], r"--code 65: expected at most 64, the pixels or the images"),
+    ("tme3.reference_example", ["--variants", "VGG"], r"--variants VGG: expected some of the example; without dropout"),
+    ("tme3.reference_example", ["--gamma", "0"], r"--gamma 0\.0: expected a positive number"),
     ("tme3.parameters", ["--height", "4"], r"--height 4: expected 8 to 512 pixels"),
     ("tme2.depth", ["--width", "0"], r"--width 0: expected a size from 1 to 10000"),
 ]

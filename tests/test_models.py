@@ -9,6 +9,7 @@ from amal.nn import (
     AvgPool2d,
     Linear,
     MaxPool2d,
+    RandomShift,
     Sigmoid,
     conv1d_network,
     conv2d_network,
@@ -78,6 +79,31 @@ def test_the_non_linearity_stands_after_each_layer_but_the_last():
     layers = mlp((1, 4, 4), 3, (5, 6), Sigmoid)
     assert [type(layer) for layer in layers] == [nn.Flatten, Linear, Sigmoid, Linear, Sigmoid, Linear]
     assert [layer.in_features for layer in layers if isinstance(layer, Linear)] == [16, 5, 6]
+
+
+def test_dropout_stands_after_each_hidden_layer():
+    layers = [type(layer).__name__ for layer in mlp((1, 4, 4), 3, (5, 6), dropout=0.3)]
+    assert layers == ["Flatten", "Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+
+
+def test_a_random_shift_moves_each_image_by_itself_and_brings_in_nothing():
+    torch.manual_seed(0)
+    images = torch.zeros(500, 2, 5, 6)
+    images[:, 0, 2, 3] = 1
+    images[:, 1, 0, 0] = 2
+    shift = RandomShift(1)
+    moved = shift(images)
+    assert moved.shape == images.shape
+    middle = moved[:, 0].flatten(1).argmax(1)
+    counts = torch.stack([middle // 6 - 2, middle % 6 - 3], 1).unique(dim=0, return_counts=True)
+    assert counts[0].tolist() == [[down, right] for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    assert counts[1].min() > 30  # of about 56
+    assert torch.equal(moved[:, 0].sum((1, 2)), torch.ones(500))
+    corner = moved[:, 1].flatten(1).sum(1)
+    assert torch.equal(corner == 2, (middle // 6 >= 2) & (middle % 6 >= 3))  # else it has left the image
+    assert shift.eval()(images) is images
+    with pytest.raises(ValueError, match="RandomShift: pixels is -1, expected 0 or more"):
+        RandomShift(-1)
 
 
 def test_another_pooling_is_refused():

@@ -11,8 +11,9 @@ kill it at any moment, and go on with --resume.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
-from amal.nn import mlp
+from amal.nn import RandomShift, Sequential, mlp
 from amal.training import Logbook, Outcome, TrainingConfig, launch, require
 from tme3._images import ImageConfig, seeded, train_classifier
 
@@ -23,6 +24,10 @@ class Config(TrainingConfig, ImageConfig):
 
     hidden: tuple[int, ...] = (512, 256)
     """Sizes of the hidden layers."""
+    dropout: float = 0.0
+    """Probability with which a hidden unit is left out in training."""
+    shift: int = 0
+    """Pixels by which images are moved at random in training, at most."""
     epochs: int = 20
     """Passes over the training set."""
     batch_size: int | None = 100
@@ -38,12 +43,15 @@ class Config(TrainingConfig, ImageConfig):
             len(self.hidden) > 0 and all(1 <= size <= 10_000 for size in self.hidden),
             f"--hidden {self.hidden}: expected sizes from 1 to 10000",
         )
+        require(0 <= self.dropout < 1, f"--dropout {self.dropout}: expected a probability below 1")
+        require(self.shift >= 0, f"--shift {self.shift}: expected 0 pixels or more")
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Train the classifier, and show what it takes for what."""
     data = config.load(config.seed, config.device)
-    model = seeded(config.seed, lambda: mlp(data.shape, len(data.classes), config.hidden)).to(data.train.input.device)
+    make = partial(mlp, data.shape, len(data.classes), config.hidden, dropout=config.dropout)
+    model = seeded(config.seed, lambda: Sequential(RandomShift(config.shift), *make())).to(data.train.input.device)
     done = train_classifier(model, data, config, logbook, config.dataset)
     train, test = done.last_row["accuracy/train"], done.last_row["accuracy/test"]
     loss = done.last_row["loss/test"]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from amal.data import Images, Split, generator
 from amal.functional import conv2d
-from amal.nn import AvgPool2d, Conv2d, conv1d_network, conv2d_network, lenet
+from amal.nn import AvgPool2d, Conv2d, RandomShift, Sequential, conv1d_network, conv2d_network, lenet
 from amal.optim import SGD
 from amal.report import image_grid, training_curves
 from amal.training import Logbook, Outcome, Progress, TrainingConfig, launch, require, require_some
@@ -51,6 +51,8 @@ class Config(TrainingConfig, ImageConfig):
     """The greatest learning rate (the sheet's ε)."""
     examples: int | None = None
     """Images to train on, drawn at random; None for all."""
+    shift: int = 0
+    """Pixels by which images are moved at random in training, at most."""
     table: bool = False
     """Instead, try the settings of R-e's table on Conv2d: 1000 images, plain gradient descent (experiment 3.16)."""
     models: tuple[str, ...] = tuple(MODELS)
@@ -59,6 +61,7 @@ class Config(TrainingConfig, ImageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_some(self, "examples")
+        require(self.shift >= 0, f"--shift {self.shift}: expected 0 pixels or more")
         for name in self.models:
             require(name in MODELS, f"--models {name}: expected some of {'; '.join(MODELS)}")
 
@@ -72,7 +75,9 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         data = few(data, config.examples, config.seed)
     found: dict[str, Progress] = {}
     for name in config.models:
-        model = seeded(config.seed, partial(MODELS[name], data.shape, len(data.classes))).to(data.train.input.device)
+        make = partial(MODELS[name], data.shape, len(data.classes))
+        model = seeded(config.seed, lambda: Sequential(RandomShift(config.shift), *make()))  # noqa: B023 (made at once)
+        model.to(data.train.input.device)
         book = logbook.child(name)
         found[name] = train_classifier(model, data, config, book, name)
         draw_filters(book, model, found[name].step)

@@ -8,7 +8,7 @@ many principal components, and from the images themselves. What it is given is s
 deviation 1.
 
     python -m tme3.latent_classifier
-    python -m tme3.latent_classifier --dataset usps --data-root data --code 10
+    python -m tme3.latent_classifier --dataset usps --data-root data
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ Encode = Callable[[Tensor], Tensor]
 class Config(TrainingConfig, ImageConfig):
     """Adam, its learning rate rising and falling once, for the autoencoder and for each classifier."""
 
-    code: int = 16
+    code: int = 30
     """Numbers in a code."""
     hidden: int = 32
     """Hidden units of a classifier."""

@@ -12,6 +12,7 @@ from .activation import SiLU as SiLU
 from .activation import Softmax as Softmax
 from .activation import Tanh as Tanh
 from .activation import Threshold as Threshold
+from .augmentation import RandomShift as RandomShift
 from .autoencoder import Autoencoder as Autoencoder
 from .convolution import Conv1d as Conv1d
 from .convolution import Conv2d as Conv2d

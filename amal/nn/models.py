@@ -21,7 +21,11 @@ Shape = tuple[int, int, int]
 
 
 def mlp(
-    shape: Shape, classes: int, hidden: Sequence[int] = (), activation: Callable[[], nn.Module] | None = ReLU
+    shape: Shape,
+    classes: int,
+    hidden: Sequence[int] = (),
+    activation: Callable[[], nn.Module] | None = ReLU,
+    dropout: float = 0.0,
 ) -> Sequential:
     """Return linear layers with a non-linearity after each but the last; without hidden layers, a perceptron.
 
@@ -30,11 +34,12 @@ def mlp(
         classes: how many.
         hidden: sizes of the hidden layers.
         activation: makes the non-linearity; None for none, which leaves a linear map of any depth.
+        dropout: probability with which a hidden unit is left out in training.
     """
     sizes = [shape[0] * shape[1] * shape[2], *hidden]
     layers: list[nn.Module] = [Flatten()]
     for size, after in pairwise(sizes):
-        layers += [Linear(size, after), *([activation()] if activation else [])]
+        layers += [Linear(size, after), *([activation()] if activation else []), *_dropout(dropout)]
     return Sequential(*layers, Linear(sizes[-1], classes))
 
 
@@ -121,5 +126,8 @@ def _head(
     with torch.no_grad():
         n = whole(torch.zeros(1, *shape)).shape[1]
     whole.train()
-    between = [Dropout(dropout)] if dropout else []
-    return [Linear(n, hidden), ReLU(), *between, Linear(hidden, classes)]
+    return [Linear(n, hidden), ReLU(), *_dropout(dropout), Linear(hidden, classes)]
+
+
+def _dropout(probability: float) -> list[nn.Module]:
+    return [Dropout(probability)] if probability else []

@@ -28,7 +28,7 @@ from amal.experiments import Experiment, declared, new_run_dir
 
 from . import distributed
 from .config import HARMLESS, RunConfig, differences
-from .device import choose_device
+from .device import choose_device, keep_freed_memory
 from .files import open_run_dir, plain, write_json
 from .logbook import Logbook, RunLogbook, Silent
 from .signals import Interrupted, interruptible
@@ -73,6 +73,7 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
         with interruptible(), _quiet_threads(), _one_voice():
             config = _parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
             device = choose_device(getattr(config, "device", "cpu"))
+            keep_freed_memory()
             with distributed.joined(device):
                 run_dir = distributed.agreed(lambda: _open(config, name))
                 outcome = _record(run, config, run_dir, Identity(name, args, declared(script.__doc__)))

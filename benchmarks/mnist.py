@@ -1,0 +1,101 @@
+"""An epoch of an MLP on MNIST beside the usual one: DataLoader, ToTensor, torch's layers, loss and Adam.
+
+    python -m benchmarks.mnist --data-root data
+
+55 000 images in batches of 100, in turn in one process. Ours is `fit` on images decoded once into one tensor, its looks
+at the whole data left out; the usual one decodes, scales and stacks each image again in each epoch.
+
+Writes benchmarks/results/mnist-<device>.json, and benchmarks/RESULTS.md from all that lies there.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+import tyro
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+from torchvision import datasets, transforms  # type: ignore[import-untyped]
+
+from amal.data import Images, Split, mnist
+from amal.functional import cross_entropy
+from amal.nn import mlp
+from amal.optim import Adam
+from amal.training import RunLogbook, TrainingConfig, fit
+from benchmarks.ops import RESULTS, machine
+from benchmarks.report import write_report
+from benchmarks.timing import compare_told, synchronize
+from tme3._images import ImageConfig
+
+MODELS = {"784-512-256-10, of tme3.classifier": (512, 256), "784-100-10": (100,)}
+BATCH_SIZE = 100
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where MNIST lies, and how often to measure."""
+
+    data_root: Path = ImageConfig().data_root
+    """Folder that holds MNIST/raw with its four files."""
+    rounds: int = 5
+    """Epochs of each kind, a first one not counted."""
+
+
+def epochs(
+    data: Images, root: Path, hidden: tuple[int, ...], folder: Path
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return an epoch of ours and a usual one, of an MLP with these hidden layers; each tells its seconds."""
+    device = data.train.input.device
+    config = TrainingConfig(epochs=1, batch_size=BATCH_SIZE, progress=False, device=str(device))
+
+    def ours() -> float:
+        torch.manual_seed(0)
+        model = mlp(data.shape, len(data.classes), hidden).to(device)
+        logbook = RunLogbook(Path(tempfile.mkdtemp(dir=folder)))
+        seconds = fit(model, cross_entropy, data, Adam(model.parameters()), config, logbook).seconds
+        logbook.close()
+        return seconds
+
+    def theirs() -> float:
+        torch.manual_seed(0)
+        sizes = (784, *hidden)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for before, after in pairwise(sizes):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        model = nn.Sequential(*layers, nn.Linear(sizes[-1], 10)).to(device)
+        optimizer = torch.optim.Adam(model.parameters())
+        usual = Subset(datasets.MNIST(root, transform=transforms.ToTensor()), range(len(data.train)))
+        started = time.perf_counter()
+        for input, target in DataLoader(usual, BATCH_SIZE, shuffle=True):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(input.to(device)), target.to(device)).backward()
+            optimizer.step()
+        synchronize()
+        return time.perf_counter() - started
+
+    return ours, theirs
+
+
+def main(config: Config) -> None:
+    """Measure every model."""
+    images = mnist(config.data_root)
+    one = Split(images.test.input[:1], images.test.target[:1])
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        data = replace(images, validation=one, test=one).to(device)
+        rows = []
+        with tempfile.TemporaryDirectory() as folder:
+            for name, hidden in MODELS.items():
+                pair = epochs(data, config.data_root, hidden, Path(folder))
+                rows.append({"name": name, "epoch": compare_told(*pair, rounds=config.rounds)._asdict()})
+        result = {**machine(device), "rows": rows}
+        (RESULTS / f"mnist-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_report(RESULTS)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

@@ -1,13 +1,16 @@
 """What the scripts of TME 3 find, and what they write down."""
 
-import importlib
+import contextlib
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from killing import differing, remains
-from running import events_of, run
+from killing import differing, newest_step, remains
+from running import ROOT, command, events_of, run
 from torch import nn
 
 from amal.nn import lenet
@@ -71,6 +74,13 @@ def test_the_example_reads_digits_and_its_rate_falls_after_each_epoch(tmp_path):
     assert min(metrics.values()) > 0.9
     rates = [event.value for event in events_of(tmp_path / "run" / "the example").Scalars("learning rate")]
     assert rates == pytest.approx([1, 0.7, 0.49, 0.343, 0.2401])
+
+
+def test_everything_is_the_training_and_the_validation_set(tmp_path):
+    args = ("--epochs", "1", "--variants", "the example")
+    run(reference_example, tmp_path, "--everything", *args)
+    [*_, last] = events_of(tmp_path / "run" / "the example").Scalars("loss/test")
+    assert last.step == -(-(1078 + 359) // 64)
 
 
 def test_a_standard_is_that_of_the_images_it_was_made_of():
@@ -179,24 +189,19 @@ def test_the_class_with_the_greatest_logit_counts():
 
 @pytest.mark.slow
 @pytest.mark.skipif("AMAL_DATA" not in os.environ, reason="AMAL_DATA is not set: no real MNIST")
-def test_an_interrupted_run_on_mnist_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
-    """A disk that fails after 700 steps stands for a kill, which tests/test_interruption.py does for real."""
-    args = ["--dataset", "mnist", "--epochs", "2", "--checkpoint-every", "100", "--data-root", os.environ["AMAL_DATA"]]
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    for folder in (whole, cut):
-        folder.mkdir()
-    run(classifier, whole, *args)
-    loop = importlib.import_module("amal.training.loop")
-    step = loop._Training.step
-
-    def fail(self, *batch):
-        if self.progress.step == 750:
-            raise RuntimeError("killed")
-        step(self, *batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop._Training, "step", fail)
-        with pytest.raises(RuntimeError, match="killed"):
-            run(classifier, cut, *args)
-    run(classifier, cut, *args, "--resume")
-    assert differing(remains(whole / "run"), remains(cut / "run")) == []
+def test_a_run_on_mnist_that_is_killed_three_times_ends_as_if_it_had_not_been(tmp_path):
+    args = ["--dataset", "mnist", "--epochs", "3", "--dropout", "0.2", "--shift", "1", "--checkpoint-every", "50"]
+    args += ["--data-root", os.environ["AMAL_DATA"], "--no-progress"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command("tme3.classifier", *args, "--run-dir", str(whole)).returncode == 0
+    program = [sys.executable, "-m", "tme3.classifier", *args, "--run-dir", str(killed), "--resume"]
+    for step in (200, 700, 1300):
+        with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            while newest_step(killed) < step:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    raise AssertionError(f"it has ended, with status {process.wait(0.01)}")
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert step <= newest_step(killed) < 1650
+    assert subprocess.run(program, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert differing(remains(whole), remains(killed)) == []

@@ -37,6 +37,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module] | None] = {
     "silu": SiLU,
     "linear": None,
 }
+Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "silu", "linear"]
 SHOWN = 12
 """Images whose reconstructions are drawn."""
 
@@ -55,7 +56,7 @@ wrong and saturated has a gradient then, where a cross-entropy of sigmoids that 
 class CodeConfig(TrainingConfig, ImageConfig):
     """Adam, its learning rate rising and falling once."""
 
-    code: Literal["sigmoid", "tanh", "relu", "leaky-relu", "silu", "linear"] = "sigmoid"
+    code: Activation = "sigmoid"
     """Non-linearity of the code."""
     hidden: Literal["sigmoid", "tanh", "relu", "leaky-relu", "silu"] = "relu"
     """Non-linearity of the other hidden layers."""

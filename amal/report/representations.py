@@ -42,24 +42,23 @@ def image_rows(rows: Mapping[str, Tensor], title: str, columns: Sequence[str] = 
     return figure
 
 
-def points_by_class(panels: Mapping[str, Tensor], target: Tensor, classes: Sequence[str], title: str) -> "Figure":
-    """Draw points on planes side by side, each in the colour of its class, whose number stands where most of it lies.
+def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequence[str], title: str) -> "Figure":
+    """Draw points on planes side by side, each in the colour of its class, whose name stands in the middle of them.
 
     Args:
-        panels: name -> (n, 2).
-        target: (n), numbers of classes.
+        panels: name -> points (n, 2), and the numbers (n) of their classes.
         classes: their names.
         title: of the figure.
     """
-    figure = new_figure(4.2 * len(panels), 4.8)
-    target = target.cpu()
-    for axes, (name, points) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    figure = new_figure(3.6 * len(panels), 4.2)
+    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (name, (points, numbers)) in zip(places, panels.items(), strict=True):
         for number, label in enumerate(classes):
-            of_class = points[target == number].cpu()
-            axes.scatter(of_class[:, 0], of_class[:, 1], s=6, color=f"C{number % 10}")
+            of_class, colour = points[numbers == number].cpu(), f"C{number % 10}"
             if len(of_class):
+                axes.scatter(of_class[:, 0], of_class[:, 1], s=5, color=colour)
+                box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "edgecolor": colour}
                 middle = of_class.median(0).values.tolist()
-                box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "edgecolor": f"C{number % 10}"}
                 axes.text(*middle, label, ha="center", va="center", fontsize=8, bbox=box)
         axes.set(title=name, xticks=[], yticks=[])
     figure.suptitle(title)

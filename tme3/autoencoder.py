@@ -40,7 +40,7 @@ REPORTED = {"30": "0.0236 / 0.0234", "500-100-30": "0.0127 / 0.0131"}
 class Config(CodeConfig):
     """Adam, its learning rate rising and falling once, for each autoencoder."""
 
-    models: tuple[str, ...] = ("10", "30", "30 untied", "100", "500", "500-100-30", "500-100-30 untied")
+    models: tuple[str, ...] = ("10", "30", "30 untied", "100", "500", "500-100-30")
     """Sizes of the layers of each encoder, and whether its decoder has weights of its own."""
     epochs: int = 20
     """Passes over the training set, of each training."""

@@ -9,7 +9,7 @@ with as many parameters. Then classifiers, from 2 hidden layers to 50, which sho
 no longer learns. How far the gates are open is drawn, layer by layer.
 
     python -m tme3.highway
-    python -m tme3.highway --parts classifier --depths 30 --classifier-epochs 20
+    python -m tme3.highway --parts classifier --depths 30 --initial he
     python -m tme3.highway --dataset mnist --data-root data --parts autoencoder --width 200 --batch-size 100
 """
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from amal.data import Images
 from amal.functional import cross_entropy, sigmoid
-from amal.nn import Autoencoder, Highway, highway_network, mlp
+from amal.nn import Autoencoder, Highway, Linear, highway_network, mlp
 from amal.optim import Adam
 from amal.report import image_rows, shades, training_curves, values_over
 from amal.training import (
@@ -63,7 +63,9 @@ class Config(CodeConfig):
     """Highway layers of the autoencoder, before the code and again after it."""
     gate_bias: float = -2.0
     """Bias of the gates at first: negative, for most of the input to pass."""
-    depths: tuple[int, ...] = (2, 10, 20, 30, 50)
+    initial: Literal["torch", "he"] = "torch"
+    """Law of the plain networks' initial weights: torch's, or He's, which keeps the size of what passes a ReLU."""
+    depths: tuple[int, ...] = (2, 10, 30, 50)
     """Hidden layers of the classifiers."""
     classifier_epochs: int = 8
     """Passes over the training set, of each classifier."""
@@ -128,7 +130,7 @@ def autoencoders(config: Config, data: Images) -> dict[str, Callable[[], Autoenc
     make = partial(Autoencoder, data.shape, code=code, output=None, hidden=hidden, tied=False)
 
     def plain(width: int) -> nn.Module:
-        return make(sizes=[width] * (config.highways + 1) + [config.code_size])
+        return drawn(make(sizes=[width] * (config.highways + 1) + [config.code_size]), config.initial)
 
     highway = partial(
         make, sizes=(config.width, config.code_size), highways=config.highways, gate_bias=config.gate_bias
@@ -150,8 +152,12 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
     shape, classes, width = data.shape, len(data.classes), config.width
     found: dict[str, dict[float, Progress]] = {name: {} for name in NETWORKS}
     for depth in config.depths:
+
+        def plain(width: int, depth: int = depth) -> nn.Module:
+            return drawn(mlp(shape, classes, [width] * depth), config.initial)
+
         highway = partial(highway_network, shape, classes, width, depth, gate_bias=config.gate_bias)
-        made = networks(highway, lambda width, depth=depth: mlp(shape, classes, [width] * depth), width)
+        made = networks(highway, plain, width)
         for name, make in zip(NETWORKS, made, strict=True):
             model = seeded(config.seed, make).to(data.train.input.device)
             found[name][depth] = learn_classes(model, data, config, logbook.child(f"{depth} layers, {name}"), name)
@@ -223,6 +229,18 @@ def widths(plain: Callable[[int], nn.Module], width: int, wanted: int) -> Iterat
         if parameters(plain(width)) > wanted:
             return
         width += 1
+
+
+def drawn(model: nn.Module, law: str) -> nn.Module:
+    """Return a plain network, its initial weights drawn anew if the law is He's.
+
+    Source: He, Zhang, Ren and Sun, Delving Deep into Rectifiers, 2015.
+    """
+    if law == "he":
+        for layer in model.modules():
+            if isinstance(layer, Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return model
 
 
 def parameters(model: nn.Module) -> int:

@@ -3,7 +3,7 @@
 Reported: codes of 256-100-10, tanh: purity of k-means on test 0.6347, with noise 0.6243, binarised 0.5941 (R-c ch. 6);
 pixels / codes: silhouette 0.094 / 0.398, mean purity of a cluster 0.669 / 0.510, inertia 172488 / 2653 (R-e 5.2.2).
 
-A tied autoencoder learns codes of images: as they are, with noise that it has to undo, of pixels 0 or 1. The codes of
+A tied autoencoder learns codes of images as they are, with noise that it has to undo, and of pixels 0 or 1. Codes of
 the test set are cut into ten clusters by k-means, and so are its pixels. A cluster's purity is the share of its most
 frequent class; overall it is the share of all images that have the most frequent class of their cluster. The silhouette
 says how far clusters lie apart, the adjusted Rand index how far they agree with the classes (0 by chance, 1 at best).
@@ -26,16 +26,16 @@ from amal.report import image_rows, points_by_class
 from amal.training import Logbook, Outcome, launch
 from tme3._codes import Activation, CodeConfig, autoencoder, codes_of, learn_codes, require_models
 
-Variant = Literal["as they are", "with noise", "binarized"]
+Variant = Literal["original", "noise", "binarized"]
 CHANGES: dict[str, dict[str, Any]] = {
-    "as they are": {},
-    "with noise": {"noise": "gaussian"},
+    "original": {},
+    "noise": {"noise": "gaussian"},
     "binarized": {"binarize": True},
 }
 REPORTED = {
     "pixels": ("–", "0.669", "0.094"),
-    "as they are": ("0.6347", "0.510", "0.398"),
-    "with noise": ("0.6243", "–", "–"),
+    "original": ("0.6347", "0.510", "0.398"),
+    "noise": ("0.6243", "–", "–"),
     "binarized": ("0.5941", "–", "–"),
 }
 """Purity overall, mean purity of the clusters, silhouette."""
@@ -54,7 +54,7 @@ class Config(CodeConfig):
     """Non-linearity of the code."""
     hidden: Activation = "tanh"
     """Non-linearity of the other hidden layers."""
-    variants: tuple[Variant, ...] = ("as they are", "with noise", "binarized")
+    variants: tuple[Variant, ...] = ("original", "noise", "binarized")
     """Which images an autoencoder learns from, one for each."""
 
     def __post_init__(self) -> None:

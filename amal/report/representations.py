@@ -30,7 +30,7 @@ def image_rows(rows: Mapping[str, Tensor], title: str, columns: Sequence[str] = 
     for line, of_row in zip(canvas, images, strict=True):
         line[: len(of_row), :, :-1, :-1] = of_row.detach().cpu()
     picture = canvas.permute(0, 3, 1, 4, 2).reshape(len(images) * (height + 1), n * (width + 1), channels)
-    labels = 0.08 * max(map(len, rows))
+    labels = 0.085 * max(map(len, rows))
     figure = new_figure(SIZE * n * width / height + labels + 0.4, SIZE * len(images) + (0.65 if any(columns) else 0.45))
     axes = figure.subplots()
     axes.imshow(picture.squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=1)
@@ -66,7 +66,7 @@ def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequen
 
 
 def shades(values: Tensor, title: str, xlabel: str, ylabel: str, label: str) -> "Figure":
-    """Draw numbers in [0, 1] as shades, the first row at the top.
+    """Draw numbers in [0, 1] as shades, the first row at the top; rows and columns are counted from 1.
 
     Args:
         values: (rows, columns).
@@ -76,7 +76,8 @@ def shades(values: Tensor, title: str, xlabel: str, ylabel: str, label: str) -> 
     """
     figure = new_figure(7.0, 4.0)
     axes = figure.subplots()
-    drawn = axes.imshow(values.detach().cpu().numpy(), aspect="auto", cmap="viridis", vmin=0, interpolation="nearest")
+    edges = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
+    drawn = axes.imshow(values.detach().cpu().numpy(), aspect="auto", vmin=0, vmax=1, extent=edges)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     figure.colorbar(drawn, ax=axes, label=label)
     return figure

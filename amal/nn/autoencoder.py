@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,10 @@ class Autoencoder(nn.Module):
     Tied, each layer of the decoder has the weight of the encoder's, transposed: one parameter, whose gradient adds up
     from both uses. The biases are the decoder's own.
 
+    Linear's law of initial weights looks at the size of what comes in, and through a weight that is used both ways too
+    little would come back. So the linear layers' weights are drawn from Glorot's, which looks at both sizes alike:
+    U(−a, a), a² = 12 / (in + out), twice his variance because about half of the units of a ReLU are silent.
+
     Args:
         shape: of an image: channels, height, width.
         sizes: of what each layer of the encoder gives; the last one is the code.
@@ -33,7 +38,8 @@ class Autoencoder(nn.Module):
     Shapes:
         input and output (n, *shape), code (n, sizes[-1]).
 
-    Source: Vincent et al., Stacked Denoising Autoencoders, 2010, section 2 (tied weights).
+    Source: Vincent et al., Stacked Denoising Autoencoders, 2010, section 2 (tied weights); Glorot and Bengio,
+    Understanding the Difficulty of Training Deep Feedforward Neural Networks, 2010 (initial weights).
     """
 
     def __init__(
@@ -51,6 +57,9 @@ class Autoencoder(nn.Module):
         pixels = shape[0] * shape[1] * shape[2]
         down = [Linear(before, after) for before, after in pairwise((pixels, *sizes))]
         back = [TiedLinear(layer) if tied else Linear(layer.out_features, layer.in_features) for layer in down[::-1]]
+        for layer in (*down, *back):
+            if isinstance(layer, Linear):
+                nn.init.xavier_uniform_(layer.weight, gain=sqrt(2))
 
         def between(size: int) -> list[nn.Module]:
             return [hidden(), *(Highway(size, gate_bias=gate_bias) for _ in range(highways))]

@@ -11,6 +11,7 @@ Maps of the test set are drawn with t-SNE (3.13) and principal components, and i
 
     python -m tme3.latent
     python -m tme3.latent --dataset usps --data-root data
+    python -m tme3.latent --dataset usps --data-root data --variants noise --sigma 1.2 --loss bce
 """
 
 from collections.abc import Callable, Mapping
@@ -56,6 +57,8 @@ class Config(CodeConfig):
     """Non-linearity of the other hidden layers."""
     variants: tuple[Variant, ...] = ("original", "noise", "binarized")
     """Which images an autoencoder learns from, one for each."""
+    sigma: float = 0.5
+    """Standard deviation of the gaussian noise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,7 @@ the cross-entropy of pixels (3.9), --noise gaussian adds noise to what is given,
 
     python -m tme3.autoencoder
     python -m tme3.autoencoder --noise gaussian --sigma 0.5 --models 30
-    python -m tme3.autoencoder --dataset mnist --data-root data --models 30 --code relu
+    python -m tme3.autoencoder --dataset mnist --data-root data --models 30 --code relu --loss bce --batch-size 100
     python -m tme3.autoencoder --dataset usps --data-root data --models 100-10 --hidden tanh --code tanh --loss bce
 """
 

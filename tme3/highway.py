@@ -10,7 +10,7 @@ no longer learns. How far the gates are open is drawn, layer by layer.
 
     python -m tme3.highway
     python -m tme3.highway --parts classifier --depths 30 --initial he
-    python -m tme3.highway --dataset mnist --data-root data --parts autoencoder --width 200 --batch-size 100
+    python -m tme3.highway --dataset mnist --data-root data --width 200 --depths 30 --batch-size 100 --lr 0.003
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -67,10 +67,12 @@ class Config(CodeConfig):
     """Law of the plain networks' initial weights: torch's, or He's, which keeps the size of what passes a ReLU."""
     depths: tuple[int, ...] = (2, 10, 30, 50)
     """Hidden layers of the classifiers."""
-    classifier_epochs: int = 8
+    classifier_epochs: int = 6
     """Passes over the training set, of each classifier."""
-    classifier_lr: float = 0.003
+    classifier_lr: float = 0.004
     """The greatest learning rate of a classifier."""
+    evaluate_every: int = 3
+    """Epochs from one look at the data to the next; milestones apart."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -28,6 +28,10 @@ BRIEFLY = {
     "tme3.convolution": "--epochs 1 --examples 100 --models Conv1d Conv2d",
     "tme3.latent_classifier": "--epochs 1",
     "tme3.reference_example": "--epochs 1",
+    "tme3.autoencoder": "--epochs 1 --models 10 30-8",
+    "tme3.interpolation": "--epochs 1 --model 30",
+    "tme3.highway": "--epochs 1 --classifier-epochs 1 --depths 2 4 --width 20",
+    "tme3.latent": "--epochs 1 --variants original",
 }
 """The scripts that train, and settings with which they are done in seconds."""
 

@@ -7,12 +7,18 @@ from torch import nn
 from amal.nn import (
     Autoencoder,
     AvgPool2d,
+    Denoising,
+    Highway,
     Linear,
     MaxPool2d,
     RandomShift,
+    ReLU,
     Sigmoid,
+    Tanh,
+    TiedLinear,
     conv1d_network,
     conv2d_network,
+    highway_network,
     lenet,
     mlp,
     reference_example,
@@ -26,6 +32,7 @@ MODELS = {
     "conv2d, average": lambda *args: conv2d_network(*args, AvgPool2d),
     "lenet": lenet,
     "reference": reference_example,
+    "highway": lambda *args: highway_network(*args, width=12, depth=4),
 }
 SHAPES = [(1, 8, 8), (1, 16, 16), (1, 28, 28), (3, 9, 13)]
 
@@ -143,11 +150,137 @@ def test_a_code_without_non_linearity_is_linear():
     torch.testing.assert_close(model.encode(a + b) - zero, model.encode(a) - zero + model.encode(b) - zero)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_an_autoencoder_gives_images_of_the_shape_it_takes(shape, tied):
+def apart(sizes, highways=0):
+    """The greatest difference of a tied autoencoder's gradients from the sums of an untied one's with its weights."""
     torch.manual_seed(0)
-    model = Autoencoder(shape, (9, 5), tied=tied)
+    images = torch.rand(5, 1, 4, 5, dtype=torch.float64)
+    tied, untied = (
+        Autoencoder((1, 4, 5), sizes, hidden=Tanh, tied=t, highways=highways).double() for t in (True, False)
+    )
+    untied.load_state_dict(tied.state_dict(), strict=False)
+    down, back = ([layer for layer in part if isinstance(layer, Linear)] for part in (untied.encoder, untied.decoder))
+    with torch.no_grad():
+        for one, other in zip(down, back[::-1], strict=True):
+            other.weight.copy_(one.weight.T)
+    for model in (tied, untied):
+        model(images).square().sum().backward()
+    for one, other in zip(down, back[::-1], strict=True):
+        one.weight.grad += other.weight.grad.T
+    summed = dict(untied.named_parameters())
+    return max(float((entry.grad - summed[name].grad).abs().max()) for name, entry in tied.named_parameters())
+
+
+@pytest.mark.parametrize("sizes", [(4,), (12, 6), (12, 8, 3)], ids=str)
+def test_a_tied_gradient_is_the_sum_of_both_uses_to_the_last_digits(sizes):
+    assert apart(sizes) < 1e-12
+    assert apart((*sizes, 2), highways=2) < 1e-12
+
+
+def test_a_tied_weight_whose_second_use_is_forgotten_is_seen(monkeypatch):
+    monkeypatch.setattr(TiedLinear, "weight", property(lambda self: self._encoder[0].weight.detach().t()))
+    assert apart((4,)) > 1e-3
+
+
+@pytest.mark.parametrize("sizes", [(30,), (500, 100, 30), (1000, 500, 250, 30)], ids=str)
+def test_tying_halves_the_weights(sizes):
+    with torch.device("meta"):
+        tied, untied = (Autoencoder((1, 28, 28), sizes, tied=tied) for tied in (True, False))
+    counts = [sum(p.numel() for p in model.parameters() if p.dim() == 2) for model in (tied, untied)]
+    assert 2 * counts[0] == counts[1]
+    biases = [sum(p.numel() for p in model.parameters() if p.dim() == 1) for model in (tied, untied)]
+    assert biases[0] == biases[1] == 2 * sum(sizes) - sizes[-1] + 784
+
+
+def test_an_autoencoder_names_its_highway_layers_and_shares_none():
+    model = Autoencoder((1, 4, 5), (12, 6), highways=3, gate_bias=-4.0)
+    layers = [layer for layer in model.modules() if isinstance(layer, Highway)]
+    assert [layer.features for layer in layers] == [12] * 6
+    assert len({id(layer.transform.weight) for layer in layers}) == 6
+    assert all(bool((layer.gate.bias == -4).all()) for layer in layers)
+
+
+def passes_unchanged(make):
+    """Whether a classifier whose gates are shut gives what it gives without its highway layers."""
+    torch.manual_seed(0)
+    deep = make()
+    shallow = nn.Sequential(*(layer for layer in deep if not isinstance(layer, Highway)))
+    images = torch.rand(6, 1, 4, 5)
+    return torch.allclose(deep(images), shallow(images))
+
+
+def test_the_carry_of_a_highway_network_is_the_identity(monkeypatch):
+    assert passes_unchanged(lambda: highway_network((1, 4, 5), 3, width=9, depth=30, gate_bias=-100.0))
+    assert not passes_unchanged(lambda: highway_network((1, 4, 5), 3, width=9, depth=30, gate_bias=0.0))
+    monkeypatch.setattr(Highway, "forward", lambda self, x: self.transform(x) * self.gate(x).sigmoid() + self.gate(x))
+    assert not passes_unchanged(lambda: highway_network((1, 4, 5), 3, width=9, depth=30, gate_bias=-100.0))
+
+
+def test_a_highway_network_has_as_many_hidden_layers_as_it_is_deep():
+    model = highway_network((1, 4, 5), 3, width=9, depth=7, gate_bias=-3.0)
+    assert [type(layer) for layer in model] == [nn.Flatten, Linear, ReLU, *[Highway] * 6, Linear]
+    assert all(bool((layer.gate.bias == -3).all()) for layer in model if isinstance(layer, Highway))
+
+
+def noise_of(wrapper):
+    """The noise that a denoising model is given, in two calls in training and one in evaluation."""
+    given = []
+
+    class Note(nn.Module):
+        def forward(self, input):
+            given.append(input)
+            return input
+
+    torch.manual_seed(0)
+    model, images = wrapper(Note(), 0.5), torch.full((50, 1, 8, 8), 0.25)
+    for training in (True, True, False):
+        model.train(training)(images)
+    return [input - 0.25 for input in given]
+
+
+def is_right(noises):
+    """Whether it has the deviation that was asked for, is another one at each call, and is not there in evaluation."""
+    first, second, third = noises
+    asked = abs(float(first.std()) - 0.5) < 0.02 and abs(float(first.mean())) < 0.02
+    return asked and not torch.equal(first, second) and not third.any()
+
+
+def test_a_denoising_model_is_given_noise_in_training_and_none_in_evaluation():
+    assert is_right(noise_of(Denoising))
+
+
+class Always(Denoising):
+    def forward(self, input):
+        return self.model(input + self.sigma * torch.randn_like(input))
+
+
+class OnePattern(Denoising):
+    def forward(self, input):
+        generator = torch.Generator().manual_seed(0)
+        return self.model(input + self.training * self.sigma * torch.randn(input.shape, generator=generator))
+
+
+class Variance(Denoising):
+    def forward(self, input):
+        return self.model(input + self.training * self.sigma**2 * torch.randn_like(input))
+
+
+@pytest.mark.parametrize("wrong", [Always, OnePattern, Variance])
+def test_wrong_noise_is_seen(wrong):
+    assert not is_right(noise_of(wrong))
+
+
+def test_a_denoising_model_adds_nothing_to_the_graph():
+    model = Denoising(Autoencoder((1, 4, 5), (6,), tied=False), 0.3)
+    assert derivatives(model(torch.rand(3, 1, 4, 5))) == set()
+    assert list(model.state_dict()) == [f"model.{name}" for name in model.model.state_dict()]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("highways", [0, 2])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_an_autoencoder_gives_images_of_the_shape_it_takes(shape, tied, highways):
+    torch.manual_seed(0)
+    model = Autoencoder(shape, (9, 5), tied=tied, highways=highways)
     images = torch.rand(3, *shape)
     assert model.encode(images).shape == (3, 5)
     assert model(images).shape == images.shape

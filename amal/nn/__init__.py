@@ -14,6 +14,7 @@ from .activation import Tanh as Tanh
 from .activation import Threshold as Threshold
 from .augmentation import RandomShift as RandomShift
 from .autoencoder import Autoencoder as Autoencoder
+from .autoencoder import Denoising as Denoising
 from .convolution import Conv1d as Conv1d
 from .convolution import Conv2d as Conv2d
 from .dropout import Dropout as Dropout
@@ -29,6 +30,7 @@ from .loss import MSELoss as MSELoss
 from .loss import NLLLoss as NLLLoss
 from .models import conv1d_network as conv1d_network
 from .models import conv2d_network as conv2d_network
+from .models import highway_network as highway_network
 from .models import lenet as lenet
 from .models import mlp as mlp
 from .models import reference_example as reference_example

@@ -13,6 +13,7 @@ from torch.nn import Flatten, Sequential
 from .activation import ReLU
 from .convolution import Conv1d, Conv2d
 from .dropout import Dropout
+from .highway import Highway
 from .linear import Linear
 from .pooling import AvgPool2d, MaxPool1d, MaxPool2d
 
@@ -41,6 +42,26 @@ def mlp(
     for size, after in pairwise(sizes):
         layers += [Linear(size, after), *([activation()] if activation else []), *_dropout(dropout)]
     return Sequential(*layers, Linear(sizes[-1], classes))
+
+
+def highway_network(
+    shape: Shape, classes: int, width: int, depth: int, activation: str = "relu", gate_bias: float = -1.0
+) -> Sequential:
+    """Return a linear layer with ReLU, then highway layers of one width, then a linear layer.
+
+    Args:
+        shape: of an image, whose pixels are flattened.
+        classes: how many.
+        width: units of every hidden layer.
+        depth: hidden layers in all: the first, which changes the width as no highway can, and depth − 1 highways.
+        activation: of each transform, one of 'relu', 'tanh', 'sigmoid'.
+        gate_bias: what each gate bias is at first.
+
+    Source: Srivastava, Greff and Schmidhuber, Highway Networks, 2015, section 3.
+    """
+    highways = [Highway(width, activation, gate_bias) for _ in range(depth - 1)]
+    pixels = shape[0] * shape[1] * shape[2]
+    return Sequential(Flatten(), Linear(pixels, width), ReLU(), *highways, Linear(width, classes))
 
 
 def conv1d_network(shape: Shape, classes: int) -> Sequential:

@@ -8,3 +8,7 @@ from .figures import learning_curves as learning_curves
 from .figures import new_figure as new_figure
 from .figures import predicted_against_true as predicted_against_true
 from .figures import training_curves as training_curves
+from .representations import image_rows as image_rows
+from .representations import points_by_class as points_by_class
+from .representations import shades as shades
+from .representations import values_over as values_over

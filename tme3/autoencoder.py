@@ -1,0 +1,115 @@
+"""Experiment 3.5: tied autoencoders: codes of several sizes, several layers, two losses, noise.
+
+Reported: code of 30: 0.0236 / 0.0234 on train / test; 500-100-30: 0.0127 / 0.0131 (MNIST, MSE per pixel, R-a TP3); of
+MSE and BCE, BCE is sharper (R-c 6.1).
+
+Each model is named for the sizes of its encoder's layers: 30 is one layer, 500-100-30 three (3.6), "30 untied" has a
+decoder with weights of its own. Beside the errors stands what as many principal components leave. --loss bce trains on
+the cross-entropy of pixels (3.9), --noise gaussian adds noise to what is given, not to what is asked for (3.10), and
+--binarize makes pixels 0 or 1 (3.11). See what each does to the pictures.
+
+    python -m tme3.autoencoder
+    python -m tme3.autoencoder --noise gaussian --sigma 0.5 --models 30
+    python -m tme3.autoencoder --dataset mnist --data-root data --models 30 --code relu --loss bce --batch-size 100
+    python -m tme3.autoencoder --dataset usps --data-root data --models 100-10 --hidden tanh --code tanh --loss bce
+"""
+
+from dataclasses import dataclass
+
+from amal.data import Images
+from amal.functional import mse_loss
+from amal.nn import Autoencoder
+from amal.report import image_rows, training_curves
+from amal.training import Logbook, Outcome, Progress, launch
+from tme3._codes import (
+    SHOWN,
+    CodeConfig,
+    autoencoder,
+    learn_codes,
+    pca_errors,
+    reconstruction,
+    require_models,
+    sizes_of,
+    spoiled,
+)
+
+REPORTED = {"30": "0.0236 / 0.0234", "500-100-30": "0.0127 / 0.0131"}
+
+
+@dataclass(frozen=True)
+class Config(CodeConfig):
+    """Adam, its learning rate rising and falling once, for each autoencoder."""
+
+    models: tuple[str, ...] = ("10", "30", "30 untied", "100", "500", "500-100-30")
+    """Sizes of the layers of each encoder, and whether its decoder has weights of its own."""
+    epochs: int = 20
+    """Passes over the training set, of each training."""
+    lr: float = 0.02
+    """The greatest learning rate (the sheet's ε)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_models("--models", self.models)
+
+
+def run(config: Config, logbook: Logbook) -> Outcome:
+    """Train each autoencoder, and set what they keep side by side."""
+    data = config.load(config.seed, config.device)
+    found: dict[str, tuple[Autoencoder, Progress]] = {}
+    for name in config.models:
+        model, book = autoencoder(name, data, config), logbook.child(name)
+        done = learn_codes(model, data, config, book, name)
+        found[name] = model, done
+        results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
+        book.settings({"sizes": name, "dataset": config.dataset}, results)
+
+    histories = {name: done.history for name, (_, done) in found.items()}
+    title = f"{data.name}: mean squared error of a pixel"
+    logbook.figure("errors", training_curves(histories, "mse", title, log=True), 0)
+    compare(found, data, config, logbook)
+    return tell(found, data, config, logbook)
+
+
+def compare(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> None:
+    """Draw images of the test set above what each autoencoder makes of them."""
+    given = data.test.input[:SHOWN]
+    rows = {"image": given}
+    if config.noise == "gaussian":
+        rows["with noise"] = given = spoiled(given, config)
+    rows |= {name: reconstruction(model, given) for name, (model, _) in found.items()}
+    columns = [data.classes[number] for number in data.test.target[:SHOWN]]
+    logbook.figure("reconstructions", image_rows(rows, f"{data.name}, test set", columns), 0)
+
+
+def tell(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> Outcome:
+    """Return the errors, reported and measured, beside those of principal components."""
+    of_pca = pca_errors(data, (sizes_of(name)[-1] for name in found))
+    heads = ["reported on MNIST, train / test", "train", "test", "BCE test", "PCA test", "parameters", "s"]
+    noise = config.noise == "gaussian"
+    if noise:
+        heads.insert(3, "test, noise undone")
+        spoilt = spoiled(data.test.input, config)
+    lines = [f"| {data.name}, MSE per pixel | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    metrics = {}
+    for name, (model, done) in found.items():
+        row = done.last_row
+        errors = {part: row[f"mse/{part}"] for part in ("train", "test")}
+        if noise:
+            errors["denoised"] = float(mse_loss(reconstruction(model, spoilt), data.test.input))
+        errors["bce"] = row["bce/test"]
+        errors["pca"] = of_pca.get(sizes_of(name)[-1], 0.0)  # with a component for every pixel nothing is left
+        metrics |= {f"{name}_{what}": error for what, error in errors.items()}
+        shown = " | ".join(f"{error:.4f}" for error in errors.values())
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        lines.append(f"| {name} | {REPORTED.get(name, '–')} | {shown} | {parameters} | {done.seconds:.1f} |")
+    if noise:
+        before = float(mse_loss(spoilt, data.test.input))
+        lines.append(f"\nThe noise itself is an error of {before:.4f}.")
+    print("\n".join(lines))
+    logbook.text("errors", "\n".join(lines))
+    words = ", ".join(f"{name} {metrics[f'{name}_train']:.4f} / {metrics[f'{name}_test']:.4f}" for name in found)
+    return Outcome(f"{data.name}, MSE per pixel, train / test: {words}", metrics)
+
+
+if __name__ == "__main__":
+    launch(run)

@@ -1,0 +1,285 @@
+"""Experiment 3.8: highway networks: layers that may let their input pass.
+
+Reported: autoencoder with a code of 30: 0.0175 / 0.0173 on train / test, against 0.0236 / 0.0234 with one layer (MNIST,
+MSE per pixel, R-a).
+
+A highway layer takes y = H T + x (1 − T): where its gate T is shut, x passes unchanged, and so does the gradient. First
+an autoencoder with highway layers on both sides of its code, beside plain ones of the same depth: one as wide, and one
+with as many parameters. Then classifiers, from 2 hidden layers to 50, which shows from which depth on the plain network
+no longer learns. How far the gates are open is drawn, layer by layer.
+
+    python -m tme3.highway
+    python -m tme3.highway --parts classifier --depths 30 --initial he
+    python -m tme3.highway --dataset mnist --data-root data --width 200 --depths 30 --batch-size 100 --lr 0.003
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from amal.data import Images
+from amal.functional import cross_entropy, sigmoid
+from amal.nn import Autoencoder, Highway, Linear, highway_network, mlp
+from amal.optim import Adam
+from amal.report import image_rows, shades, training_curves, values_over
+from amal.training import (
+    Checkpoints,
+    Logbook,
+    Outcome,
+    Progress,
+    Row,
+    fit,
+    is_milestone,
+    launch,
+    require,
+    require_positive,
+    require_some,
+    steps_per_epoch,
+)
+from tme3._codes import ACTIVATIONS, SHOWN, Activation, CodeConfig, autoencoder, learn_codes, pca_errors, reconstruction
+from tme3._images import accuracy, one_cycle, seeded
+
+REPORTED = {"highway": "0.0175 / 0.0173", "one layer": "0.0236 / 0.0234"}
+NETWORKS = ("highway", "plain, as deep", "plain, as many parameters")
+
+
+@dataclass(frozen=True)
+class Config(CodeConfig):
+    """Adam, its learning rate rising and falling once, for each network."""
+
+    parts: tuple[Literal["autoencoder", "classifier"], ...] = ("autoencoder", "classifier")
+    """What to train."""
+    code: Activation = "linear"
+    """Non-linearity of the code."""
+    code_size: int = 30
+    """Numbers in a code."""
+    width: int = 50
+    """Hidden units of a highway layer, and of the plain network that is as deep."""
+    highways: int = 3
+    """Highway layers of the autoencoder, before the code and again after it."""
+    gate_bias: float = -2.0
+    """Bias of the gates at first: negative, for most of the input to pass."""
+    initial: Literal["torch", "he"] = "torch"
+    """Law of the plain networks' initial weights: torch's, or He's, which keeps the size of what passes a ReLU."""
+    depths: tuple[int, ...] = (2, 10, 30, 50)
+    """Hidden layers of the classifiers."""
+    classifier_epochs: int = 6
+    """Passes over the training set, of each classifier."""
+    classifier_lr: float = 0.004
+    """The greatest learning rate of a classifier."""
+    evaluate_every: int = 3
+    """Epochs from one look at the data to the next; milestones apart."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_some(self, "code_size", "width", "highways", "classifier_epochs")
+        require_positive(self, "classifier_lr")
+        for depth in self.depths:
+            require(2 <= depth <= 1000, f"--depths {depth}: expected from 2 to 1000 hidden layers")
+
+
+def run(config: Config, logbook: Logbook) -> Outcome:
+    """Train highway networks and plain ones, as autoencoders and as classifiers."""
+    data = config.load(config.seed, config.device)
+    found = [part(config, data, logbook) for name, part in PARTS.items() if name in config.parts]
+    metrics = {name: value for outcome in found for name, value in outcome.metrics.items()}
+    return Outcome(f"{data.name}, {'; '.join(outcome.measured for outcome in found)}", metrics)
+
+
+# ---------------------------------------------------------------------------------- autoencoders
+
+
+def train_autoencoders(config: Config, data: Images, logbook: Logbook) -> Outcome:
+    """Train an autoencoder with highway layers and those to compare it with."""
+    found: dict[str, tuple[nn.Module, Progress]] = {}
+    for name, make in autoencoders(config, data).items():
+        model, book = make(), logbook.child(f"autoencoder, {name}")
+        done = learn_codes(model, data, config, book, name, partial(draw_gates, model, data, config, book))
+        found[name] = model, done
+        results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
+        book.settings({"network": name, "dataset": config.dataset}, results)
+
+    title = f"{data.name}, code of {config.code_size}"
+    histories = {name: done.history for name, (_, done) in found.items()}
+    logbook.figure("autoencoder/errors", training_curves(histories, "mse", f"{title}: error of a pixel", log=True), 0)
+    shown = data.test.input[:SHOWN]
+    rows = {"image": shown, **{name: reconstruction(model, shown) for name, (model, _) in found.items()}}
+    logbook.figure("autoencoder/reconstructions", image_rows(rows, f"{title}, test set"), 0)
+
+    heads = "reported on MNIST, train / test | train | test | parameters | s"
+    lines = [f"| {title}, MSE per pixel | {heads} |", "|---|---|---|---|---|---|"]
+    metrics = {}
+    for name, (model, done) in found.items():
+        train, test = done.last_row["mse/train"], done.last_row["mse/test"]
+        cells = f"{train:.4f} | {test:.4f} | {parameters(model)} | {done.seconds:.1f}"
+        lines.append(f"| {name} | {REPORTED.get(name, '–')} | {cells} |")
+        metrics |= {f"{name}_train": train, f"{name}_test": test}
+    [of_pca] = pca_errors(data, [config.code_size]).values()
+    lines.append(f"| principal components | – | | {of_pca:.4f} | | |")
+    print("\n".join(lines))
+    logbook.text("autoencoders", "\n".join(lines))
+    words = ", ".join(f"{name} {metrics[f'{name}_train']:.4f} / {metrics[f'{name}_test']:.4f}" for name in found)
+    return Outcome(f"MSE per pixel, train / test: {words}", metrics)
+
+
+def autoencoders(config: Config, data: Images) -> dict[str, Callable[[], Autoencoder]]:
+    """Return what makes each autoencoder; its output are logits."""
+    code, hidden = ACTIVATIONS[config.code], ACTIVATIONS[config.hidden]
+    make = partial(Autoencoder, data.shape, code=code, output=None, hidden=hidden, tied=False)
+
+    def plain(width: int) -> nn.Module:
+        return drawn(make(sizes=[width] * (config.highways + 1) + [config.code_size]), config.initial)
+
+    highway = partial(
+        make, sizes=(config.width, config.code_size), highways=config.highways, gate_bias=config.gate_bias
+    )
+    models = dict(zip(NETWORKS, networks(highway, plain, config.width), strict=True))
+
+    def placed(make: Callable[[], nn.Module]) -> Autoencoder:
+        return seeded(config.seed, make).to(data.train.input.device)  # type: ignore[return-value]
+
+    one_layer = partial(autoencoder, str(config.code_size), data, replace(config, code="sigmoid"))
+    return {**{name: partial(placed, make) for name, make in models.items()}, "one layer": one_layer}
+
+
+# ---------------------------------------------------------------------------------- classifiers
+
+
+def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome:
+    """Train classifiers of every depth, highways and plain ones."""
+    shape, classes, width = data.shape, len(data.classes), config.width
+    found: dict[str, dict[float, Progress]] = {name: {} for name in NETWORKS}
+    for depth in config.depths:
+
+        def plain(width: int, depth: int = depth) -> nn.Module:
+            return drawn(mlp(shape, classes, [width] * depth), config.initial)
+
+        highway = partial(highway_network, shape, classes, width, depth, gate_bias=config.gate_bias)
+        made = networks(highway, plain, width)
+        for name, make in zip(NETWORKS, made, strict=True):
+            model = seeded(config.seed, make).to(data.train.input.device)
+            found[name][depth] = learn_classes(model, data, config, logbook.child(f"{depth} layers, {name}"), name)
+
+    curves = {
+        what: {name: {depth: done.last_row[key] for depth, done in of.items()} for name, of in found.items()}
+        for what, key in (("accuracy on the test set", "accuracy/test"), ("loss on the training set", "loss/train"))
+    }
+    title = f"{data.name}: classifiers of more and more layers"
+    logbook.figure("classifier/depth", values_over(curves, title, "hidden layers", ["loss on the training set"]), 0)
+    lines = [f"| {data.name}, accuracy train / test | {' | '.join(NETWORKS)} |", "|---|---|---|---|"]
+    metrics = {}
+    for depth in config.depths:
+        rows = {name: found[name][depth].last_row for name in NETWORKS}
+        cells = (f"{row['accuracy/train']:.3f} / {row['accuracy/test']:.3f}" for row in rows.values())
+        lines.append(f"| {depth} layers | {' | '.join(cells)} |")
+        metrics |= {f"{name}, {depth} layers_test": row["accuracy/test"] for name, row in rows.items()}
+    print("\n".join(lines))
+    logbook.text("classifiers", "\n".join(lines))
+    deepest = max(config.depths)
+    words = ", ".join(f"{name} {metrics[f'{name}, {deepest} layers_test']:.3f}" for name in NETWORKS)
+    return Outcome(f"accuracy on test of {deepest} layers: {words}", metrics)
+
+
+def learn_classes(model: nn.Module, data: Images, config: Config, logbook: Logbook, name: str) -> Progress:
+    """Train a classifier, and draw its gates."""
+    setting = replace(config, epochs=config.classifier_epochs, lr=config.classifier_lr)
+    for metric in ("loss", "accuracy"):
+        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
+    optimizer = Adam(model.parameters(), setting.lr)
+    return fit(
+        model,
+        cross_entropy,
+        data,
+        optimizer,
+        setting,
+        logbook,
+        Checkpoints(logbook.folder / "checkpoints"),
+        metrics={"accuracy": accuracy},
+        scheduler=one_cycle(optimizer, setting.epochs * steps_per_epoch(data.train, setting.batch_size)),
+        observe=partial(draw_gates, model, data, setting, logbook),
+        name=name,
+    )
+
+
+# ---------------------------------------------------------------------------------- both
+
+
+def networks(
+    highway: Callable[[], nn.Module], plain: Callable[[int], nn.Module], width: int
+) -> tuple[Callable[[], nn.Module], ...]:
+    """Return what makes the three networks to compare, in the order of NETWORKS.
+
+    Args:
+        highway: makes the network with highway layers.
+        plain: makes one without, of a width.
+        width: of the highway layers.
+    """
+    with torch.device("meta"):
+        wanted = parameters(highway())
+        wider = min(widths(plain, width, wanted), key=lambda width: abs(parameters(plain(width)) - wanted))
+    return highway, partial(plain, width), partial(plain, wider)
+
+
+def widths(plain: Callable[[int], nn.Module], width: int, wanted: int) -> Iterator[int]:
+    """Yield widths from `width` on, until one gives more parameters than are wanted."""
+    while True:
+        yield width
+        if parameters(plain(width)) > wanted:
+            return
+        width += 1
+
+
+def drawn(model: nn.Module, law: str) -> nn.Module:
+    """Return a plain network, its initial weights drawn anew if the law is He's.
+
+    Source: He, Zhang, Ren and Sun, Delving Deep into Rectifiers, 2015.
+    """
+    if law == "he":
+        for layer in model.modules():
+            if isinstance(layer, Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return model
+
+
+def parameters(model: nn.Module) -> int:
+    """Return how many parameters a model has."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def draw_gates(model: nn.Module, data: Images, config: Config, logbook: Logbook, row: Row) -> None:
+    """Draw how far the gates of a network are open, if it has gates."""
+    if is_milestone(row["epoch"], config.epochs) and any(isinstance(layer, Highway) for layer in model.modules()):
+        opened, step = gates(model, data.test.input[:1000]), int(row["step"])
+        title = f"{data.name}, mean over the test set, after {step} steps"
+        logbook.figure("gates", shades(opened, title, "unit", "highway layer", "gate T: 0 shut, 1 open"), step)
+        logbook.histogram("gates", opened, step)
+
+
+@torch.no_grad()
+def gates(model: nn.Module, images: Tensor) -> Tensor:
+    """Return how far each gate of each highway layer is open (layers, units): its mean over the images."""
+    opened: list[Tensor] = []
+
+    def note(layer: Highway, inputs: tuple[Tensor]) -> None:
+        opened.append(sigmoid(layer.gate(inputs[0])).mean(0))
+
+    handles = [layer.register_forward_pre_hook(note) for layer in model.modules() if isinstance(layer, Highway)]
+    model.eval()
+    model(images)
+    for handle in handles:
+        handle.remove()
+    return torch.stack(opened)
+
+
+PARTS: Mapping[str, Callable[[Config, Images, Logbook], Outcome]] = {
+    "autoencoder": train_autoencoders,
+    "classifier": train_classifiers,
+}
+
+
+if __name__ == "__main__":
+    launch(run)

@@ -13,6 +13,12 @@ PICTURES = {
     "frontier": ("tme1/classification", ".", "frontier"),
     "three_descents": ("tme2/descent", ".", "three kinds of descent"),
     "four_gaussians": ("tme2/four_gaussians", "two-layers", "frontier"),
+    "worst": ("tme3/classifier", ".", "errors/worst"),
+    "filters": ("tme3/convolution", "LeNet", "filters/weights"),
+    "vertical_stroke": ("tme3/convolution", "LeNet", "filters/vertical stroke"),
+    "reconstructions": ("tme3/autoencoder", ".", "reconstructions"),
+    "between": ("tme3/interpolation", ".", "interpolation"),
+    "gates": ("tme3/highway", "autoencoder, highway", "gates"),
     "checkerboard": ("tme2/checkerboard", "2000 iterations, 10 batches", "frontier"),
 }
 """Name of the picture -> experiment, run below it, TensorBoard tag; the last step is taken."""

@@ -88,7 +88,11 @@ WRONG = [
     ("tme3.convolution", ["--shift", "-1"], r"--shift -1: expected 0 pixels or more"),
     ("tme3.classifier", ["--dropout", "1.0"], r"--dropout 1\.0: expected a probability below 1"),
     ("tme3.data_loader", ["--workers", "0"], r"--workers 0: expected at least 1"),
-    ("tme3.latent_classifier", ["--code", "65"], r"--code 65: expected at most 64, the pixels or the images"),
+    (
+        "tme3.latent_classifier",
+        ["--model", "65"],
+        r"--model 65: expected a code of at most 64, the pixels or the images",
+    ),
     ("tme3.reference_example", ["--variants", "VGG"], r"--variants VGG: expected some of the example; without dropout"),
     ("tme3.reference_example", ["--gamma", "0"], r"--gamma 0\.0: expected a positive number"),
     ("tme3.autoencoder", ["--models", "30-x"], r"--models '30-x': expected sizes from 1 to 10000, such as 30, 500-100"),

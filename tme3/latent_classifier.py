@@ -9,6 +9,7 @@ deviation 1.
 
     python -m tme3.latent_classifier
     python -m tme3.latent_classifier --dataset usps --data-root data
+    python -m tme3.latent_classifier --dataset usps --data-root data --model 200-30 --code linear
 """
 
 from collections.abc import Callable
@@ -18,24 +19,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from amal.data import Images, Split, Splits
-from amal.functional import mse_loss
-from amal.nn import Autoencoder, ReLU, Tanh, mlp
-from amal.optim import Adam
-from amal.report import image_grid, training_curves
-from amal.training import (
-    Checkpoints,
-    Logbook,
-    Outcome,
-    Progress,
-    TrainingConfig,
-    fit,
-    launch,
-    require,
-    require_some,
-    steps_per_epoch,
-)
-from tme3._images import ImageConfig, one_cycle, seeded, train_classifier
+from amal.data import Images, Split
+from amal.nn import ReLU, Tanh, mlp
+from amal.report import training_curves
+from amal.training import Logbook, Outcome, Progress, launch, require
+from tme3._codes import CodeConfig, autoencoder, codes_of, learn_codes, require_models, sizes_of
+from tme3._images import seeded, train_classifier
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": Tanh, "relu": ReLU}
 REPORTED = {"codes, tanh": "0.647 / 0.634", "codes, relu": "0.489 / 0.515"}
@@ -43,37 +32,31 @@ Encode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Config(TrainingConfig, ImageConfig):
+class Config(CodeConfig):
     """Adam, its learning rate rising and falling once, for the autoencoder and for each classifier."""
 
-    code: int = 30
-    """Numbers in a code."""
-    hidden: int = 32
+    model: str = "30"
+    """Sizes of the encoder's layers; the last one is the code's."""
+    units: int = 32
     """Hidden units of a classifier."""
-    epochs: int = 30
-    """Passes over the training set, of each training."""
-    batch_size: int | None = 50
-    """Images per step; None for the whole training set at once."""
-    lr: float = 0.005
-    """The greatest learning rate (the sheet's ε)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_some(self, "code", "hidden")
-        require(self.hidden <= 10_000, f"--hidden {self.hidden}: expected a size from 1 to 10000")
+        require_models("--model", [self.model])
+        require(1 <= self.units <= 10_000, f"--units {self.units}: expected a size from 1 to 10000")
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Train the autoencoder, then a classifier on each kind of what it might be given."""
     data = config.load(config.seed, config.device)
     pixels = data.shape[0] * data.shape[1] * data.shape[2]
-    fits = min(pixels, len(data.train)) >= config.code  # principal components there are no more of
-    require(fits, f"--code {config.code}: expected at most {min(pixels, len(data.train))}, the pixels or the images")
-    autoencoder = seeded(config.seed, lambda: Autoencoder(data.shape, (config.code,))).to(data.train.input.device)
-    learn_codes(autoencoder, data, config, logbook.child("autoencoder"))
+    size, most = sizes_of(config.model)[-1], min(pixels, len(data.train))
+    require(size <= most, f"--model {config.model}: expected a code of at most {most}, the pixels or the images")
+    coder = autoencoder(config.model, data, config)
+    learn_codes(coder, data, config, logbook.child("autoencoder"), "autoencoder")
     given: dict[str, Encode] = {
-        "codes": autoencoder.encode,
-        "principal components": principal_components(data.train.input, config.code),
+        "codes": partial(codes_of, coder),
+        "principal components": principal_components(data.train.input, size),
         "pixels": lambda input: input.flatten(1),
     }
     found: dict[str, Progress] = {}
@@ -81,7 +64,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         seen = encoded(data, encode)
         for activation, make in ACTIVATIONS.items():
             name = f"{what}, {activation}"
-            model = seeded(config.seed, partial(mlp, seen.shape, len(data.classes), (config.hidden,), make))
+            model = seeded(config.seed, partial(mlp, seen.shape, len(data.classes), (config.units,), make))
             book = logbook.child(name)
             found[name] = train_classifier(
                 model.to(data.train.input.device), seen, config, book, name, pictures=data.test.input
@@ -90,7 +73,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
             book.settings({"given": what, "activation": activation, "dataset": config.dataset}, results)
 
     histories = {name: done.history for name, done in found.items()}
-    title = f"{data.name}: {config.code} numbers instead of {pixels}"
+    title = f"{data.name}: {size} numbers instead of {pixels}"
     logbook.figure("accuracy", training_curves(histories, "accuracy", title), 0)
     lines = [f"| {title} | reported on USPS, train / test | train | test |", "|---|---|---|---|"]
     metrics = {}
@@ -104,37 +87,15 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     return Outcome(f"{title}, train / test: {words}", metrics)
 
 
-def learn_codes(model: Autoencoder, data: Images, config: TrainingConfig, logbook: Logbook) -> None:
-    """Train an autoencoder on the images, and draw some as their codes keep them."""
-    logbook.chart("loss", [f"loss/{part}" for part in ("train", "validation", "test")])
-    logbook.graph(model, data.train.input[:2])
-    images = Splits(*(Split(part.input, part.input) for part in (data.train, data.validation, data.test)))
-    optimizer = Adam(model.parameters(), config.lr)
-    scheduler = one_cycle(optimizer, config.epochs * steps_per_epoch(images.train, config.batch_size))
-    checkpoints = Checkpoints(logbook.folder / "checkpoints")
-    done = fit(
-        model, mse_loss, images, optimizer, config, logbook, checkpoints, scheduler=scheduler, name="autoencoder"
-    )
-    shown = data.test.input[:8]
-    with torch.no_grad():
-        kept = model(shown)
-    captions = [data.classes[number] for number in data.test.target[:8]] + [""] * len(kept)
-    title = f"{data.name}, test set: images, and below what their codes keep"
-    logbook.figure("reconstructions", image_grid(torch.cat([shown, kept]), captions, title), done.step)
-
-
 @torch.no_grad()
 def encoded(data: Images, encode: Encode) -> Images:
     """Return the images with, in the place of each, its code as a row of pixels; the training set is the standard."""
 
-    def codes(part: Split) -> Tensor:
-        return torch.cat([encode(images) for images in part.input.split(1000)])  # type: ignore[no-untyped-call]
-
-    learned = codes(data.train)
+    learned = encode(data.train.input)
     mean, deviation = learned.mean(0), learned.std(0).clamp(min=1e-6)
 
     def of(part: Split) -> Split:
-        return Split(((codes(part) - mean) / deviation)[:, None, None, :], part.target)
+        return Split(((encode(part.input) - mean) / deviation)[:, None, None, :], part.target)
 
     return replace(data, train=of(data.train), validation=of(data.validation), test=of(data.test))
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.mnist --data-root data
 
-55 000 images in batches of 100, in turn in one process. Ours is `fit` on images decoded once into one tensor, its looks
+55 000 images, in turn in one process. Ours is `fit` on images decoded once into one tensor, its looks
 at the whole data left out; the usual one decodes, scales and stacks each image again in each epoch.
 
 Writes benchmarks/results/mnist-<device>.json, and benchmarks/RESULTS.md from all that lies there.
@@ -32,8 +32,12 @@ from benchmarks.report import write_report
 from benchmarks.timing import compare_told, synchronize
 from tme3._images import ImageConfig
 
-MODELS = {"784-512-256-10, of tme3.classifier": (512, 256), "784-100-10": (100,)}
-BATCH_SIZE = 100
+SETTINGS = {
+    "784-512-256-10 in batches of 100, as tme3.classifier": ((512, 256), 100),
+    "784-100-10 in batches of 100": ((100,), 100),
+    "784-100-10 in batches of 500": ((100,), 500),
+}
+"""Name -> hidden layers, batch size."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,11 @@ class Config:
 
 
 def epochs(
-    data: Images, root: Path, hidden: tuple[int, ...], folder: Path
+    data: Images, root: Path, hidden: tuple[int, ...], batch_size: int, folder: Path
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     """Return an epoch of ours and a usual one, of an MLP with these hidden layers; each tells its seconds."""
     device = data.train.input.device
-    config = TrainingConfig(epochs=1, batch_size=BATCH_SIZE, progress=False, device=str(device))
+    config = TrainingConfig(epochs=1, batch_size=batch_size, progress=False, device=str(device))
 
     def ours() -> float:
         torch.manual_seed(0)
@@ -71,7 +75,7 @@ def epochs(
         optimizer = torch.optim.Adam(model.parameters())
         usual = Subset(datasets.MNIST(root, transform=transforms.ToTensor()), range(len(data.train)))
         started = time.perf_counter()
-        for input, target in DataLoader(usual, BATCH_SIZE, shuffle=True):
+        for input, target in DataLoader(usual, batch_size, shuffle=True):
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(input.to(device)), target.to(device)).backward()
             optimizer.step()
@@ -82,15 +86,15 @@ def epochs(
 
 
 def main(config: Config) -> None:
-    """Measure every model."""
+    """Measure every setting."""
     images = mnist(config.data_root)
     one = Split(images.test.input[:1], images.test.target[:1])
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         data = replace(images, validation=one, test=one).to(device)
         rows = []
         with tempfile.TemporaryDirectory() as folder:
-            for name, hidden in MODELS.items():
-                pair = epochs(data, config.data_root, hidden, Path(folder))
+            for name, (hidden, batch_size) in SETTINGS.items():
+                pair = epochs(data, config.data_root, hidden, batch_size, Path(folder))
                 rows.append({"name": name, "epoch": compare_told(*pair, rounds=config.rounds)._asdict()})
         result = {**machine(device), "rows": rows}
         (RESULTS / f"mnist-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

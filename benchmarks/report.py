@@ -84,7 +84,7 @@ def of_sweep(result: dict[str, Any]) -> str:
 def of_mnist(result: dict[str, Any]) -> str:
     """Set the measurements of an epoch on MNIST."""
     about = (
-        "`python -m benchmarks.mnist`: an epoch of 55 000 images in batches of 100, over the usual one with "
+        "`python -m benchmarks.mnist`: an epoch of 55 000 images over the usual one with "
         "DataLoader, ToTensor and torch's own layers. The speedup may be no less than 10."
     )
     rows = []

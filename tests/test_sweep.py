@@ -105,7 +105,7 @@ def state(swept):
     return histories, [member.model.state_dict() for member in swept]
 
 
-@pytest.mark.parametrize("number", [1, 5, 12, 20])
+@pytest.mark.parametrize("number", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5, 20)), 12])
 def test_a_sweep_goes_on_where_it_was(tmp_path, number):
     """It is stopped at its n-th look, and ends bit for bit as if it had not been."""
     uninterrupted = members()

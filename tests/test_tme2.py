@@ -76,6 +76,7 @@ def test_a_column_of_ones_is_a_bias(tmp_path):
     assert not any(name.endswith("bias") for name in by_hand.state_dict())
 
 
+@pytest.mark.slow
 def test_three_kinds_of_descent_on_the_four_gaussians(tmp_path):
     metrics, _ = run(three_descents, tmp_path, "--seeds", "1", "--epochs", "25")
     for kind in ("stochastic", "mini-batch", "batch"):
@@ -105,6 +106,7 @@ def test_a_learning_rate_that_diverges_is_recognised(tmp_path):
     assert diverging == {"0.1": 2, "0.01": 0, "0.001": 0}
 
 
+@pytest.mark.slow
 def test_depth_order_and_activation_are_compared(tmp_path, capsys):
     metrics, _ = run(depth, tmp_path, "--iterations", "20", "--seeds", "1", "--relu-lr", "0.003", "0.001")
     assert metrics["relu_lr"] in (0.003, 0.001)

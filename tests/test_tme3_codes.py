@@ -141,6 +141,7 @@ def test_the_nearest_image_is_found():
 DEEP = ["--epochs", "8", "--width", "30", "--classifier-epochs", "6", "--depths"]
 
 
+@pytest.mark.slow
 def test_a_deep_highway_learns_where_a_plain_network_does_not(tmp_path):
     metrics, events = run(highway, tmp_path, *DEEP, "2", "20")
     assert metrics["highway_test"] < min(metrics["plain, as many parameters_test"], metrics["one layer_test"])

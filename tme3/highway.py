@@ -65,7 +65,7 @@ class Config(CodeConfig):
     """Bias of the gates at first: negative, for most of the input to pass."""
     initial: Literal["torch", "he"] = "torch"
     """Law of the plain networks' initial weights: torch's, or He's, which keeps the size of what passes a ReLU."""
-    depths: tuple[int, ...] = (2, 10, 30, 50)
+    depths: tuple[int, ...] = (2, 10, 30)
     """Hidden layers of the classifiers."""
     classifier_epochs: int = 6
     """Passes over the training set, of each classifier."""

@@ -27,7 +27,7 @@ BRIEFLY = {
     "tme3.classifier": "--epochs 2",
     "tme3.convolution": "--epochs 1 --examples 100 --models Conv1d Conv2d",
     "tme3.latent_classifier": "--epochs 1",
-    "tme3.reference_example": "--epochs 1",
+    "tme3.reference_example": "--epochs 1 --variants 'without dropout'",  # processes do not drop the same units
     "tme3.autoencoder": "--epochs 1 --models 10 30-8",
     "tme3.interpolation": "--epochs 1 --model 30",
     "tme3.highway": "--epochs 1 --classifier-epochs 1 --depths 2 4 --width 20",

@@ -467,7 +467,9 @@ def test_every_lab_runs_in_two_processes(tmp_path, lab, forked):
     found = []
     for processes in (1, 2):
         run_dir = tmp_path / f"{processes}"
-        ended = start(tmp_path, lab, *BRIEFLY[lab].split(), "--run-dir", run_dir, processes=processes, forked=forked)
+        ended = start(
+            tmp_path, lab, *shlex.split(BRIEFLY[lab]), "--run-dir", run_dir, processes=processes, forked=forked
+        )
         assert (ended.status, "".join(ended.said), "".join(ended.printed[1:])) == (0, "", "")
         metrics = json.loads((run_dir / "metrics.json").read_text())["metrics"]
         found.append({name: value for name, value in metrics.items() if not name.endswith("seconds")})

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -165,7 +166,7 @@ def test_every_lab_is_compiled_and_mixes_precisions(lab, option, apart, tmp_path
     script, found = importlib.import_module(lab), []
     for name, options in (("plain", []), ("other", [option])):
         (tmp_path / name).mkdir()
-        metrics, _ = run(script, tmp_path / name, *BRIEFLY[lab].split(), *options)
+        metrics, _ = run(script, tmp_path / name, *shlex.split(BRIEFLY[lab]), *options)
         found.append({name: value for name, value in metrics.items() if value and "seconds" not in name})
     plain, other = found
     assert other == pytest.approx(plain, rel=apart, abs=apart)

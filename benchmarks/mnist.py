@@ -2,8 +2,8 @@
 
     python -m benchmarks.mnist --data-root data
 
-55 000 images, in turn in one process. Ours is `fit` on images decoded once into one tensor, its looks
-at the whole data left out; the usual one decodes, scales and stacks each image again in each epoch.
+55 000 images, in turn in one process. Ours is `fit` on images decoded once into one tensor, its looks at the whole data
+left out; the usual one decodes, scales and stacks each image again in each epoch.
 
 Writes benchmarks/results/mnist-<device>.json, and benchmarks/RESULTS.md from all that lies there.
 """
@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms  # type: ignore[import-untyped]
 
-from amal.data import Images, Split, mnist
+from amal.data import Images, Split, default_root, mnist
 from amal.functional import cross_entropy
 from amal.nn import mlp
 from amal.optim import Adam
@@ -30,7 +30,6 @@ from amal.training import RunLogbook, TrainingConfig, fit
 from benchmarks.ops import RESULTS, machine
 from benchmarks.report import write_report
 from benchmarks.timing import compare_told, synchronize
-from tme3._images import ImageConfig
 
 SETTINGS = {
     "784-512-256-10 in batches of 100, as tme3.classifier": ((512, 256), 100),
@@ -44,7 +43,7 @@ SETTINGS = {
 class Config:
     """Where MNIST lies, and how often to measure."""
 
-    data_root: Path = ImageConfig().data_root
+    data_root: Path = field(default_factory=default_root)
     """Folder that holds MNIST/raw with its four files."""
     rounds: int = 5
     """Epochs of each kind, a first one not counted."""

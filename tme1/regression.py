@@ -10,7 +10,6 @@ lower one is a descent that was stopped too early.
     python -m tme1.regression --dataset boston --data-root data
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from amal.data import Split, Splits, boston_housing, diabetes, noisy_line
+from amal.data import Split, Splits, boston_housing, default_root, diabetes, noisy_line
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
@@ -52,7 +51,7 @@ class Config(TrainingConfig):
 
     dataset: tuple[str, ...] = ("line", "diabetes")
     """One or several of line (a noisy line, made up), diabetes (embedded in scikit-learn), boston (from its file)."""
-    data_root: Path = field(default_factory=lambda: Path(os.environ.get("AMAL_DATA", "data")))
+    data_root: Path = field(default_factory=default_root)
     """Folder with the data files. Default: $AMAL_DATA if that is set, else data."""
     epochs: int = 3000
     """Passes over the training set."""

@@ -1,11 +1,10 @@
 """The tables of numbers that the regressions of this session learn from."""
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from amal.data import Split, Splits, boston_housing, diabetes
+from amal.data import Split, Splits, boston_housing, default_root, diabetes
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class TableConfig:
 
     dataset: Literal["diabetes", "boston"] = "diabetes"
     """diabetes (embedded in scikit-learn) or boston (housing prices, from their file)."""
-    data_root: Path = field(default_factory=lambda: Path(os.environ.get("AMAL_DATA", "data")))
+    data_root: Path = field(default_factory=default_root)
     """Folder with the data files. Default: $AMAL_DATA if that is set, else data."""
 
     def load(self, seed: int) -> Splits:

@@ -26,8 +26,7 @@ from amal.training import (
     require_positive,
     steps_per_epoch,
 )
-from tme3._images import ImageConfig, one_cycle, seeded
-from tme3.convolution import to_grey
+from tme3._images import ImageConfig, one_cycle, seeded, to_grey
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module] | None] = {
     "sigmoid": Sigmoid,

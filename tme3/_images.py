@@ -1,17 +1,16 @@
 """What the experiments on images share: which images, how a classifier is trained on them, and what is looked at."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.optimizer import Optimizer
 
-from amal.data import Images, digits, fashion_mnist, mnist, usps
+from amal.data import Images, default_root, digits, fashion_mnist, mnist, usps
 from amal.functional import cross_entropy
 from amal.optim import Adam
 from amal.report import confusion_matrix, image_grid
@@ -30,6 +29,8 @@ from amal.training import (
 
 WARM_UP = 0.2
 """Share of the steps in which the learning rate rises."""
+PAIR = ("train", "test")
+"""The parts of the data that the documents report of."""
 SHOWN = 1000
 """Examples of the test set that the projector gets."""
 
@@ -40,7 +41,7 @@ class ImageConfig:
 
     dataset: Literal["digits", "usps", "mnist", "fashion-mnist"] = "digits"
     """digits (8×8, embedded in scikit-learn), or usps (16×16), mnist, fashion-mnist (28×28) from their files."""
-    data_root: Path = field(default_factory=lambda: Path(os.environ.get("AMAL_DATA", "data")))
+    data_root: Path = field(default_factory=default_root)
     """Folder with the data files, or to download them to. Default: $AMAL_DATA if that is set, else data."""
 
     def load(self, seed: int, device: str) -> Images:
@@ -72,8 +73,8 @@ def train_classifier(
     config: TrainingConfig,
     logbook: Logbook,
     name: str,
-    observe: Callable[[Row], None] | None = None,
     *,
+    settings: Mapping[str, Any] | None = None,
     optimizer: Optimizer | None = None,
     scheduler: LRScheduler | None = None,
     pictures: Tensor | None = None,
@@ -86,25 +87,42 @@ def train_classifier(
         config: `lr` is the greatest learning rate.
         logbook: of this run alone.
         name: of the progress bar.
-        observe: called after each look at the data, besides.
+        settings: what this run was set to, to be written with its accuracies; None for nothing.
         optimizer: of the model's parameters; None for Adam, with a learning rate of one cycle.
         scheduler: of that optimizer's learning rate, stepped after every update; None for one that stays.
         pictures: what to show of the test set; None for what the model is given.
     """
-    for metric in ("loss", "accuracy"):
-        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
     logbook.graph(model, data.train.input[:2])
-    if optimizer is None:
-        optimizer = Adam(model.parameters(), config.lr)
-        scheduler = one_cycle(optimizer, config.epochs * steps_per_epoch(data.train, config.batch_size))
 
     def look(row: Row) -> None:
         if is_milestone(row["epoch"], config.epochs):
             log_weights(logbook, model, int(row["step"]))
-        if observe:
-            observe(row)
 
-    done = fit(
+    done = fit_classifier(model, data, config, logbook, name, look, optimizer, scheduler)
+    show_errors(logbook, model, data, done.step, pictures)
+    if settings is not None:
+        results = {f"accuracy_{part}": done.last_row[f"accuracy/{part}"] for part in PAIR}
+        logbook.settings(settings, results)
+    return done
+
+
+def fit_classifier(
+    model: nn.Module,
+    data: Images,
+    config: TrainingConfig,
+    logbook: Logbook,
+    name: str,
+    observe: Callable[[Row], None],
+    optimizer: Optimizer | None = None,
+    scheduler: LRScheduler | None = None,
+) -> Progress:
+    """Fit a classifier and write its curves; the arguments are train_classifier's, and `observe` that of `fit`."""
+    for metric in ("loss", "accuracy"):
+        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
+    if optimizer is None:
+        optimizer = Adam(model.parameters(), config.lr)
+        scheduler = one_cycle(optimizer, config.epochs * steps_per_epoch(data.train, config.batch_size))
+    return fit(
         model,
         cross_entropy,
         data,
@@ -114,11 +132,16 @@ def train_classifier(
         Checkpoints(logbook.folder / "checkpoints"),
         metrics={"accuracy": accuracy},
         scheduler=scheduler,
-        observe=look,
+        observe=observe,
         name=name,
     )
-    show_errors(logbook, model, data, done.step, pictures)
-    return done
+
+
+def accuracies(found: Mapping[str, Progress]) -> tuple[dict[str, float], str]:
+    """Return the accuracies on train and test that trainings ended with, as metrics and in words."""
+    metrics = {f"{name}_{part}": done.last_row[f"accuracy/{part}"] for name, done in found.items() for part in PAIR}
+    words = ", ".join(f"{name} {metrics[f'{name}_train']:.3f} / {metrics[f'{name}_test']:.3f}" for name in found)
+    return metrics, words
 
 
 @torch.no_grad()
@@ -155,3 +178,8 @@ def seeded(seed: int, make: Callable[[], nn.Module]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
+
+
+def to_grey(values: Tensor) -> Tensor:
+    """Scale images to [0, 1], 0 to the middle, all by one factor: what is twice as dark is twice as much."""
+    return 0.5 + values / (2 * values.abs().amax().clamp(min=1e-12))

@@ -25,7 +25,7 @@ from amal.nn import AvgPool2d, Conv2d, RandomShift, Sequential, conv1d_network, 
 from amal.optim import SGD
 from amal.report import image_grid, training_curves
 from amal.training import Logbook, Outcome, Progress, TrainingConfig, launch, require, require_some
-from tme3._images import ImageConfig, seeded, train_classifier
+from tme3._images import PAIR, ImageConfig, accuracies, seeded, to_grey, train_classifier
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "Conv1d": conv1d_network,
@@ -79,23 +79,21 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         model = seeded(config.seed, lambda: Sequential(RandomShift(config.shift), *make()))  # noqa: B023 (made at once)
         model.to(data.train.input.device)
         book = logbook.child(name)
-        found[name] = train_classifier(model, data, config, book, name)
+        settings = {"model": name, "dataset": config.dataset, "examples": len(data.train)}
+        found[name] = train_classifier(model, data, config, book, name, settings=settings)
         draw_filters(book, model, found[name].step)
-        results = {f"accuracy_{part}": found[name].last_row[f"accuracy/{part}"] for part in ("train", "test")}
-        book.settings({"model": name, "dataset": config.dataset, "examples": len(data.train)}, results)
 
     title = f"{data.name}, {len(data.train)} images to learn from"
     histories = {name: done.history for name, done in found.items()}
     logbook.figure("accuracy", training_curves(histories, "accuracy", title), 0)
+    metrics, words = accuracies(found)
     lines = [f"| {title} | train | test | s |", "|---|---|---|---|"]
-    metrics = {}
     for name, done in found.items():
-        train, test = done.last_row["accuracy/train"], done.last_row["accuracy/test"]
-        lines.append(f"| {name} | {train:.3f} | {test:.3f} | {done.seconds:.1f} |")
-        metrics |= {f"{name}_train": train, f"{name}_test": test}
+        lines.append(
+            f"| {name} | {metrics[f'{name}_train']:.3f} | {metrics[f'{name}_test']:.3f} | {done.seconds:.1f} |"
+        )
     print("\n".join(lines))
     logbook.text("accuracies", "\n".join(lines))
-    words = ", ".join(f"{name} {metrics[f'{name}_train']:.3f} / {metrics[f'{name}_test']:.3f}" for name in found)
     return Outcome(f"{title}, train / test: {words}", metrics)
 
 
@@ -103,22 +101,22 @@ def try_settings(config: Config, data: Images, logbook: Logbook) -> Outcome:
     """Train Conv2d with each of R-e's settings, by plain gradient descent with a learning rate that stays."""
     titles = "| batches | epochs | learning rate | reported, train / test | train | test |"
     lines = [titles, "|---|---|---|---|---|---|"]
-    metrics = {}
+    found: dict[str, Progress] = {}
     for batches, epochs, lr, reported in TABLE:
         model = seeded(config.seed, partial(conv2d_network, data.shape, len(data.classes))).to(data.train.input.device)
         setting = replace(config, epochs=epochs, lr=lr, batch_size=-(-len(data.train) // batches))
         name = f"{batches} batches, lr {lr:g}"
-        book = logbook.child(name)
-        row = train_classifier(model, data, setting, book, name, optimizer=SGD(model.parameters(), lr)).last_row
-        train, test = row["accuracy/train"], row["accuracy/test"]
-        results = {"accuracy_train": train, "accuracy_test": test}
-        book.settings({"batches": batches, "epochs": epochs, "lr": lr}, results)
-        lines.append(f"| {batches} | {epochs} | {lr:g} | {reported} | {train:.3f} | {test:.3f} |")
-        metrics |= {f"{name}_train": train, f"{name}_test": test}
+        settings = {"batches": batches, "epochs": epochs, "lr": lr}
+        optimizer = SGD(model.parameters(), lr)
+        found[name] = train_classifier(
+            model, data, setting, logbook.child(name), name, settings=settings, optimizer=optimizer
+        )
+        shown = " | ".join(f"{found[name].last_row[f'accuracy/{part}']:.3f}" for part in PAIR)
+        lines.append(f"| {batches} | {epochs} | {lr:g} | {reported} | {shown} |")
     print("\n".join(lines))
     logbook.text("accuracies", "\n".join(lines))
-    words = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name.endswith("_test"))
-    return Outcome(f"{data.name}, {len(data.train)} images, Conv2d with R-e's settings: {words}", metrics)
+    metrics, words = accuracies(found)
+    return Outcome(f"{data.name}, {len(data.train)} images, Conv2d with R-e's settings, train / test: {words}", metrics)
 
 
 def few(data: Images, examples: int, seed: int) -> Images:
@@ -146,11 +144,6 @@ def strokes() -> dict[str, Tensor]:
     vertical = torch.zeros(1, 1, 15, 15)
     vertical[..., 2:13, 6:9] = 1
     return {"vertical": vertical, "horizontal": vertical.mT.contiguous()}
-
-
-def to_grey(values: Tensor) -> Tensor:
-    """Scale images to [0, 1], 0 to the middle, all by one factor: what is twice as dark is twice as much."""
-    return 0.5 + values / (2 * values.abs().amax().clamp(min=1e-12))
 
 
 def numbers(images: Tensor) -> list[str]:

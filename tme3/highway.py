@@ -22,26 +22,22 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Images
-from amal.functional import cross_entropy, sigmoid
+from amal.functional import sigmoid
 from amal.nn import Autoencoder, Highway, Linear, highway_network, mlp
-from amal.optim import Adam
 from amal.report import image_rows, shades, training_curves, values_over
 from amal.training import (
-    Checkpoints,
     Logbook,
     Outcome,
     Progress,
     Row,
-    fit,
     is_milestone,
     launch,
     require,
     require_positive,
     require_some,
-    steps_per_epoch,
 )
 from tme3._codes import ACTIVATIONS, SHOWN, Activation, CodeConfig, autoencoder, learn_codes, pca_errors, reconstruction
-from tme3._images import accuracy, one_cycle, seeded
+from tme3._images import fit_classifier, seeded
 
 REPORTED = {"highway": "0.0175 / 0.0173", "one layer": "0.0236 / 0.0234"}
 NETWORKS = ("highway", "plain, as deep", "plain, as many parameters")
@@ -187,22 +183,7 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
 def learn_classes(model: nn.Module, data: Images, config: Config, logbook: Logbook, name: str) -> Progress:
     """Train a classifier, and draw its gates."""
     setting = replace(config, epochs=config.classifier_epochs, lr=config.classifier_lr)
-    for metric in ("loss", "accuracy"):
-        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
-    optimizer = Adam(model.parameters(), setting.lr)
-    return fit(
-        model,
-        cross_entropy,
-        data,
-        optimizer,
-        setting,
-        logbook,
-        Checkpoints(logbook.folder / "checkpoints"),
-        metrics={"accuracy": accuracy},
-        scheduler=one_cycle(optimizer, setting.epochs * steps_per_epoch(data.train, setting.batch_size)),
-        observe=partial(draw_gates, model, data, setting, logbook),
-        name=name,
-    )
+    return fit_classifier(model, data, setting, logbook, name, partial(draw_gates, model, data, setting, logbook))
 
 
 # ---------------------------------------------------------------------------------- both

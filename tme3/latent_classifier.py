@@ -17,16 +17,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from amal.data import Images, Split
-from amal.nn import ReLU, Tanh, mlp
+from amal.nn import mlp
 from amal.report import training_curves
 from amal.training import Logbook, Outcome, Progress, launch, require
-from tme3._codes import CodeConfig, autoencoder, codes_of, learn_codes, require_models, sizes_of
-from tme3._images import seeded, train_classifier
+from tme3._codes import ACTIVATIONS, CodeConfig, autoencoder, codes_of, learn_codes, require_models, sizes_of
+from tme3._images import PAIR, accuracies, seeded, train_classifier
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": Tanh, "relu": ReLU}
 REPORTED = {"codes, tanh": "0.647 / 0.634", "codes, relu": "0.489 / 0.515"}
 Encode = Callable[[Tensor], Tensor]
 
@@ -62,42 +61,38 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     found: dict[str, Progress] = {}
     for what, encode in given.items():
         seen = encoded(data, encode)
-        for activation, make in ACTIVATIONS.items():
+        for activation in ("tanh", "relu"):
             name = f"{what}, {activation}"
-            model = seeded(config.seed, partial(mlp, seen.shape, len(data.classes), (config.units,), make))
-            book = logbook.child(name)
-            found[name] = train_classifier(
-                model.to(data.train.input.device), seen, config, book, name, pictures=data.test.input
+            model = seeded(
+                config.seed, partial(mlp, seen.shape, len(data.classes), (config.units,), ACTIVATIONS[activation])
             )
-            results = {f"accuracy_{part}": found[name].last_row[f"accuracy/{part}"] for part in ("train", "test")}
-            book.settings({"given": what, "activation": activation, "dataset": config.dataset}, results)
+            book = logbook.child(name)
+            model.to(data.train.input.device)
+            settings = {"given": what, "activation": activation, "dataset": config.dataset}
+            found[name] = train_classifier(model, seen, config, book, name, settings=settings, pictures=data.test.input)
 
     histories = {name: done.history for name, done in found.items()}
     title = f"{data.name}: {size} numbers instead of {pixels}"
     logbook.figure("accuracy", training_curves(histories, "accuracy", title), 0)
     lines = [f"| {title} | reported on USPS, train / test | train | test |", "|---|---|---|---|"]
-    metrics = {}
-    for name, done in found.items():
-        train, test = done.last_row["accuracy/train"], done.last_row["accuracy/test"]
-        lines.append(f"| {name} | {REPORTED.get(name, '–')} | {train:.3f} | {test:.3f} |")
-        metrics |= {f"{name}_train": train, f"{name}_test": test}
+    metrics, words = accuracies(found)
+    for name in found:
+        shown = " | ".join(f"{metrics[f'{name}_{part}']:.3f}" for part in PAIR)
+        lines.append(f"| {name} | {REPORTED.get(name, '–')} | {shown} |")
     print("\n".join(lines))
     logbook.text("accuracies", "\n".join(lines))
-    words = ", ".join(f"{name} {metrics[f'{name}_train']:.3f} / {metrics[f'{name}_test']:.3f}" for name in found)
     return Outcome(f"{title}, train / test: {words}", metrics)
 
 
 @torch.no_grad()
 def encoded(data: Images, encode: Encode) -> Images:
     """Return the images with, in the place of each, its code as a row of pixels; the training set is the standard."""
-
-    learned = encode(data.train.input)
-    mean, deviation = learned.mean(0), learned.std(0).clamp(min=1e-6)
-
-    def of(part: Split) -> Split:
-        return Split(((encode(part.input) - mean) / deviation)[:, None, None, :], part.target)
-
-    return replace(data, train=of(data.train), validation=of(data.validation), test=of(data.test))
+    parts = data.train, data.validation, data.test
+    codes = [encode(part.input) for part in parts]
+    mean, deviation = codes[0].mean(0), codes[0].std(0).clamp(min=1e-6)
+    scaled = (((code - mean) / deviation)[:, None, None, :] for code in codes)
+    train, validation, test = (Split(code, part.target) for code, part in zip(scaled, parts, strict=True))
+    return replace(data, train=train, validation=validation, test=test)
 
 
 def principal_components(images: Tensor, count: int) -> Encode:

@@ -61,9 +61,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     for name, (hidden, activation) in config.models().items():
         model = seeded(config.seed, partial(mlp, data.shape, len(data.classes), hidden, activation))
         book = logbook.child(name)
-        found[name] = train_classifier(model.to(data.train.input.device), data, config, book, name)
-        results = {f"accuracy_{part}": found[name].last_row[f"accuracy/{part}"] for part in ("train", "test")}
-        book.settings({"model": name, "dataset": config.dataset, "lr": config.lr}, results)
+        settings = {"model": name, "dataset": config.dataset, "lr": config.lr}
+        found[name] = train_classifier(model.to(data.train.input.device), data, config, book, name, settings=settings)
 
     histories = {name: done.history for name, done in found.items()}
     logbook.figure("accuracy", training_curves(histories, "accuracy", f"{data.name}: from the perceptron on"), 0)

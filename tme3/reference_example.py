@@ -86,9 +86,10 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         gamma = 1.0 if name == "without the schedule" else config.gamma
         each_epoch = StepLR(optimizer, steps_per_epoch(data.train, config.batch_size), gamma)
         book = logbook.child(name)
-        found[name] = train_classifier(model, data, config, book, name, optimizer=optimizer, scheduler=each_epoch)
-        results = {f"accuracy_{part}": found[name].last_row[f"accuracy/{part}"] for part in ("train", "test")}
-        book.settings({"variant": name, "dataset": config.dataset}, results)
+        settings = {"variant": name, "dataset": config.dataset}
+        found[name] = train_classifier(
+            model, data, config, book, name, settings=settings, optimizer=optimizer, scheduler=each_epoch
+        )
 
     histories = {name: done.history for name, done in found.items()}
     logbook.figure("accuracy", training_curves(histories, "accuracy", f"{data.name}: the example, and parts of it"), 0)

@@ -8,6 +8,7 @@ from .images import digits as digits
 from .images import fashion_mnist as fashion_mnist
 from .images import mnist as mnist
 from .images import usps as usps
+from .root import default_root as default_root
 from .splits import Split as Split
 from .splits import Splits as Splits
 from .splits import standardize as standardize

@@ -69,6 +69,21 @@ class Optimizer(TorchOptimizer):
             self.update(group, parameters, gradients)
         return loss
 
+    def counted_state(self, parameter: Tensor, *names: str) -> dict[str, Any]:
+        """Return how many steps a parameter took, and its running means of these names, 0 before the first step."""
+        state: dict[str, Any] = self.state[parameter]
+        if not state:
+            state["step"] = 0
+            for name in names:
+                state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for known in self.state.values():
+            if "step" in known:
+                known["step"] = int(known["step"])  # torch keeps a tensor
+
     def require(self, holds: bool, name: str, value: object, expected: str) -> None:
         """Raise ValueError, in words, unless an option is as expected."""
         if not holds:

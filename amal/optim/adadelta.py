@@ -85,15 +85,4 @@ class Adadelta(Optimizer):
 
     def state_of(self, parameter: Tensor) -> dict[str, Any]:
         """Return a parameter's running means, which are 0 before its first step, and how many steps it took."""
-        state: dict[str, Any] = self.state[parameter]
-        if not state:
-            state["step"] = 0
-            for name in ("square_avg", "acc_delta"):
-                state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for known in self.state.values():
-            if "step" in known:
-                known["step"] = int(known["step"])  # torch keeps a tensor
+        return self.counted_state(parameter, "square_avg", "acc_delta")

@@ -97,15 +97,5 @@ class Adam(Optimizer):
 
     def state_of(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """Return a parameter's running means, which are 0 before its first step, and how many steps it took."""
-        state: dict[str, Any] = self.state[parameter]
-        if not state:
-            state["step"] = 0
-            for name in ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])):
-                state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for known in self.state.values():
-            if "step" in known:
-                known["step"] = int(known["step"])  # torch keeps a tensor
+        largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
+        return self.counted_state(parameter, "exp_avg", "exp_avg_sq", *largest)

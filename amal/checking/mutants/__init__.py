@@ -1,0 +1,97 @@
+"""Mutants for teachers: each operation's solution as a student writes it, and the changes that make it wrong.
+
+A solution is the text of a Function in the course's form, `forward(ctx, ...)`, and in its convention. A mutant is one
+visible change in that text. `amal mutants` lists them, and `amal grade` says which of them a test file kills.
+"""
+
+import re
+from difflib import ndiff
+
+from . import _activations, _affine, _convolution, _losses, _normalization, _pooling, _softmax
+from ._mutant import Mutant as Mutant
+
+SOLUTIONS: dict[str, str] = {
+    "linear": _affine.LINEAR,
+    "mse": _losses.MSE,
+    "tanh": _activations.TANH,
+    "sigmoid": _activations.SIGMOID,
+    "relu": _activations.RELU,
+    "leaky_relu": _activations.LEAKY_RELU,
+    "softmax": _softmax.SOFTMAX,
+    "log_softmax": _softmax.LOG_SOFTMAX,
+    "cross_entropy": _softmax.CROSS_ENTROPY,
+    "nll": _softmax.NLL,
+    "bce": _losses.BCE,
+    "bce_with_logits": _losses.BCE_WITH_LOGITS,
+    "conv1d": _convolution.CONV1D,
+    "conv2d": _convolution.CONV2D,
+    "max_pool": _pooling.MAX_POOL,
+    "avg_pool": _pooling.AVG_POOL,
+    "highway": _affine.HIGHWAY,
+    "batch_norm": _normalization.BATCH_NORM,
+    "layer_norm": _normalization.LAYER_NORM,
+}
+"""Operation -> the text of a right Function."""
+
+MUTANTS: dict[str, tuple[Mutant, ...]] = {
+    "linear": _affine.LINEAR_MUTANTS,
+    "mse": _losses.MSE_MUTANTS,
+    "tanh": _activations.TANH_MUTANTS,
+    "sigmoid": _activations.SIGMOID_MUTANTS,
+    "relu": _activations.RELU_MUTANTS,
+    "leaky_relu": _activations.LEAKY_RELU_MUTANTS,
+    "softmax": _softmax.SOFTMAX_MUTANTS,
+    "log_softmax": _softmax.LOG_SOFTMAX_MUTANTS,
+    "cross_entropy": _softmax.CROSS_ENTROPY_MUTANTS,
+    "nll": _softmax.NLL_MUTANTS,
+    "bce": _losses.BCE_MUTANTS,
+    "bce_with_logits": _losses.BCE_WITH_LOGITS_MUTANTS,
+    "conv1d": _convolution.CONV1D_MUTANTS,
+    "conv2d": _convolution.CONV2D_MUTANTS,
+    "max_pool": _pooling.MAX_POOL_MUTANTS,
+    "avg_pool": _pooling.AVG_POOL_MUTANTS,
+    "highway": _affine.HIGHWAY_MUTANTS,
+    "batch_norm": _normalization.BATCH_NORM_MUTANTS,
+    "layer_norm": _normalization.LAYER_NORM_MUTANTS,
+}
+"""Operation -> its wrong variants."""
+
+OTHER_NAMES = {
+    "maxpool1d": "max_pool",
+    "avgpool1d": "avg_pool",
+    "batchnorm1d": "batch_norm",
+    "binarycrossentropy": "bce",
+}
+
+
+def operation_of(name: str) -> str | None:
+    """Return the operation that a name means, None if there are no mutants of it.
+
+    Case, underscores, and the suffixes Function and Loss do not count: `MSEFunction` and `mse_loss` are `mse`.
+    """
+    bare = re.sub(r"(function|loss)$", "", re.sub(r"function$", "", name.lower().replace("_", "")))
+    known = {operation.replace("_", ""): operation for operation in SOLUTIONS}
+    return known.get(bare) or OTHER_NAMES.get(bare)
+
+
+def find(operation: str, name: str) -> Mutant:
+    """Return a mutant by its name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    for mutant in MUTANTS[operation]:
+        if mutant.name == name:
+            return mutant
+    raise ValueError(f"{operation} has no mutant {name}; it has {', '.join(of.name for of in MUTANTS[operation])}")
+
+
+def text_of(operation: str, mutant: Mutant) -> str:
+    """Return the text of a wrong Function."""
+    return mutant.of(SOLUTIONS[operation])
+
+
+def difference(operation: str, mutant: Mutant) -> str:
+    """Return the text of a wrong Function beside the right one: lines marked - are the right ones, + the wrong ones."""
+    right, wrong = SOLUTIONS[operation].splitlines(), text_of(operation, mutant).splitlines()
+    return "\n".join(line.rstrip() for line in ndiff(right, wrong) if not line.startswith("?"))

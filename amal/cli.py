@@ -106,6 +106,82 @@ def ops(
         raise SystemExit(1)
 
 
+@app.command
+def mutants(
+    operation: Annotated[str, tyro.conf.Positional] = "",
+    /,
+    show: str = "",
+) -> None:
+    """List the wrong variants of an operation that the package knows; without an operation, what there is.
+
+    Args:
+        operation: such as `linear`.
+        show: the name of a variant to print, its change marked; `right` prints the solution.
+    """
+    from amal.checking import mutants as known
+
+    if not operation:
+        print("\n".join(f"{of:<16} {len(variants):>3}" for of, variants in known.MUTANTS.items()))
+        return
+    op = known_operation(operation)
+    if not show:
+        widest = max(len(of.name) for of in known.MUTANTS[op])
+        print("\n".join(f"{of.name:<{widest}}  {of.description}  [{', '.join(of.codes)}]" for of in known.MUTANTS[op]))
+        return
+    try:
+        print(known.SOLUTIONS[op] if show == "right" else known.difference(op, known.find(op, show)))
+    except ValueError as error:
+        print(f"amal mutants: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+@app.command
+def grade(
+    test_file: Annotated[Path, tyro.conf.Positional],
+    operation: Annotated[str, tyro.conf.Positional],
+    /,
+    time_limit: float = 20.0,
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+) -> None:
+    """Say which wrong variants of an operation a file of tests kills.
+
+    The file imports the Function under test, as in `from functions import Linear`, and pytest runs it once for the
+    right one and once for each wrong one. Exit status: 0 all killed, 1 some survived, 2 the file cannot be graded.
+
+    Args:
+        test_file: a file of tests for pytest.
+        operation: such as `linear`; `amal mutants` lists them.
+        time_limit: seconds that one run may take; a wrong variant that takes longer is killed.
+        as_json: print JSON.
+    """
+    from tqdm import tqdm
+
+    from amal.checking import grading
+    from amal.checking import mutants as known
+
+    op = known_operation(operation)
+    try:
+        trials = grading.grade(test_file, op, time_limit)
+        outcomes = list(tqdm(trials, total=len(known.MUTANTS[op]), disable=as_json or None, leave=False))
+    except grading.GradingError as error:
+        print(f"amal grade: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    print(grading.as_json(op, outcomes) if as_json else grading.as_text(outcomes))
+    if not all(of.killed for of in outcomes):
+        raise SystemExit(1)
+
+
+def known_operation(name: str) -> str:
+    """Return the operation of a name, or end with a message that says which there are."""
+    from amal.checking import mutants as known
+
+    operation = known.operation_of(name)
+    if operation is None:
+        print(f"amal: no mutants of {name}; there are those of {', '.join(known.MUTANTS)}", file=sys.stderr)
+        raise SystemExit(2)
+    return operation
+
+
 def run_script(script: str, experiment: Experiment, run_dir: Path, progress: bool) -> Row:
     """Run one script as its user would, and read what it measured from its run directory."""
     arguments = [f"--run-dir={run_dir}", *([] if progress else ["--no-progress"])]

@@ -74,6 +74,16 @@ def operation_of(name: str) -> str | None:
     return known.get(bare) or OTHER_NAMES.get(bare)
 
 
+def class_of(text: str) -> str:
+    """Return the name of the class that a solution's text defines."""
+    return text.split("\nclass ", 1)[1].split("(", 1)[0]
+
+
+def class_name(operation: str) -> str:
+    """Return the name of the class that an operation's solution defines."""
+    return class_of(SOLUTIONS[operation])
+
+
 def find(operation: str, name: str) -> Mutant:
     """Return a mutant by its name.
 

@@ -9,6 +9,7 @@ from difflib import ndiff
 
 from . import _activations, _affine, _convolution, _losses, _normalization, _pooling, _softmax
 from ._mutant import Mutant as Mutant
+from ._mutant import mutant as mutant
 
 SOLUTIONS: dict[str, str] = {
     "linear": _affine.LINEAR,
@@ -90,9 +91,9 @@ def find(operation: str, name: str) -> Mutant:
     Raises:
         ValueError: there is none of that name.
     """
-    for mutant in MUTANTS[operation]:
-        if mutant.name == name:
-            return mutant
+    for known in MUTANTS[operation]:
+        if known.name == name:
+            return known
     raise ValueError(f"{operation} has no mutant {name}; it has {', '.join(of.name for of in MUTANTS[operation])}")
 
 

@@ -1,0 +1,113 @@
+"""What a Function does, all of it that can be seen, without the doctor: two Functions are alike if this is."""
+
+import gc
+import weakref
+
+import torch
+
+from .calls import CALLS
+
+
+def raw_gradients(output, grad_output):
+    """What backward itself returns: the engine would sum it to the shape of the input, and cast it."""
+    with torch.no_grad():
+        returned = output.grad_fn.apply(grad_output)
+    return returned if isinstance(returned, tuple) else (returned,)
+
+
+def apply(function, arguments, variables, dtype=torch.float64):
+    inputs = [
+        x.to(dtype).clone().requires_grad_(i in variables) if torch.is_tensor(x) and x.is_floating_point() else x
+        for i, x in enumerate(arguments)
+    ]
+    return function.apply(*inputs), inputs
+
+
+def grad_output_like(output):
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output.dtype) + 0.3
+
+
+def observed(function, kind):
+    """Each thing that was looked at -> what was seen."""
+    call = CALLS[kind]
+    seen = {}
+    for label, arguments in probes(kind, call).items():
+        for what, look in (("value", values), ("second", second_derivatives)):
+            seen.update(
+                {f"{label} {what} {k}": v for k, v in looked(look, function, arguments, call.variables).items()}
+            )
+    seen["kept"] = kept(function, call.draw(5), call.variables)
+    return seen
+
+
+def looked(look, function, arguments, variables):
+    try:
+        return look(function, arguments, variables)
+    except Exception as error:
+        return {"raises": type(error).__name__}
+
+
+def probes(kind, call):
+    found = {"usual": call.draw(5), "square": call.draw(len(call.draw(5)[0][0]))}
+    first, *rest = call.draw(2)
+    if kind in ("relu", "leaky_relu", "max_pool", "max_pool, images"):
+        found["at the kink"] = (torch.zeros_like(first), *rest)
+    found["large"] = (first * 1000, *rest)
+    if kind.startswith("bce") and "logits" not in kind:
+        found["large"] = (first.round(), *rest)
+    return found
+
+
+def values(function, arguments, variables):
+    output, inputs = apply(function, arguments, variables)
+    before = [x.detach().clone() if torch.is_tensor(x) else x for x in arguments]
+    grad_output = grad_output_like(output)
+    given = grad_output.clone()
+    seen = {"output": output.detach().clone()}
+    seen["inputs changed"] = any(
+        torch.is_tensor(x) and not torch.equal(x.detach(), y) for x, y in zip(inputs, before, strict=True)
+    )
+    for i, gradient in enumerate(raw_gradients(output, grad_output)):
+        seen[f"gradient {i}"] = gradient
+    seen["grad_output changed"] = not torch.equal(grad_output, given)
+    output, inputs = apply(function, arguments, variables)
+    zero = raw_gradients(output, torch.zeros_like(output))
+    seen["of zero"] = [torch.is_tensor(x) and bool(x.any()) for x in zero]
+    return seen
+
+
+def second_derivatives(function, arguments, variables):
+    output, inputs = apply(function, arguments, variables)
+    grad_output = grad_output_like(output).requires_grad_()
+    needing = [inputs[i] for i in variables]
+    first = torch.autograd.grad(output, needing, grad_output, create_graph=True, allow_unused=True)
+    total = sum((x * grad_output_like(x)).sum() for x in first if x is not None)
+    second = torch.autograd.grad(total, [*needing, grad_output], allow_unused=True)
+    return {str(i): torch.zeros(()) if x is None else x for i, x in enumerate(second)}
+
+
+def kept(function, arguments, variables):
+    """Floating tensors that are attributes of ctx; and whether an output outlives its graph."""
+    gc.disable()  # a reference cycle must not be swept up before we look
+    try:
+        output, inputs = apply(function, arguments, variables)
+        found = [name for name, x in vars(output.grad_fn).items() if torch.is_tensor(x) and x.is_floating_point()]
+        reference = weakref.ref(output)
+        del output, inputs
+        return found, reference() is not None
+    finally:
+        gc.enable()
+
+
+def alike(one, other):
+    if torch.is_tensor(one) and torch.is_tensor(other):
+        return one.shape == other.shape and one.dtype == other.dtype and torch.allclose(one, other, 1e-9, 1e-12, True)
+    if torch.is_tensor(one) or torch.is_tensor(other):
+        return False
+    return one == other
+
+
+def differences(one, other):
+    """What was seen of one and not, or not alike, of another."""
+    return {what for what in {*one, *other} if not (what in one and what in other and alike(one[what], other[what]))}

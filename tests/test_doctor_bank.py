@@ -1,0 +1,135 @@
+"""The bank on which the doctor is tried, proven without the doctor: right ones are right, wrong ones are not."""
+
+import inspect
+
+import pytest
+import torch
+from doctor_bank.behaviour import apply, differences, grad_output_like, observed, probes, raw_gradients
+from doctor_bank.calls import CALLS
+from doctor_bank.forms import as_new_form
+from doctor_bank.table import ALL_RIGHT, ALL_WRONG, FLOAT32, OTHER_WRONG, REFUSE_SECOND, RIGHT
+
+from amal.checking.mutants import MUTANTS, SOLUTIONS
+
+by_name = {"argvalues": ALL_RIGHT, "ids": lambda entry: entry.name}
+
+
+def dtype_of(entry):
+    return torch.float32 if entry.name in FLOAT32 else torch.float64
+
+
+@pytest.mark.parametrize("entry", **by_name)
+@pytest.mark.parametrize("n", [5, 1, 0])
+def test_right_ones_give_what_torch_gives(entry, n):
+    call, dtype = CALLS[entry.kind], dtype_of(entry)
+    arguments = call.draw(n)
+    if n == 0 and CALLS[entry.kind].reference(*call.draw(5)).dim() == 0:
+        pytest.skip("a mean of nothing is not a number")
+    if n == 1 and entry.operation == "batch_norm":
+        pytest.skip("torch refuses to normalise a batch of one")
+    theirs = [x.clone().requires_grad_() if i in call.variables else x for i, x in enumerate(arguments)]
+    expected = call.reference(*theirs)
+    output, _ = apply(entry.function, arguments, call.variables, dtype)
+    torch.testing.assert_close(output, expected.to(dtype))
+    gradients = raw_gradients(output, grad_output_like(output))
+    right = torch.autograd.grad(expected, [theirs[i] for i in call.variables], grad_output_like(expected))
+    for i, gradient in zip(call.variables, right, strict=True):
+        assert gradients[i].dtype == dtype
+        torch.testing.assert_close(gradients[i], gradient.to(dtype))  # the shape too
+
+
+@pytest.mark.parametrize("entry", **by_name)
+def test_right_ones_have_right_first_and_second_derivatives(entry):
+    if entry.name in FLOAT32:
+        pytest.skip("a step in float32 measures nothing")
+    call = CALLS[entry.kind]
+    arguments = [x.requires_grad_(i in call.variables) for i, x in enumerate(call.draw(3))]
+    assert torch.autograd.gradcheck(entry.function.apply, arguments)
+    if entry.name in REFUSE_SECOND:
+        output = entry.function.apply(*arguments)
+        grad_output = grad_output_like(output).requires_grad_()
+        first = torch.autograd.grad(output, [arguments[i] for i in call.variables], grad_output, create_graph=True)
+        with pytest.raises(RuntimeError, match=r"differentiate twice|modified by an inplace operation"):
+            sum(x.sum() for x in first).backward()
+    else:
+        assert torch.autograd.gradgradcheck(entry.function.apply, arguments)
+
+
+@pytest.mark.parametrize("entry", **by_name)
+def test_right_ones_take_other_layouts_and_some_gradients_alone(entry):
+    call, dtype = CALLS[entry.kind], dtype_of(entry)
+    arguments = call.draw(5)
+    output, _ = apply(entry.function, arguments, call.variables, dtype)
+    expected = raw_gradients(output, grad_output_like(output))
+    turned = [x.mT.contiguous().mT if torch.is_tensor(x) and x.dim() > 1 else x for x in arguments]
+    for given, needing in ((turned, call.variables), *((arguments, (i,)) for i in call.variables)):
+        output, _ = apply(entry.function, given, needing, dtype)
+        gradients = raw_gradients(output, grad_output_like(output))
+        for i in needing:
+            torch.testing.assert_close(gradients[i], expected[i])
+
+
+@pytest.mark.parametrize("entry", **by_name)
+def test_right_ones_stay_finite_far_out(entry):
+    call = CALLS[entry.kind]
+    arguments = probes(entry.kind, call)["large"]
+    output, _ = apply(entry.function, arguments, call.variables, dtype_of(entry))
+    gradients = raw_gradients(output, torch.ones_like(output))
+    assert torch.isfinite(output).all()
+    assert all(torch.isfinite(gradients[i]).all() for i in call.variables)
+
+
+RIGHT_BEHAVIOUR = {}
+
+
+def behaviour_of_right(entry):
+    base = entry.name.split()[0]
+    if base not in RIGHT_BEHAVIOUR:
+        right = next(of for of in ALL_RIGHT if of.name == base)
+        RIGHT_BEHAVIOUR[base] = observed(right.function, right.kind)
+    return RIGHT_BEHAVIOUR[base]
+
+
+@pytest.mark.parametrize("entry", ALL_WRONG, ids=lambda entry: entry.name)
+def test_wrong_ones_behave_differently(entry):
+    if "wrong-flag" in entry.name:
+        call = CALLS[entry.kind]
+        output, _ = apply(entry.function, call.draw(5), (1,) if "bias" not in entry.name else (0, 2))
+        assert raw_gradients(output, grad_output_like(output))[1 if "bias" not in entry.name else 2] is None
+        return
+    assert differences(behaviour_of_right(entry), observed(entry.function, entry.kind))
+
+
+@pytest.mark.parametrize("operation", SOLUTIONS)
+def test_right_ones_of_both_forms_behave_alike(operation):
+    """So that differences are not seen where there are none."""
+    right = {of.name: observed(of.function, of.kind) for of in ALL_RIGHT if of.name.split(",")[0] == operation}
+    assert not differences(*right.values())
+
+
+def test_the_bank_is_large_enough():
+    assert len(MUTANTS) >= 14
+    assert len(ALL_WRONG) >= 200
+    assert sum(map(len, RIGHT.values())) >= 45
+    assert any(len(of.changes) > 1 and len(of.codes) > 1 for of in MUTANTS["linear"])
+
+
+def test_names_are_told_apart():
+    for entries in (ALL_RIGHT, ALL_WRONG):
+        names = [of.name for of in entries]
+        assert len(names) == len(set(names))
+    assert OTHER_WRONG.keys() <= {name for rows in RIGHT.values() for name in rows}
+
+
+def test_every_function_of_the_right_files_is_in_the_table():
+    for module, rows in RIGHT.items():
+        defined = {
+            n for n, of in vars(module).items() if inspect.isclass(of) and issubclass(of, torch.autograd.Function)
+        }
+        assert defined - {"Function", "TimesSlope"} == rows.keys()
+
+
+def test_the_new_form_is_refused_to_what_needs_the_old():
+    lines = ("class A:", " def forward(ctx, x):", "  e = x + 1", "  ctx.save_for_backward(e)", "  return e * x")
+    with pytest.raises(ValueError, match="does not have e"):
+        as_new_form("\n".join(lines))

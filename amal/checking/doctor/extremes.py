@@ -8,7 +8,7 @@ from torch import Tensor
 from .definitions import Kink
 from .hypotheses import same
 from .specimen import Arguments, Raised
-from .subject import Found, Subject
+from .subject import Found, Subject, differentiated
 
 
 def at_extremes(subject: Subject) -> Iterator[Found]:
@@ -21,13 +21,12 @@ def at_extremes(subject: Subject) -> Iterator[Found]:
             call = subject.specimen(arguments, subject.variables)
             returned = call.backward(torch.ones_like(call.output)) if call.node is not None else ()
         except Raised as error:
-            yield Found("raises", f"for large inputs: {error}")
+            yield Found("raises", f"for {subject.operation.extremes_are}: {error}")
             return
         expected = subject.definition.reference(*arguments)
         finite = torch.isfinite(expected) if subject.operation.exact_extremes else torch.ones_like(expected).bool()
         value = call.output.detach()
-        largest = float(arguments[0].abs().max())
-        where = f"for inputs as large as {largest:g}" if largest > 1 else "for probabilities of 0 and 1"
+        where = f"for {subject.operation.extremes_are}"
         if not torch.isfinite(value[finite]).all():
             yield Found("forward-unstable", f"forward gives {_first_bad(value)} {where}")
             return
@@ -66,20 +65,24 @@ def at_kinks(subject: Subject) -> Iterator[Found]:
         except Raised as error:
             yield Found("raises", f"at a kink: {error}")
             return
-        if not isinstance(returned, Tensor) or returned.shape != kink.expected.shape:
+        ones = torch.ones_like(call.output)
+        expected = kink.expected
+        if expected is None:
+            expected = differentiated(subject.definition, arguments, (0,), ones)[1][0]
+        if not isinstance(returned, Tensor) or returned.shape != expected.shape:
             continue
-        yield from _judged(returned.double(), kink)
+        yield from _judged(returned.double(), expected, kink)
         return
 
 
-def _judged(actual: Tensor, kink: Kink) -> Iterator[Found]:
-    if same(actual, kink.expected):
+def _judged(actual: Tensor, expected: Tensor, kink: Kink) -> Iterator[Found]:
+    if same(actual, expected):
         return
-    worst = int((actual - kink.expected).abs().argmax())
+    worst = int((actual - expected).abs().argmax())
     says = f"is {float(actual.flatten()[worst]):g} at a kink: {kink.says}"
     defended = False
     if kink.lowest is not None and kink.highest is not None and torch.isfinite(actual).all():
         inside = bool((actual >= kink.lowest - 1e-9).all() and (actual <= kink.highest + 1e-9).all())
-        total = not kink.total or same(actual.sum(), kink.expected.sum())
+        total = not kink.total or same(actual.sum(), expected.sum())
         defended = inside and total
     yield Found("kink", says + (", which can be defended" if defended else ""), 0, note=defended)

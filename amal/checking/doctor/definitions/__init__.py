@@ -74,8 +74,8 @@ class Kink:
     """Arguments at which an operation has no derivative, and the gradient that is agreed on."""
 
     arguments: Arguments
-    expected: Tensor
-    """Of the first argument, for a grad_output of ones."""
+    expected: Tensor | None
+    """Of the first argument, for a grad_output of ones; None for what torch gives for the definition."""
     says: str
     lowest: Tensor | None = None
     """Where another choice can be defended: the least gradient that can be, entry by entry."""
@@ -95,14 +95,14 @@ class Operation:
     """Where the lab sheets ask for it."""
     definitions: tuple[Definition, ...]
     extremes: tuple[Arguments, ...] = ()
-    """Large arguments, of the first definition that takes so many; forward and backward must give ordinary numbers."""
+    """Arguments for which careless formulas overflow or divide by 0, where forward and backward must give numbers."""
+    extremes_are: str = "large inputs"
+    """What they are, in words."""
     exact_extremes: bool = True
     """Whether at the extremes the definition's value is asked for, not only that it is finite."""
     kinks: tuple[Kink, ...] = ()
     of_output: Callable[[Tensor, Tensor], Tensor] | None = None
     """The gradient of the first argument as (output, grad_output) give it, for operations that are often written so."""
-    entrywise: bool = False
-    """Whether each entry of the output depends on one entry of the input."""
 
 
 def normalised(name: str) -> str:

@@ -85,9 +85,7 @@ FAR = (torch.tensor([[1000.0, -1000.0, 0.5], [-40.0, 40.0, -0.5]], dtype=torch.f
 ZEROS = (torch.zeros(2, 3, dtype=torch.float64),)
 
 
-def at_zero(slope: float) -> Kink:
-    """Agree on the slope on the left."""
-    return Kink(ZEROS, torch.full((2, 3), slope, dtype=torch.float64), f"at 0 the derivative is {slope:g}")
+AT_ZERO = Kink(ZEROS, None, "at 0 the derivative is the one on the left")
 
 
 def entrywise(
@@ -102,7 +100,7 @@ def entrywise(
 ) -> Operation:
     """Return an operation that treats every entry alike, and has one definition."""
     usual = Definition("usual", "entry by entry", function, draw)
-    return Operation(name, aliases, question, (usual,), extremes, True, kinks, of_output, entrywise=True)
+    return Operation(name, aliases, question, (usual,), extremes, kinks=kinks, of_output=of_output)
 
 
 SLOPES = (0.01, 0.1, 0.2, 0.3)
@@ -137,6 +135,7 @@ def log_softmax_backward(output: Tensor, grad_output: Tensor) -> Tensor:
 
 
 LARGE = torch.tensor([[1000.0, 0.0, -1000.0], [900.0, 1000.0, 1000.0], [-1000.0, -1001.0, -999.0]], dtype=torch.float64)
+CONSTANT = (torch.full((4, 3), 2.0, dtype=torch.float64),)
 DIMS = (-1, 1, 0)
 
 
@@ -253,7 +252,7 @@ HIGHWAY = (
     ),
 )
 
-SHEET2, SHEET3 = "TME 2, question 3", "TME 3, question 1"
+SHEET2, SHEET3, SHEET4 = "TME 2, question 3", "TME 3, question 1", "TME 3, question 4"
 
 OPERATIONS = (
     Operation("linear", ("linear", "affine", "lin", "dense", "fullyconnected"), "TME 1, questions 3 and 4", LINEAR),
@@ -261,11 +260,9 @@ OPERATIONS = (
     entrywise(
         "sigmoid", ("sigmoid", "logistic", "sigmoide"), "TME 2, question 4", torch.sigmoid, lambda y, g: g * y * (1 - y)
     ),
-    Operation(
-        "relu", ("relu", "rectifier", "relulayer"), "TME 3, question 4", RELU, (FAR,), True, (at_zero(0.0),), None, True
-    ),
-    Operation("leaky_relu", ("leakyrelu", "lrelu"), "TME 3, question 4", LEAKY, (FAR,), True, (), None, True),
-    entrywise("silu", ("silu", "swish"), "TME 3, question 4", functional.silu),
+    Operation("relu", ("relu", "rectifier", "relulayer"), SHEET4, RELU, (FAR,), kinks=(AT_ZERO,)),
+    Operation("leaky_relu", ("leakyrelu", "lrelu"), SHEET4, LEAKY, (FAR,), kinks=(AT_ZERO,)),
+    entrywise("silu", ("silu", "swish"), SHEET4, functional.silu),
     entrywise("softplus", ("softplus",), "TME 2, question 4", functional.softplus),
     entrywise("exp", ("exp", "exponential"), "TME 1, question 2", torch.exp, lambda y, g: g * y, extremes=()),
     entrywise("log", ("log", "logarithm", "ln"), "TME 1, question 2", torch.log, draw=positive, extremes=()),
@@ -291,7 +288,23 @@ OPERATIONS = (
     Operation(
         "log_softmax", ("logsoftmax",), SHEET3, along(torch.log_softmax), ((LARGE,),), of_output=log_softmax_backward
     ),
-    Operation("batch_norm", ("batchnorm", "batchnorm1d", "bn"), "TME 3, question 2", normalisation((0,))),
-    Operation("layer_norm", ("layernorm", "ln"), "TME 3, question 2", normalisation((-1,))),
+    Operation(
+        "batch_norm",
+        ("batchnorm", "batchnorm1d", "bn"),
+        "TME 3, question 2",
+        normalisation((0,)),
+        (CONSTANT,),
+        "a feature that is constant",
+        False,
+    ),
+    Operation(
+        "layer_norm",
+        ("layernorm", "ln"),
+        "TME 3, question 2",
+        normalisation((-1,)),
+        (CONSTANT,),
+        "examples whose features are equal",
+        False,
+    ),
     Operation("highway", ("highway", "highwaylayer"), "TME 3, question 7", HIGHWAY),
 )

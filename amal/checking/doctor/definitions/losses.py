@@ -260,6 +260,7 @@ OPERATIONS = (
         "TME 2, question 4",
         BCE,
         extremes=((CERTAIN, CERTAIN), (CERTAIN, 1 - CERTAIN)),
+        extremes_are="probabilities of 0 and 1",
         exact_extremes=False,
     ),
     Operation(

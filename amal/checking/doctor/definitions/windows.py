@@ -39,10 +39,10 @@ def image_filters(draw: Draw, bias: bool, *options: int) -> Arguments:
     return images(draw), draw(3, 2, 3, 2), *([draw(3)] if bias else []), *options
 
 
-def length_first(input: Tensor, weight: Tensor, *rest: Tensor | int) -> Tensor:
+def length_first(input: Tensor, weight: Tensor, *rest: Tensor | int | None) -> Tensor:
     """Convolve signals (n, length, channels) with filters (size, in, out)."""
     bias = next((of for of in rest if isinstance(of, Tensor)), None)
-    options = [of for of in rest if not isinstance(of, Tensor)]
+    options = [of for of in rest if isinstance(of, int)]
     return functional.conv1d(input.mT, weight.permute(2, 1, 0), bias, *options).mT
 
 

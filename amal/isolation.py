@@ -91,9 +91,10 @@ def _running(results: Path, path: Path, names: list[str], report: Report) -> Ite
 
 def _drain(stream: IO[bytes], report: Report) -> None:
     """Read all that is printed, so that nobody waits, and keep the beginning."""
-    while chunk := stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536):
-        if len(report.printed) < SHOWN:
-            report.printed = (report.printed + chunk.decode(errors="replace"))[:SHOWN]
+    with stream:
+        while chunk := stream.read(4096):
+            if len(report.printed) < SHOWN:
+                report.printed = (report.printed + chunk.decode(errors="replace"))[:SHOWN]
 
 
 def _listen(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from amal.errors import UserError
 from amal.experiments import LABS, Experiment, find_experiments, new_run_dir
 
 app = tyro.extras.SubcommandApp()
@@ -107,6 +108,48 @@ def ops(
 
 
 @app.command
+def check(
+    file: Annotated[Path, tyro.conf.Positional],
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    /,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    time_limit: float = 30.0,
+) -> None:
+    """Examine the autograd Functions in a Python file, and say in words what is wrong with each.
+
+    A Function is known by its name, whatever its case, with or without the ending "Function": MSE, Linear, Tanh, ReLU,
+    Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. The file is run in a process of its own. The
+    exit status is 0 if all are correct, 1 if something is wrong, 2 if nothing could be examined.
+
+    Args:
+        file: the file.
+        names: the Functions to examine; all that are known if none. `Name=operation` says what a Function is meant to
+            be, and `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`.
+        as_json: print the diagnoses as JSON.
+        time_limit: seconds for the import of the file, and for each Function.
+    """
+    from amal import findings
+    from amal.isolation import examine_file
+
+    try:
+        report = examine_file(file, names, time_limit)
+    except UserError as error:
+        print(f"amal check: {error}", file=sys.stderr)
+        print("[]" if as_json else "", end="\n" if as_json else "")
+        raise SystemExit(2) from None
+    if report.printed and not as_json:
+        print(f"{file} printed:\n{textwrap.indent(report.printed.rstrip(), '  ')}\n", file=sys.stderr)
+    print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
+    if any(diagnosis.verdict != "correct" for diagnosis in report.diagnoses):
+        raise SystemExit(1)
+
+
+def terminal_width() -> int:
+    """Return how wide a table may be."""
+    return max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
+
+
+@app.command
 def mutants(
     operation: Annotated[str, tyro.conf.Positional] = "",
     /,
@@ -141,7 +184,7 @@ def grade(
     operation: Annotated[str, tyro.conf.Positional],
     /,
     time_limit: float = 20.0,
-    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Say which wrong variants of an operation a file of tests kills.
 
@@ -163,7 +206,7 @@ def grade(
     try:
         trials = grading.grade(test_file, op, time_limit)
         outcomes = list(tqdm(trials, total=len(known.MUTANTS[op]), disable=as_json or None, leave=False))
-    except grading.GradingError as error:
+    except UserError as error:
         print(f"amal grade: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     print(grading.as_json(op, outcomes) if as_json else grading.as_text(outcomes))
@@ -221,7 +264,7 @@ def run_as_main(script: str, arguments: list[str]) -> None:
 
 def as_table(rows: list[Row]) -> str:
     """Set the rows as a table that fits the terminal: experiment, reported, measured, seconds."""
-    width = max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
+    width = terminal_width()
     titles = ("experiment", "documents report", "measured", "s")
     widths = [(width - 10) * share // 10 for share in (3, 3, 4)] + [5]
 

@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from amal.errors import UserError
+
 from . import mutants
 from .trial import NOTHING_FOUND, PASSED, trial
-
-
-class GradingError(Exception):
-    """The test file cannot be graded; the message says why, with pytest's output if there is any."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +62,20 @@ def grade(test_file: Path, operation: str, time_limit: float) -> Iterator[Outcom
     Args:
         test_file: what pytest can run; it imports a name that means the operation.
         operation: one of `mutants.SOLUTIONS`.
-        time_limit: of each run, in seconds.
+        time_limit: of each run, in seconds; the right Function has ten times as long.
 
     Raises:
-        GradingError: it does not import the operation, rejects the right one, holds no tests, or pytest is missing.
+        UserError: it does not import the operation, rejects the right one, holds no tests, or pytest is missing.
     """
     if importlib.util.find_spec("pytest") is None:
-        raise GradingError("pytest is not installed; pip install pytest")
+        raise UserError("pytest is not installed; pip install pytest")
     module, names = imported(test_file, operation)
-    right = trial(test_file, module, names, mutants.SOLUTIONS[operation], time_limit)
+    right = trial(test_file, module, names, mutants.SOLUTIONS[operation], 10 * time_limit)
     if right.status == NOTHING_FOUND:
-        raise GradingError(f"{test_file} holds no tests\n\n{right.output}".rstrip())
+        raise UserError(f"{test_file} holds no tests\n\n{right.output}".rstrip())
     if right.status != PASSED:
         why = f" ({right.how})" if right.status is None else ""
-        raise GradingError(f"your test rejects the right {operation}{why}\n\n{right.output}".rstrip())
+        raise UserError(f"your test rejects the right {operation}{why}\n\n{right.output}".rstrip())
     for mutant in mutants.MUTANTS[operation]:
         result = trial(test_file, module, names, mutants.text_of(operation, mutant), time_limit)
         killed = result.status != PASSED
@@ -88,12 +86,12 @@ def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
     """Return the module from which a test file imports an operation, and the names by which it asks for it.
 
     Raises:
-        GradingError: no name that it imports means the operation, or it is not Python.
+        UserError: no name that it imports means the operation, or it is not Python.
     """
     try:
         tree = ast.parse(test_file.read_bytes(), str(test_file))
     except (OSError, SyntaxError, ValueError) as error:
-        raise GradingError(f"{test_file} cannot be read: {error}") from error
+        raise UserError(f"{test_file} cannot be read: {error}") from error
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [alias.name for alias in node.names if mutants.operation_of(alias.name) == operation]
@@ -108,7 +106,7 @@ def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
         if node.value.id in modules and mutants.operation_of(node.attr) == operation:
             return modules[node.value.id], (node.attr,)
     expected = mutants.class_name(operation)
-    raise GradingError(f"{test_file} imports no {operation}; it needs a line such as: from functions import {expected}")
+    raise UserError(f"{test_file} imports no {operation}; it needs a line such as: from functions import {expected}")
 
 
 def _absolute(node: ast.ImportFrom, test_file: Path) -> str:

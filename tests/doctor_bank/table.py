@@ -257,9 +257,11 @@ def right():
 
 def wrong():
     for operation, mutants in MUTANTS.items():
-        for of in mutants:
+        for place, of in enumerate(mutants):
             name, source = f"{operation} {of.name}", of.of(SOLUTIONS[operation])
             yield Entry(name, loaded(source, name), operation, operation, of.codes)
+            if place % 3:
+                continue
             try:
                 new = as_new_form(source)
             except ValueError:  # it saves what only the old form has at hand

@@ -4,8 +4,9 @@ A solution is the text of a Function in the course's form, `forward(ctx, ...)`, 
 visible change in that text. `amal mutants` lists them, and `amal grade` says which of them a test file kills.
 """
 
-import re
 from difflib import ndiff
+
+from amal.checking.doctor.definitions import operation_called
 
 from . import _activations, _affine, _convolution, _losses, _normalization, _pooling, _softmax
 from ._mutant import Mutant as Mutant
@@ -57,22 +58,14 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
 }
 """Operation -> its wrong variants."""
 
-OTHER_NAMES = {
-    "maxpool1d": "max_pool",
-    "avgpool1d": "avg_pool",
-    "batchnorm1d": "batch_norm",
-    "binarycrossentropy": "bce",
-}
+OF_SIGNALS = {"max_pool1d": "max_pool", "avg_pool1d": "avg_pool"}
 
 
 def operation_of(name: str) -> str | None:
-    """Return the operation that a name means, None if there are no mutants of it.
-
-    Case, underscores, and the suffixes Function and Loss do not count: `MSEFunction` and `mse_loss` are `mse`.
-    """
-    bare = re.sub(r"(function|loss)$", "", re.sub(r"function$", "", name.lower().replace("_", "")))
-    known = {operation.replace("_", ""): operation for operation in SOLUTIONS}
-    return known.get(bare) or OTHER_NAMES.get(bare)
+    """Return the operation that the name of a class or of an operation means, None if there are no mutants of it."""
+    known = operation_called(name)
+    operation = OF_SIGNALS.get(known.name, known.name) if known else None
+    return operation if operation in SOLUTIONS else None
 
 
 def class_of(text: str) -> str:

@@ -1,0 +1,292 @@
+"""`amal check` on files of every kind, and `check` on Functions of one's own: what is said, and how it ends."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.autograd import Function
+
+from amal import cli
+from amal.checking import assert_correct, check, examine
+from amal.checking.doctor import student
+from amal.errors import UserError
+from amal.findings import CODES, as_text, diagnosis_from
+from amal.isolation import examine_file
+from amal.ops import LinearFunction, MSEFunction
+from tme1._mistakes import BiasNotSummed, DetachedBackward, GradOutputInPlace, TensorKeptOnContext
+
+HEAD = "import ctypes, os, sys\nimport torch\nfrom torch.autograd import Function\n"
+LINEAR = """
+class Linear(Function):
+    @staticmethod
+    def forward(ctx, X, W, b):
+        ctx.save_for_backward(X, W)
+        return X @ W + b
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        X, W = ctx.saved_tensors
+        return grad_output @ W.T, X.T @ grad_output, grad_output.sum(0)
+"""
+SQUARE = """
+class {name}(Function):
+    @staticmethod
+    def forward(ctx, x):
+        {forward}
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        {backward}
+        return 2 * ctx.saved_tensors[0] * grad_output
+"""
+
+
+def square(name="Square", forward="pass", backward="pass"):
+    return SQUARE.format(name=name, forward=forward, backward=backward)
+
+
+def write(folder, *parts, name="lab.py"):
+    path = folder / name
+    path.write_text(HEAD + "".join(parts))
+    return path
+
+
+def run(*arguments, status):
+    ended = 0
+    try:
+        cli.app.cli(args=["check", *map(str, arguments)])
+    except SystemExit as stopped:
+        ended = stopped.code
+    assert ended == status
+
+
+@pytest.fixture
+def in_process(tmp_path, monkeypatch):
+    """What the examining process says of a file, without a process of its own."""
+
+    def said(path, *names):
+        monkeypatch.setattr(sys, "path", sys.path.copy())
+        monkeypatch.setattr(sys, "argv", sys.argv)
+        monkeypatch.setattr(sys, "modules", sys.modules.copy())
+        monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+        results = tmp_path / "results"
+        student.main([str(results), str(path), *names])
+        return json.loads(results.read_text().splitlines()[-1])["said"]
+
+    return said
+
+
+def test_a_right_file_is_correct(tmp_path, capsys):
+    run(write(tmp_path, LINEAR, square()), "--json", status=0)
+    linear, squared = json.loads(capsys.readouterr().out)
+    assert (linear["function"], linear["operation"], linear["verdict"]) == ("Linear", "linear", "correct")
+    assert linear["definition"] == "X W + b, weight (in, out), bias (out)"
+    assert squared["verdict"] == "correct"
+    assert {of["severity"] for of in linear["findings"]} == {"note"}
+
+
+def test_json_has_the_fields_that_are_promised(tmp_path, capsys):
+    run(write(tmp_path, LINEAR.replace("grad_output.sum(0)", "grad_output")), "--json", status=1)
+    (diagnosis,) = json.loads(capsys.readouterr().out)
+    assert diagnosis.keys() == {"function", "operation", "definition", "verdict", "findings"}
+    (finding,) = (of for of in diagnosis["findings"] if of["severity"] == "error")
+    assert finding.keys() == {"code", "input", "message", "severity"}
+    assert (finding["code"], finding["input"], diagnosis["verdict"]) == ("not-summed", "b", "wrong")
+    assert "(10, 3)" in finding["message"]
+    assert "TME 1, question" in finding["message"]
+    assert diagnosis_from(diagnosis).as_dict() == diagnosis
+
+
+def test_the_table_tells_the_worst_entry_and_the_batch_size(tmp_path, capsys):
+    run(write(tmp_path, LINEAR.replace("grad_output.sum(0)", "grad_output.mean(0)")), status=1)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "WRONG Linear (linear: X W + b, weight (in, out), bias (out))" in said
+    assert "0.1 times what it should be: 1 / the batch size 10" in said
+    assert "backward gives" in said
+    assert "the slope of the output is" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("raise ValueError('broken')", r"cannot be imported: ValueError: broken \(line 4\)"),
+        ("def f(:", r"SyntaxError.*\(line 4\)"),
+        ("import no_such_module", "No module named"),
+        ("sys.exit(0)", "calls sys.exit"),
+        ("x = 1", "holds none at all"),
+        (square("Foo"), "it holds Foo; say what each is, such as Foo=linear"),
+    ],
+)
+def test_a_file_that_cannot_be_examined_is_refused_in_words(content, words, tmp_path, in_process):
+    assert re.search(words, in_process(write(tmp_path, content)))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("os._exit(3)", "cannot be imported: it ended Python, with exit status 3"),
+        ("while True: pass", "cannot be imported: it did not come to an end within 2 seconds"),
+        ("input()", "cannot be imported: EOFError"),
+    ],
+)
+def test_a_file_that_ends_its_process_is_refused_in_words(content, words, tmp_path, capsys):
+    run(write(tmp_path, content), "--json", "--time-limit", "2", status=2)
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == []
+    assert captured.err.startswith("amal check: ")
+    assert words in captured.err
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("Conv",), "no Function Conv; there are Square"),
+        (("Square=conv9d",), "no operation conv9d"),
+        (("Square=linear:odd",), "linear has no definition odd; there are course"),
+    ],
+)
+def test_a_name_that_is_not_there_is_refused_in_words(names, words, tmp_path, in_process):
+    assert words in in_process(write(tmp_path, square()), *names)
+
+
+def test_a_file_that_is_not_there_is_refused_in_words(tmp_path):
+    with pytest.raises(UserError, match="is not there"):
+        examine_file(tmp_path / "nothing.py")
+    with pytest.raises(UserError, match="is not a file"):
+        examine_file(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_what_crashes_hangs_or_exits_stops_neither_the_checker_nor_the_others(tmp_path):
+    path = write(
+        tmp_path,
+        square("Exp", forward="ctypes.string_at(0)"),
+        square("Log", backward="while True: print('flood' * 1000)"),
+        square("Sqrt", forward="os._exit(7)"),
+        square("Tanh", backward="sys.exit(0)"),
+        square("Sigmoid", forward="raise NotImplementedError('to do')"),
+        square(),
+    )
+    report = examine_file(path, (), 3.0)
+    said = {of.function: (of.verdict, of.findings[0].message) for of in report.diagnoses}
+    assert list(said) == ["Exp", "Log", "Sqrt", "Tanh", "Sigmoid", "Square"]
+    assert said["Exp"] == ("error", "Exp crashed Python (SIGSEGV).")
+    assert said["Log"] == ("error", "Log did not come to an end within 3 seconds.")
+    assert said["Sqrt"] == ("error", "Sqrt ended Python, with exit status 7.")
+    assert said["Tanh"][0] == "wrong"  # its values are not those of tanh, besides
+    assert "NotImplementedError: to do (line" in said["Sigmoid"][1]
+    assert said["Sigmoid"][0] == "error"
+    assert said["Square"][0] == "correct"
+
+
+def test_what_a_file_prints_is_shown_apart_and_cut(tmp_path, capfd):
+    run(write(tmp_path, "print('hello ' * 100_000)\n", square()), status=0)
+    captured = capfd.readouterr()
+    assert "hello" not in captured.out
+    assert "lab.py printed:" in captured.err
+    assert len(captured.err) < 5000
+
+
+def test_a_name_can_be_mapped_to_an_operation(tmp_path):
+    path = write(tmp_path, square("Foo"), LINEAR.replace("class Linear", "class Affine2"))
+    diagnoses = examine_file(path, ("Foo=square", "Affine2=linear:course")).diagnoses
+    assert [(of.function, of.operation, of.verdict) for of in diagnoses] == [
+        ("Foo", "square", "correct"),
+        ("Affine2", "linear", "correct"),
+    ]
+
+
+def test_a_file_may_import_its_neighbour_and_be_part_of_a_package(tmp_path):
+    write(tmp_path, "two = 2\n", name="neighbour.py")
+    path = write(tmp_path, "from neighbour import two\n", square())
+    assert examine_file(path).diagnoses[0].verdict == "correct"
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    write(package, "two = 2\n", name="neighbour.py")
+    path = write(package, "from .neighbour import two\n", square())
+    assert examine_file(path).diagnoses[0].verdict == "correct"
+
+
+def test_as_a_command_it_ends_with_the_status_that_is_promised(tmp_path):
+    path = write(tmp_path, square(), square("MySquare", backward="return 3 * grad_output"))
+    done = subprocess.run(
+        [sys.executable, "-m", "amal", "check", str(path)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == 1
+    assert "CORRECT Square" in done.stdout
+    assert "WRONG   MySquare" in done.stdout
+
+
+# ---------------------------------------------------------------------------------- in Python
+
+INPUTS = torch.randn(5, 3), torch.randn(4, 3), torch.randn(4)
+
+
+def test_check_takes_any_function_and_inputs_with_a_reference_or_without():
+    assert check(LinearFunction, INPUTS).verdict == "correct"
+    assert check(LinearFunction, INPUTS, torch.nn.functional.linear).verdict == "correct"
+    other = check(LinearFunction, INPUTS, lambda input, weight, bias: input @ weight.T)
+    assert [of.code for of in other.findings] == ["forward-value"]
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "code"),
+    [
+        (BiasNotSummed, INPUTS, "not-summed"),
+        (DetachedBackward, INPUTS, "second-order"),
+        (TensorKeptOnContext, INPUTS, "keeps-tensors"),
+        (GradOutputInPlace, (torch.randn(5, 3), torch.randn(5, 3), "mean"), "mutates-grad-output"),
+    ],
+)
+def test_check_without_a_reference_sees_what_gradcheck_does_not(function, inputs, code):
+    diagnosis = check(function, inputs)
+    assert [of.code for of in diagnosis.findings if of.severity == "error"] == [code]
+    with pytest.raises(AssertionError, match=code):
+        assert_correct(function, inputs)
+
+
+def test_assert_correct_is_silent_about_what_is_right():
+    assert_correct(MSEFunction, (torch.randn(5, 3), torch.randn(5, 3), "mean"))
+
+
+def test_only_functions_and_known_operations_are_examined():
+    with pytest.raises(TypeError, match=r"expected a subclass of torch\.autograd\.Function"):
+        check(torch.tanh, INPUTS)
+    with pytest.raises(ValueError, match="no operation sorting"):
+        examine(LinearFunction, "sorting")
+    with pytest.raises(ValueError, match="linear has no definition odd"):
+        examine(LinearFunction, "linear", "odd")
+
+
+def test_what_is_random_is_not_taken_for_right():
+    class Noise(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x + torch.rand(())
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            return grad_output
+
+    assert "another value at each call" in check(Noise, (torch.randn(3),)).findings[0].message
+
+
+def test_the_documented_codes_are_those_that_can_be_said():
+    source = "".join(path.read_text() for path in Path(cli.__file__).parent.joinpath("checking/doctor").rglob("*.py"))
+    assert {code for code in CODES if f'"{code}"' not in source} == set()
+
+
+def test_a_diagnosis_reads_as_text():
+    text = str(check(BiasNotSummed, INPUTS))
+    assert text == as_text([check(BiasNotSummed, INPUTS)])
+    assert text.splitlines()[0].startswith("WRONG   BiasNotSummed")

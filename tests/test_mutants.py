@@ -1,0 +1,267 @@
+"""amal mutants and amal grade: what is listed, and which tests of a student kill what."""
+
+import json
+import re
+
+import pytest
+from running import command
+
+from amal.checking import grading, mutants
+from amal.checking.grading import grade, imported
+from amal.errors import UserError
+
+WEAK = """
+import torch
+from functions import Linear
+
+def test_shapes():
+    X, W, b = (torch.ones(*of, requires_grad=True) for of in ((5, 7), (7, 3), (3,)))
+    Linear.apply(X, W, b).sum().backward()
+    assert X.grad.shape == X.shape and W.grad.shape == W.shape and b.grad.shape == b.shape
+"""
+STRONG = """
+import pytest
+import torch
+from functions import LinearFunction as linear
+
+@pytest.fixture
+def inputs():
+    torch.manual_seed(0)
+    return [torch.randn(*of, dtype=torch.float64, requires_grad=True) for of in ((5, 7), (7, 3), (3,))]
+
+def test_value(inputs):
+    X, W, b = inputs
+    assert torch.allclose(linear.apply(X, W, b), X @ W + b)
+
+def test_derivatives(inputs):
+    assert torch.autograd.gradcheck(linear.apply, inputs)
+    assert torch.autograd.gradgradcheck(linear.apply, inputs)
+
+def test_what_backward_returns(inputs):
+    node = linear.apply(*inputs).grad_fn
+    for gradient, of in zip(node.apply(torch.randn(5, 3, dtype=torch.float64)), inputs, strict=True):
+        assert gradient.shape == of.shape and gradient.dtype == of.dtype
+    assert not any(torch.is_tensor(of) for of in vars(node).values())
+
+def test_square(inputs):
+    X, W, b = (torch.randn(*of, dtype=torch.float64, requires_grad=True) for of in ((4, 4), (4, 4), (4,)))
+    before = W.detach().clone()
+    linear.apply(X, W, b).sum().backward()
+    assert torch.equal(W, before)
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="test_student.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """So that few runs are made: the right one, and these."""
+
+    def only(operation, *names):
+        known = {**mutants.MUTANTS, operation: tuple(mutants.find(operation, name) for name in names)}
+        monkeypatch.setattr(mutants, "MUTANTS", known)
+
+    return only
+
+
+def graded(path, operation, time_limit=60):
+    return {of.mutant.name: of.killed and of.how for of in grade(path, operation, time_limit)}
+
+
+# ---------------------------------------------------------------------------------- amal mutants
+
+
+@pytest.mark.parametrize("operation", mutants.SOLUTIONS)
+def test_every_mutant_is_one_text_of_its_own(operation):
+    texts = [mutants.text_of(operation, of) for of in mutants.MUTANTS[operation]]
+    assert len({mutants.SOLUTIONS[operation], *texts}) == len(texts) + 1
+    assert len({of.name for of in mutants.MUTANTS[operation]}) == len(texts)
+    assert all(of.description and of.codes for of in mutants.MUTANTS[operation])
+    assert mutants.operation_of(mutants.class_name(operation)) == operation
+
+
+@pytest.mark.parametrize("old", ["not there", "grad"])
+def test_a_change_that_is_not_one_is_refused(old):
+    with pytest.raises(ValueError, match=r"times in the solution, expected once"):
+        mutants.mutant("a", "kink", "b", old, "c").of(mutants.SOLUTIONS["relu"])
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [("MSEFunction", "mse"), ("mse_loss", "mse"), ("linear", "linear"), ("MaxPool1d", "max_pool"), ("nonsense", None)],
+)
+def test_names_mean_operations(name, operation):
+    assert mutants.operation_of(name) == operation
+
+
+def test_the_command_lists():
+    everything = command("amal", "mutants")
+    assert re.search(r"^linear +\d\d$", everything.stdout, re.MULTILINE)
+    of_one = command("amal", "mutants", "Linear")
+    assert "bias-not-summed" in of_one.stdout
+    assert "[not-summed]" in of_one.stdout
+
+
+def test_the_command_shows_a_mutant_and_a_solution():
+    shown = command("amal", "mutants", "linear", "--show", "bias-not-summed").stdout
+    assert "-         grad_b = grad_output.sum(0)\n+         grad_b = grad_output\n" in shown
+    assert (
+        command("amal", "mutants", "linear", "--show", "right").stdout.rstrip() == mutants.SOLUTIONS["linear"].rstrip()
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mutants", "lineal"], "no mutants of lineal; there are those of linear, mse"),
+        (["mutants", "linear", "--show", "x"], "linear has no mutant x; it has bias-not-summed"),
+        (["grade", "nowhere.py", "linear"], "nowhere.py cannot be read"),
+    ],
+)
+def test_the_commands_say_what_is_wrong(arguments, message):
+    done = command("amal", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+# ---------------------------------------------------------------------------------- amal grade
+
+
+def test_weak_tests_leave_survivors(write, only):
+    only("linear", "bias-averaged", "weight-gradient-transposed", "no-bias")
+    outcomes = graded(write(WEAK), "linear")
+    assert outcomes == {"bias-averaged": False, "weight-gradient-transposed": "test_shapes", "no-bias": False}
+
+
+def test_strong_tests_kill_all(write):
+    done = command("amal", "grade", str(write(STRONG)), "linear", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["killed"] == told["of"] == len(mutants.MUTANTS["linear"])
+    killers = {of["name"]: of["how"] for of in told["mutants"]}
+    assert killers["bias-not-summed"] == "test_what_backward_returns"
+    assert killers["weight-changed"] == "test_value"
+
+
+def test_the_command_prints_a_table_and_fails_when_one_survives(write):
+    nothing = "from functions import LeakyReLU\n\ndef test_that_it_is_there():\n    assert LeakyReLU\n"
+    done = command("amal", "grade", str(write(nothing)), "LeakyReLU")
+    assert done.returncode == 1
+    assert re.search(r"^SURVIVED  slope-at-zero +the derivative at 0 is 1$", done.stdout, re.MULTILINE)
+    assert done.stdout.endswith(f"\n0 of {len(mutants.MUTANTS['leaky_relu'])} killed\n")
+
+
+def test_tests_that_reject_the_right_one_are_not_graded(write):
+    wrong = "from functions import Linear\n\ndef test_wrong():\n    assert not Linear, 'as I think'\n"
+    done = command("amal", "grade", str(write(wrong)), "linear")
+    assert done.returncode == 2
+    assert "your test rejects the right linear" in done.stderr
+    assert "as I think" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def test():\n    pass\n", r"imports no linear; .* from functions import Linear$"),
+        ("from functions import MSE\n", "imports no linear"),
+        ("from functions import Linear\n", "holds no tests"),
+        ("from functions import Linear\ndef test(:\n", "cannot be read: invalid syntax"),
+        ("from functions import Linear\nimport not_there\n", "rejects the right linear\n\n(.|\n)*not_there"),
+        ("import os\nfrom functions import Linear\ndef test():\n    os._exit(0)\n", r"right linear \(a crash"),
+    ],
+)
+def test_what_cannot_be_graded_is_said(write, text, message):
+    with pytest.raises(UserError, match=message):
+        graded(write(text), "linear")
+
+
+HOW_IT_ENDS = {
+    "while wrong(): pass": "the time limit",
+    "if wrong(): os._exit(0)": "a crash, or an exit out of turn",
+    "if wrong(): os.kill(os.getpid(), signal.SIGSEGV)": "a crash, or an exit out of turn",
+    "if wrong(): sys.exit(0)": "test",
+    "if wrong(): subprocess.Popen(['sleep', '1000']).wait()": "the time limit",
+}
+
+
+@pytest.mark.parametrize("ending", HOW_IT_ENDS)
+def test_a_mutant_that_hangs_crashes_or_exits_is_killed(write, only, ending):
+    only("relu", "absolute")
+    text = f"""
+import os, signal, subprocess, sys
+import torch
+from functions import relu
+
+def wrong():
+    return relu.apply(torch.tensor(-1.0)) > 0
+
+def test():
+    {ending}
+"""
+    assert graded(write(text), "relu", time_limit=2) == {"absolute": HOW_IT_ENDS[ending]}
+
+
+def test_tests_that_hang_on_the_right_one_are_not_graded(write):
+    text = "from functions import ReLU\n\ndef test():\n    while True: pass\n"
+    with pytest.raises(UserError, match=r"your test rejects the right relu \(the time limit\)"):
+        graded(write(text), "relu", time_limit=0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from functions import Linear", ("functions", ("Linear",))),
+        ("from course.tme1 import MSE, linear", ("course.tme1", ("linear",))),
+        ("from f import Linear as L, LinearFunction", ("f", ("Linear", "LinearFunction"))),
+        ("def test():\n    from f import Linear", ("f", ("Linear",))),
+        ("import f\nf.Linear.apply(1)", ("f", ("Linear",))),
+        ("import course.f as f\nf.Linear.apply(1)", ("course.f", ("Linear",))),
+        ("from .functions import Linear", ("student.functions", ("Linear",))),
+        ("from ..functions import Linear", ("functions", ("Linear",))),
+    ],
+)
+def test_the_module_under_test_is_found(write, text, expected):
+    write("", "student/__init__.py")
+    assert imported(write(text, "student/test_it.py"), "linear") == expected
+
+
+def test_other_imports_keep_working(write, only):
+    """Helpers, conftest, the author's other Functions, and those that only the package has."""
+    only("linear", "no-bias")
+    write("import functions\ndef zero():\n    return functions.NUMBER - 41\n", "helper.py")
+    write("NUMBER = 41\nclass Linear: pass\nclass MSE: mine = True\n", "functions.py")
+    write("import pytest\n@pytest.fixture\ndef one():\n    return 1\n", "conftest.py")
+    text = """
+import torch
+from functions import Linear, MSE, Tanh
+from helper import zero
+
+def test(one):
+    X, W, b = torch.zeros(2, 3), torch.zeros(3, 4), torch.ones(4)
+    assert MSE.mine and Tanh.apply(X).sum() == zero()
+    assert Linear.apply(X, W, b).sum() == 8 * one
+"""
+    assert graded(write(text), "linear") == {"no-bias": "test"}
+
+
+def test_a_package_of_tests_is_graded(write, only):
+    only("linear", "no-bias")
+    write("", "student/__init__.py")
+    text = "import torch\nfrom .functions import Linear\n\ndef test():\n    x = torch.ones(1, 1)\n"
+    text += "    assert Linear.apply(x, x, x[0]).item() == 2\n"
+    assert graded(write(text, "student/test_it.py"), "linear") == {"no-bias": "test"}
+
+
+def test_pytest_is_asked_for(write, monkeypatch):
+    monkeypatch.setattr(grading.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install pytest"):
+        graded(write(WEAK), "linear")

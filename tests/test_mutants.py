@@ -31,7 +31,8 @@ def inputs():
 
 def test_value(inputs):
     X, W, b = inputs
-    assert torch.allclose(linear.apply(X, W, b), X @ W + b)
+    expected = X @ W + b
+    assert torch.allclose(linear.apply(X, W, b), expected)
 
 def test_derivatives(inputs):
     assert torch.autograd.gradcheck(linear.apply, inputs)
@@ -43,11 +44,10 @@ def test_what_backward_returns(inputs):
         assert gradient.shape == of.shape and gradient.dtype == of.dtype
     assert not any(torch.is_tensor(of) for of in vars(node).values())
 
-def test_square(inputs):
-    X, W, b = (torch.randn(*of, dtype=torch.float64, requires_grad=True) for of in ((4, 4), (4, 4), (4,)))
-    before = W.detach().clone()
-    linear.apply(X, W, b).sum().backward()
-    assert torch.equal(W, before)
+def test_it_is_linear_in_grad_output(inputs):  # gradcheck passes ones alone, and one squared is one
+    output = linear.apply(*inputs)
+    once, twice = (torch.autograd.grad(output, inputs, k * torch.ones_like(output), retain_graph=True) for k in (1, 2))
+    assert all(torch.allclose(2 * one, two) for one, two in zip(once, twice, strict=True))
 """
 
 
@@ -189,7 +189,7 @@ HOW_IT_ENDS = {
     "if wrong(): os._exit(0)": "a crash, or an exit out of turn",
     "if wrong(): os.kill(os.getpid(), signal.SIGSEGV)": "a crash, or an exit out of turn",
     "if wrong(): sys.exit(0)": "test",
-    "if wrong(): subprocess.Popen(['sleep', '1000']).wait()": "the time limit",
+    "if wrong(): subprocess.Popen(['cat'], stdin=subprocess.PIPE).wait()": "the time limit",
 }
 
 

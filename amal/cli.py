@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from amal.errors import UserError
 from amal.experiments import LABS, Experiment, find_experiments, new_run_dir
 
 app = tyro.extras.SubcommandApp()
@@ -104,6 +105,34 @@ def ops(
     if faults:
         print("\ndoes not hold:", *faults, sep="\n", file=sys.stderr)
         raise SystemExit(1)
+
+
+@app.command
+def exercise(
+    lab: Annotated[Literal["tme1", "tme2", "tme3"], tyro.conf.Positional],
+    folder: Annotated[Path, tyro.conf.Positional],
+    /,
+    solution: bool = False,
+) -> None:
+    """Write a lab to fill in: signatures, docstrings, tests, and nothing of the solution.
+
+    No file is ever overwritten: if one is there already, nothing is written, and the exit status is 2.
+
+    Args:
+        lab: which one.
+        folder: where to; made if it is not there.
+        solution: write it solved, for teachers.
+    """
+    from amal import exercises
+
+    try:
+        files = exercises.write(lab, folder, solution)
+    except UserError as error:
+        print(f"amal exercise: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    print(f"{folder}: {', '.join(path.name for path in files)}")
+    if not solution:
+        print(f"Begin with {folder / 'README.md'}; see how far you are with: amal check {folder}")
 
 
 def run_script(script: str, experiment: Experiment, run_dir: Path, progress: bool) -> Row:

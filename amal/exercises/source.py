@@ -13,7 +13,7 @@ A student's files stand alone, so `from .functions import MSE` becomes `from fun
 import ast
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,31 +53,41 @@ def read(lab: str) -> dict[str, str]:
 
 def solved(lab: str) -> dict[str, str]:
     """Return the exercise as a folder that stands alone, with its solution."""
-    return {name: _alone(text) if name.endswith(".py") else text for name, text in read(lab).items()}
+    return to_fill_in(lab, questions=())
 
 
-def to_fill_in(lab: str) -> dict[str, str]:
-    """Return the exercise as a folder that stands alone, without its solution."""
-    return {name: without_solution(text, lab) if name.endswith(".py") else text for name, text in solved(lab).items()}
+def to_fill_in(lab: str, questions: Collection[str] | None = None) -> dict[str, str]:
+    """Return the exercise as a folder that stands alone, without the solution of some questions; None for all."""
+    return {
+        name: _alone(without_solution(text, lab, questions)) if name.endswith(".py") else text
+        for name, text in read(lab).items()
+    }
 
 
-def without_solution(text: str, lab: str) -> str:
+def without_solution(text: str, lab: str, questions: Collection[str] | None = None) -> str:
     """Return the text of a file with NotImplementedError in the place of each marked body.
+
+    Args:
+        text: of a file that is solved.
+        lab: which it belongs to.
+        questions: those to leave unanswered; None for all.
 
     Raises:
         ValueError: a mark without its other half, or outside a question.
     """
-    lines, kept, inside = text.splitlines(keepends=True), [], False
     places = list(_places(ast.parse(text)))
-    for number, line in enumerate(lines, start=1):
+    kept, inside, dropping = [], False, False
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
         if line.strip() == (END if inside else BEGIN):
             inside = not inside
-            if inside:
+            question, name = _asked(places, number) if inside else ("", "")
+            dropping = inside and (questions is None or question in questions)
+            if dropping:
                 indent = line[: len(line) - len(line.lstrip())]
-                kept.append(f'{indent}raise NotImplementedError("{title(lab)}, {_asked(places, number)}")\n')
+                kept.append(f'{indent}raise NotImplementedError("{title(lab)}, question {question}: {name}")\n')
         elif line.strip() in (BEGIN, END):
             raise ValueError(f"line {number}: {line.strip()} where the other mark was due")
-        elif not inside:
+        elif not dropping:
             kept.append(line)
     if inside:
         raise ValueError(f"no {END} at the end")
@@ -112,12 +122,12 @@ def _places(tree: ast.AST, around: str = "") -> Iterator[tuple[_Node, str]]:
             yield from _places(node, name)
 
 
-def _asked(places: list[tuple[_Node, str]], line: int) -> str:
-    """Say which question a line answers, and where: the innermost around it."""
+def _asked(places: list[tuple[_Node, str]], line: int) -> tuple[str, str]:
+    """Return the question that a line answers, and the name of the function that it is in."""
     around = [(node, name) for node, name in places if node.lineno <= line <= (node.end_lineno or 0)]
     for node, _ in reversed(around):
         if match := QUESTION.match(ast.get_docstring(node) or ""):
-            return f"question {match[1]}: {around[-1][1]}"
+            return match[1], around[-1][1]
     raise ValueError(f"line {line}: a solution outside any question")
 
 

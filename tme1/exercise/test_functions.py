@@ -62,7 +62,7 @@ def slope(f: Callable[[Tensor], Tensor], at: Tensor, step: float = 1e-6) -> Tens
 
 def assert_measured(function: Any, inputs: list[Tensor], grad_output: Tensor) -> None:
     """Compare what backward returns with slopes that are measured."""
-    gradients = returned(function, inputs, grad_output)
+    gradients = returned(function, [input.clone() for input in inputs], grad_output.clone())
     for place, (name, gradient) in enumerate(zip(NAMES[function], gradients, strict=True)):
 
         def loss(value: Tensor, place: int = place) -> Tensor:

@@ -91,7 +91,9 @@ def main() -> None:
     from amal.data import diabetes
 
     data = diabetes(seed=0)
-    X, Y = data.train.input, data.train.target
+    mean, deviation = data.train.target.mean(), data.train.target.std()
+    X, Y = data.train.input, (data.train.target - mean) / deviation
+    X_test, Y_test = data.test.input, (data.test.target - mean) / deviation
     for kind, batch_size, lr in (("batch", None, 0.1), ("stochastic", 1, 0.001), ("mini-batch", 32, 0.02)):
         weight, bias = torch.zeros(1, X.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)
 
@@ -100,7 +102,7 @@ def main() -> None:
 
         losses = descend(predict, [weight, bias], X, Y, batch_size, lr, 50, torch.Generator().manual_seed(0))
         with torch.no_grad():
-            test = float(mse_loss(predict(data.test.input), data.test.target))
+            test = float(mse_loss(predict(X_test), Y_test))
         print(f"{kind:10}  ε {lr:<6g} train {losses[0]:.3f} → {losses[-1]:.3f}  test {test:.3f}")
 
 

@@ -80,13 +80,16 @@ def main() -> None:
 
     torch.manual_seed(0)
     data = diabetes(seed=0)
-    model = Regressor(data.train.input.shape[1], 20)
+    mean, deviation = data.train.target.mean(), data.train.target.std()
+    X, Y = data.train.input, (data.train.target - mean) / deviation
+    X_test, Y_test = data.test.input, (data.test.target - mean) / deviation
+    model = Regressor(X.shape[1], 20)
     optimizer = SGD(model.parameters(), 0.1)
     for epoch in range(1, 201):
-        loss = train_step(model, mse_loss, data.train.input, data.train.target, optimizer)
+        loss = train_step(model, mse_loss, X, Y, optimizer)
         if epoch % 50 == 0:
             with torch.no_grad():
-                test = float(mse_loss(model(data.test.input), data.test.target))
+                test = float(mse_loss(model(X_test), Y_test))
             print(f"epoch {epoch:3}: train {loss:.3f}  test {test:.3f}")
 
 

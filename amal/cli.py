@@ -135,6 +135,66 @@ def exercise(
         print(f"Begin with {folder / 'README.md'}; see how far you are with: amal check {folder}")
 
 
+@app.command
+def check(
+    file: Annotated[Path, tyro.conf.Positional],
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    /,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    time_limit: float = 30.0,
+) -> None:
+    """Examine the autograd Functions in a Python file, and say in words what is wrong with each.
+
+    Of a folder that `amal exercise` has written, tell how far it is done, question by question.
+
+    A Function is known by its name, whatever its case, with or without the ending "Function": MSE, Linear, Tanh, ReLU,
+    Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. The file is run in a process of its own. The
+    exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 2 if nothing could be examined.
+
+    Args:
+        file: the file, or the folder of an exercise.
+        names: the Functions to examine; all that are known if none. `Name=operation` says what a Function is meant to
+            be, and `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`.
+        as_json: print the diagnoses as JSON.
+        time_limit: seconds for the import of the file, and for each Function or test.
+    """
+    from amal import findings
+    from amal.isolation import examine_file
+
+    if file.is_dir():
+        raise SystemExit(check_folder(file, names, as_json, time_limit))
+    try:
+        report = examine_file(file, names, time_limit)
+    except UserError as error:
+        print(f"amal check: {error}", file=sys.stderr)
+        print("[]" if as_json else "", end="\n" if as_json else "")
+        raise SystemExit(2) from None
+    if report.printed and not as_json:
+        print(f"{file} printed:\n{textwrap.indent(report.printed.rstrip(), '  ')}\n", file=sys.stderr)
+    print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
+    if any(diagnosis.verdict != "correct" for diagnosis in report.diagnoses):
+        raise SystemExit(1)
+
+
+def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float) -> int:
+    """Tell how far a student has come with the exercise in a folder; return the exit status."""
+    from amal import exercises
+
+    if names or not exercises.is_exercise(folder):
+        none = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
+        print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)
+        print("[]" if as_json else "", end="\n" if as_json else "")
+        return 2
+    answers = exercises.progress(folder, time_limit)
+    print(exercises.as_json(answers) if as_json else exercises.as_text(answers, terminal_width()))
+    return int(any(answer.state != "done" for answer in answers))
+
+
+def terminal_width() -> int:
+    """Return how wide a table may be."""
+    return max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
+
+
 def run_script(script: str, experiment: Experiment, run_dir: Path, progress: bool) -> Row:
     """Run one script as its user would, and read what it measured from its run directory."""
     arguments = [f"--run-dir={run_dir}", *([] if progress else ["--no-progress"])]
@@ -174,7 +234,7 @@ def run_as_main(script: str, arguments: list[str]) -> None:
 
 def as_table(rows: list[Row]) -> str:
     """Set the rows as a table that fits the terminal: experiment, reported, measured, seconds."""
-    width = max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
+    width = terminal_width()
     titles = ("experiment", "documents report", "measured", "s")
     widths = [(width - 10) * share // 10 for share in (3, 3, 4)] + [5]
 

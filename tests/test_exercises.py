@@ -244,7 +244,7 @@ def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
     texts = source.solved("tme1")
     plant = {
         "functions.py": [
-            ("        ctx.save_for_backward(prediction, target)", "        print('x' * 10_000_000)\n{}"),
+            ("        ctx.save_for_backward(prediction, target)", "        print('x' * 100_000)\n{}"),
             ("        ctx.save_for_backward(X, W)", "        import os; os._exit(0)\n{}"),
         ],
         "descent.py": [
@@ -305,6 +305,31 @@ def test_a_folder_without_an_exercise_is_none(tmp_path):
     assert not exercises.is_exercise(write(tmp_path / "mine", {"functions.txt": "", "README.md": ""}))
     assert exercises.progress(tmp_path / "mine") == []
     assert exercises.is_exercise(write(tmp_path / "mine", {"functions.py": ""}))
+
+
+@pytest.mark.parametrize(("questions", "status"), [((), 0), (["4"], 1)])
+def test_the_command_tells_the_progress_and_whether_all_is_done(questions, status, states, tmp_path, capsys):
+    folder = write(tmp_path / "mine", source.to_fill_in("tme3", questions))
+    with pytest.raises(SystemExit) as stop:
+        cli.check(folder)
+    assert stop.value.code == status
+    assert capsys.readouterr().out.endswith(f"\n{7 - status} of 7 done\n")
+    with pytest.raises(SystemExit):
+        cli.check(folder, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert [entry["state"] for entry in shown].count("done") == 7 - status
+    assert {"question", "title", "state", "said", "file", "lab"} == set(shown[0])
+
+
+@pytest.mark.parametrize("names", [(), ("MSE",)])
+def test_the_command_refuses_a_folder_that_it_can_make_nothing_of(names, tmp_path, capsys):
+    write(tmp_path, source.solved("tme1") if names else {})
+    with pytest.raises(SystemExit) as stop:
+        cli.check(tmp_path, names, as_json=True)
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == "[]\n"
+    assert printed.err.startswith(f"amal check: {tmp_path} ")
 
 
 def test_answers_are_shown_as_text_and_as_json():

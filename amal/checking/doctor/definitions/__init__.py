@@ -1,0 +1,135 @@
+"""The operations that the doctor knows, by name, each with every definition that a course or torch gives of it.
+
+A derivative is right or wrong only with respect to a definition. The squared error of a batch may be a mean over all
+entries, a sum, or a sum for each example, averaged; a weight may be (in, out) or (out, in). Each is right, if backward
+goes with it. So the doctor first asks which definition the values follow.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Arguments = tuple[Any, ...]
+
+
+class Draw:
+    """Draws arguments: the same numbers for the same seed, float64."""
+
+    def __init__(self, seed: int, n: int = 10, square: bool = False) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+        self.n = n
+        """The batch size."""
+        self.square = square
+        """Whether all sizes are alike, so that what is transposed still fits."""
+
+    def size(self, size: int) -> int:
+        """Return the size, or the batch size where all are alike."""
+        return self.n if self.square else size
+
+    def __call__(self, *shape: int) -> Tensor:
+        """Draw numbers of either sign whose absolute values lie in [0.5, 1.5]: away from zero, and from its kinks."""
+        sign = torch.randint(0, 2, shape, generator=self.generator) * 2 - 1
+        return (self.between(0.5, 1.5, *shape)) * sign
+
+    def between(self, low: float, high: float, *shape: int) -> Tensor:
+        """Draw numbers between two."""
+        return low + (high - low) * torch.rand(shape, generator=self.generator, dtype=torch.float64)
+
+    def distinct(self, *shape: int) -> Tensor:
+        """Draw numbers of which no two lie close together, so that the largest of some stays the largest."""
+        count = torch.Size(shape).numel()
+        ranks = torch.randperm(count, generator=self.generator, dtype=torch.float64)
+        return ((ranks - (count - 1) / 2) * (4 / max(count, 1))).reshape(shape)
+
+    def classes(self, n: int, count: int) -> Tensor:
+        """Draw the number of a class for each of n examples."""
+        return torch.randint(0, count, (n,), generator=self.generator)
+
+    def one_hot(self, n: int, count: int) -> Tensor:
+        """Draw a class for each of n examples, as rows of zeros with a one."""
+        return torch.nn.functional.one_hot(self.classes(n, count), count).double()
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One way to define an operation and to pass its arguments."""
+
+    name: str
+    """What `amal check NAME=operation:name` says to ask for it."""
+    says: str
+    """It in words."""
+    reference: Callable[..., Tensor]
+    draw: Callable[[Draw], Arguments]
+    optional: tuple[int, ...] = ()
+    """Arguments that are data, such as targets: a gradient for them is welcome, and not asked for."""
+    asked: bool = False
+    """Whether it is only taken where the student's code says so: values cannot tell it from another one."""
+
+
+@dataclass(frozen=True)
+class Kink:
+    """Arguments at which an operation has no derivative, and the gradient that is agreed on."""
+
+    arguments: Arguments
+    expected: Tensor | None
+    """Of the first argument, for a grad_output of ones; None for what torch gives for the definition."""
+    says: str
+    lowest: Tensor | None = None
+    """Where another choice can be defended: the least gradient that can be, entry by entry."""
+    highest: Tensor | None = None
+    total: bool = False
+    """Whether, in a choice that can be defended, the gradients add up to the same sum."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that the doctor knows."""
+
+    name: str
+    aliases: tuple[str, ...]
+    """Names of classes that mean it, in lower case, without underscores."""
+    question: str
+    """Where the lab sheets ask for it."""
+    definitions: tuple[Definition, ...]
+    extremes: tuple[Arguments, ...] = ()
+    """Arguments for which careless formulas overflow or divide by 0, where forward and backward must give numbers."""
+    extremes_are: str = "large inputs"
+    """What they are, in words."""
+    exact_extremes: bool = True
+    """Whether at the extremes the definition's value is asked for, not only that it is finite."""
+    kinks: tuple[Kink, ...] = ()
+    of_output: Callable[[Tensor, Tensor], Tensor] | None = None
+    """The gradient of the first argument as (output, grad_output) give it, for operations that are often written so."""
+
+
+def normalised(name: str) -> str:
+    """Return the name of a class without case, underscores, and what students write around it."""
+    plain = name.lower().replace("_", "")
+    for ending in ("function", "func", "fn", "op"):
+        plain = plain.removesuffix(ending)
+    for start in ("my", "course", "student"):
+        plain = plain.removeprefix(start)
+    return plain
+
+
+def all_operations() -> dict[str, Operation]:
+    """Return name -> operation, of all that are known."""
+    from . import layers, losses, windows
+
+    tables = (losses.OPERATIONS, layers.OPERATIONS, windows.OPERATIONS)
+    return {operation.name: operation for table in tables for operation in table}
+
+
+def operation_called(name: str) -> Operation | None:
+    """Return the operation that the name of a class, or of an operation, means; None if it means none."""
+    plain = normalised(name)
+    operations = all_operations()
+    return operations.get(name) or next((of for of in operations.values() if plain in of.aliases), None)
+
+
+def names_of_operations() -> Iterator[str]:
+    """Yield the names of all operations."""
+    yield from sorted(all_operations())

@@ -1,0 +1,137 @@
+"""Compare what backward returns with the slope of the output, and explain where they differ."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .definitions import Definition, Draw
+from .hypotheses import Evidence, explain_shape, explain_use_of_grad_output, explain_value, worst_entry
+from .recognition import SEED
+from .specimen import Call, Raised, Slopes, slopes
+from .subject import Found, Subject, cast, random_like
+
+
+def of_gradients(subject: Subject) -> Iterator[Found]:
+    """Compare each gradient with the slope of the output.
+
+    Where backward fails, because what it multiplies does not fit, sizes that are all alike show why.
+
+    Raises:
+        Raised: backward raised an exception, and nothing else can be said.
+    """
+    try:
+        found = list(_compared(subject))
+    except Raised as error:
+        found = [] if isinstance(error.error, NotImplementedError) else _with_sizes_alike(subject)
+        if error.where != "backward" or not found:
+            raise
+        yield Found("raises", f"{error}; what follows is about sizes that are all alike")
+    yield from found
+
+
+def _with_sizes_alike(subject: Subject) -> list[Found]:
+    if subject.definition is None or subject.given:
+        return []
+    square = cast(subject.definition.draw(Draw(SEED, 4, square=True)), subject.dtype)
+    try:
+        return list(_compared(replace(subject, arguments=square)))
+    except Raised:
+        return []
+
+
+def _compared(subject: Subject) -> Iterator[Found]:
+    call = subject.specimen(subject.arguments, subject.variables)
+    if call.node is None:
+        yield Found("grad-missing", "the output does not need a gradient: it is cut off from the inputs")
+        return
+    measured = {place: _measured(subject, place) for place in subject.variables}
+    grad_output = random_like(call.output, 1)
+    returned, count = call.backward(grad_output), len(subject.arguments)
+    if len(returned) < count or any(of is not None for of in returned[count:]):
+        yield Found("grad-count", f"backward returns {len(returned)} gradients, and forward was given {count} inputs")
+    for place in subject.variables[: len(returned)]:
+        yield from _of_one(subject, call, place, measured, grad_output)
+
+
+def _measured(subject: Subject, place: int) -> Slopes:
+    """Measure the slope of the output; of a Function in float32, that of its definition."""
+    if subject.dtype == torch.float64 or subject.definition is None:
+        return slopes(subject.specimen.value, subject.arguments, place)
+    return slopes(partial(_value, subject.definition), cast(subject.arguments, torch.float64), place)
+
+
+def _value(definition: Definition, arguments: Sequence[Any]) -> Tensor:
+    return definition.reference(*arguments)
+
+
+def _of_one(
+    subject: Subject, call: Call, place: int, measured: dict[int, Slopes], grad_output: Tensor
+) -> Iterator[Found]:
+    """Yield what is wrong with the gradient of one input."""
+    optional = subject.definition is not None and place in subject.definition.optional
+    slope, input = measured[place], subject.arguments[place]
+    expected = slope.pull(grad_output)
+    actual = call.backward(grad_output)[place]
+    if actual is None:
+        if expected.abs().max() > 1e-8 and not optional:
+            yield Found("grad-missing", "is None, and the output depends on it", place)
+        return
+    if not isinstance(actual, Tensor):
+        yield Found("grad-dtype", f"is {type(actual).__name__}, not a tensor", place)
+        return
+    if actual.dtype != input.dtype:
+        plain = [str(of).removeprefix("torch.") for of in (actual.dtype, input.dtype)]
+        yield Found("grad-dtype", f"is in {plain[0]}, and {subject.name(place)} in {plain[1]}", place)
+    evidence = Evidence(
+        place,
+        [subject.name(of) for of in range(len(subject.arguments))],
+        subject.arguments,
+        call.output.detach(),
+        measured,
+        max(subject.tolerance, 1e-6 if actual.dtype == torch.float64 else 1e-4),
+        subject.operation.of_output,
+        lambda other, value, grad: _replaced(subject, place, other, value, grad),
+    )
+
+    def shaped(grad: Tensor) -> Tensor:
+        """What backward returns, in the shape of the input if it can be had."""
+        of: Tensor = call.backward(grad)[place].double()
+        if of.shape == slope.shape:
+            return of
+        fixed = explain_shape(of, grad, evidence)[1]
+        return of if fixed is None else fixed
+
+    if actual.shape != slope.shape:
+        (code, words), fixed = explain_shape(actual, grad_output, evidence)
+        hint = ""
+        if code == "grad-shape" and subject.operation.name == "linear" and place == 2 and fixed is not None:
+            hint = "; if the bias of this Linear is (1, out) by definition, say so in its docstring"
+        yield Found(code, words + hint, place)
+        if fixed is None:
+            return
+        actual = fixed
+    used = explain_use_of_grad_output(shaped, grad_output, evidence)
+    at = grad_output
+    if used:
+        (code, words), actual = used
+        at = torch.ones_like(grad_output)
+        yield Found(code, words, place)
+    expected = slope.pull(at)
+    agrees = torch.where(slope.smooth, actual.double(), expected)
+    if actual.shape == expected.shape and not evidence.same(agrees, expected):
+        for code, words in explain_value(agrees, at, evidence):
+            yield Found(code, words, place, worst_entry(agrees, expected))
+
+
+def _replaced(subject: Subject, place: int, other: int, value: Tensor, grad_output: Tensor) -> Tensor:
+    """Return the slope of one argument where another has the value given; of no shape that fits where it cannot be."""
+    arguments = tuple(value if at == other else of for at, of in enumerate(cast(subject.arguments, torch.float64)))
+    function = partial(_value, subject.definition) if subject.definition is not None else subject.specimen.value
+    try:
+        return slopes(function, arguments, place).pull(grad_output)
+    except (Raised, RuntimeError, ValueError):
+        return torch.zeros(0)

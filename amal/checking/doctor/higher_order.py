@@ -1,0 +1,119 @@
+"""The derivative of backward, and what torch.func and forward mode can do with a Function."""
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from .hypotheses import same
+from .specimen import STEP, Arguments, Raised
+from .subject import Found, Subject, gradients, random_like
+
+TOLERANCE = 1e-5
+"""Of a second derivative: the accuracy of the slope of a slope."""
+
+
+def second_derivative(subject: Subject) -> Iterator[Found]:
+    """The derivative of backward is right, or refused."""
+    if subject.dtype != torch.float64:
+        return
+    variables, specimen = subject.variables, subject.specimen
+    first = specimen(subject.arguments, variables)
+    if first.node is None:
+        return
+    grad_output = random_like(first.output, 1)
+    returned = gradients(subject, subject.arguments)
+    places = [place for place in variables if place < len(returned) and isinstance(returned[place], Tensor)]
+    weights = {place: random_like(returned[place], 7 + place) for place in places}
+
+    def weighed(arguments: Arguments, grad_output: Tensor) -> Tensor:
+        pulled = specimen(arguments, variables).backward(grad_output)
+        return torch.stack([(weights[place] * pulled[place]).sum() for place in places]).sum()
+
+    inputs = [subject.arguments[place].detach().clone().requires_grad_() for place in places]
+    outer = grad_output.clone().requires_grad_()
+    at = list(subject.arguments)
+    for place, input in zip(places, inputs, strict=True):
+        at[place] = input
+    output = specimen.on(tuple(at)).output
+    try:
+        pulled = torch.autograd.grad(output, inputs, outer, create_graph=True)
+        total = torch.stack([(weights[place] * of).sum() for place, of in zip(places, pulled, strict=True)]).sum()
+        asked = [*inputs, outer]
+        analytic: list[Tensor | None] = [None] * len(asked)
+        if total.requires_grad:
+            analytic = list(torch.autograd.grad(total, asked, allow_unused=True))
+    except (RuntimeError, NotImplementedError):
+        return  # refused, loudly
+    names = [*(subject.name(place) for place in places), "grad_output"]
+    for found, name, at_place in zip(analytic, names, [*places, None], strict=True):
+        measured = _slope(weighed, subject.arguments, grad_output, at_place)
+        actual = torch.zeros_like(measured) if found is None else found
+        if not same(actual, measured, TOLERANCE):
+            how = "wrong" if actual.any() else "missing"
+            words = f"the second derivative by {name} is {how}, and nothing says so"
+            words += ": backward uses something that the graph does not know"
+            yield Found("second-order", words)
+            return
+
+
+def _slope(
+    function: Callable[[Arguments, Tensor], Tensor], arguments: Arguments, grad_output: Tensor, place: int | None
+) -> Tensor:
+    """Measure how a number moves with each entry of an argument, or of grad_output."""
+    variable = grad_output if place is None else arguments[place]
+    found = torch.zeros(variable.numel(), dtype=torch.float64)
+
+    def at(entry: int, step: float) -> float:
+        moved = variable.detach().clone(memory_format=torch.contiguous_format)
+        moved.view(-1)[entry] += step
+        if place is None:
+            return float(function(arguments, moved))
+        return float(function((*arguments[:place], moved, *arguments[place + 1 :]), grad_output))
+
+    for entry in range(variable.numel()):
+        near = (at(entry, STEP) - at(entry, -STEP)) / (2 * STEP)
+        far = (at(entry, 2 * STEP) - at(entry, -2 * STEP)) / (4 * STEP)
+        found[entry] = (4 * near - far) / 3
+    return found.reshape(variable.shape)
+
+
+def transforms(subject: Subject) -> Iterator[Found]:
+    """What torch.func and forward mode can do with it."""
+    function = subject.specimen.function
+    own_vmap = function.vmap is not torch.autograd.Function.vmap
+    if not (own_vmap or getattr(function, "generate_vmap_rule", False)):
+        yield Found(
+            "no-vmap", "there is neither generate_vmap_rule nor vmap: torch.func.vmap cannot batch it", note=True
+        )
+    if function.jvp is torch.autograd.Function.jvp:
+        yield Found("no-jvp", "there is no jvp: forward mode cannot differentiate it", note=True)
+    elif subject.dtype == torch.float64:
+        yield from _forward_mode(subject)
+
+
+def _forward_mode(subject: Subject) -> Iterator[Found]:
+    tangents = {place: random_like(subject.arguments[place], 3 + place) for place in subject.variables}
+
+    def along(step: float) -> Tensor:
+        moved = tuple(
+            of + step * tangents[place] if place in tangents else of for place, of in enumerate(subject.arguments)
+        )
+        return subject.specimen.value(moved).double()
+
+    measured = (8 * (along(STEP) - along(-STEP)) - (along(2 * STEP) - along(-2 * STEP))) / (12 * STEP)
+    try:
+        with warnings.catch_warnings(), forward_ad.dual_level():
+            warnings.simplefilter("ignore")  # torch's own, of what it has deprecated
+            duals = tuple(
+                forward_ad.make_dual(of.clone(), tangents[place]) if place in tangents else of  # type: ignore[no-untyped-call]
+                for place, of in enumerate(subject.arguments)
+            )
+            tangent = forward_ad.unpack_dual(subject.specimen.on(duals).output).tangent  # type: ignore[no-untyped-call]
+    except Raised as error:
+        yield Found("no-jvp", f"jvp cannot be used: {error}", note=True)
+        return
+    if tangent is None or not same(tangent.detach(), measured, 1e-5):
+        yield Found("grad-value", "jvp does not give the slope of the output along a step of the inputs")

@@ -1,0 +1,77 @@
+"""A Function leaves alone what is not its own, and keeps nothing alive."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from .specimen import Arguments, Call, kept_on
+from .subject import Found, Subject, random_like
+
+
+def leaves_alone(subject: Subject) -> Iterator[Found]:
+    """Forward and backward change nothing that was passed in."""
+    mine = tuple(of.detach().clone() if isinstance(of, Tensor) else of for of in subject.arguments)
+    needing = tuple(
+        of.requires_grad_() if place in subject.variables and isinstance(of, Tensor) else of
+        for place, of in enumerate(mine)
+    )
+    call = subject.specimen.on(needing)
+    yield from _changed(subject, needing, "forward")
+    if call.node is None:
+        return
+    grad_output = random_like(call.output, 1)
+    before = grad_output.clone()
+    call.backward(grad_output, copy=False)
+    if not torch.equal(grad_output, before):
+        yield Found(
+            "mutates-grad-output", "backward changes grad_output, which belongs to others: they will read it too"
+        )
+    yield from _changed(subject, needing, "backward")
+
+
+def _changed(subject: Subject, arguments: Arguments, where: str) -> Iterator[Found]:
+    for place, (now, before) in enumerate(zip(arguments, subject.arguments, strict=True)):
+        if isinstance(now, Tensor) and not torch.equal(now.detach(), before):
+            yield Found("mutates-input", f"{where} changes it, and it belongs to the caller", place)
+
+
+def keeps_nothing(subject: Subject) -> Iterator[Found]:
+    """Tensors go through save_for_backward, and die with the graph."""
+    collecting = gc.isenabled()
+    gc.disable()  # a reference cycle must not be swept up before we look
+    try:
+        inputs = tuple(of.detach().clone() if isinstance(of, Tensor) else of for of in subject.arguments)
+        needing = tuple(
+            of.requires_grad_() * 1 if place in subject.variables and isinstance(of, Tensor) else of
+            for place, of in enumerate(inputs)
+        )
+        del inputs
+        call = subject.specimen.on(needing)
+        if call.node is None:
+            return
+        kept = {name for name, value in kept_on(call.node) if value.is_floating_point() or _is_any(value, call)}
+        if kept:
+            names = ", ".join(f"ctx.{name}" for name in sorted(kept))
+            yield Found(
+                "keeps-tensors",
+                f"a tensor is kept in {names}: there autograd cannot see it change, nor free it in time",
+            )
+            return
+        call.backward(random_like(call.output, 1))
+        watched = [weakref.ref(of) for of in (*needing, call.output) if isinstance(of, Tensor)]
+        del call, needing
+        if any(reference() is not None for reference in watched):
+            yield Found(
+                "keeps-tensors", "an input or the output stays alive when the graph is gone: something else holds it"
+            )
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _is_any(value: Tensor, call: Call) -> bool:
+    """Whether a tensor is an input or an output of a call. A mask of its own may stay on ctx: nothing leads from it."""
+    return any(isinstance(of, Tensor) and of is value for of in (*call.arguments, *call.outputs))

@@ -1,0 +1,103 @@
+"""What is examined, with which arguments; what is found of it, before it is put in sentences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .definitions import Definition, Draw, Operation
+from .specimen import Arguments, Specimen
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A Function, what it is meant to be, and the arguments that it is examined with."""
+
+    specimen: Specimen
+    operation: Operation
+    definition: Definition | None
+    arguments: Arguments
+    variables: tuple[int, ...]
+    """Positions of the arguments that have a gradient."""
+    dtype: torch.dtype = torch.float64
+    given: bool = False
+    """Whether the arguments were given by the user, so that no others can be drawn."""
+
+    @property
+    def tolerance(self) -> float:
+        """How far a gradient may be from the slope."""
+        return 1e-6 if self.dtype == torch.float64 else 3e-3
+
+    def name(self, position: int) -> str:
+        """Return what forward calls an argument."""
+        return self.specimen.name(position)
+
+    def drawn(self, seed: int, n: int = 10, square: bool = False) -> Arguments:
+        """Return other arguments of the definition's."""
+        assert self.definition is not None
+        return cast(self.definition.draw(Draw(seed, n, square)), self.dtype)
+
+    def with_first(self, first: Sequence[Any]) -> Arguments | None:
+        """Return arguments that begin with some, the rest drawn; None where the definition does not take them."""
+        if self.definition is None:
+            return None
+        arguments = (*first, *self.drawn(0)[len(first) :])
+        try:
+            self.definition.reference(*arguments)
+        except Exception:
+            return None
+        return cast(arguments, self.dtype) if len(first) <= len(self.arguments) else None
+
+
+def cast(arguments: Sequence[Any], dtype: torch.dtype) -> Arguments:
+    """Return the arguments with floating-point tensors in another dtype."""
+    return tuple(
+        value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value for value in arguments
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """A code, words, and the input that they are about: a finding before it is put in a sentence."""
+
+    code: str
+    words: str
+    position: int | None = None
+    worst: str = ""
+    """The entry that is most wrong, in a sentence."""
+    note: bool = False
+
+
+def gradients(subject: Subject, arguments: Arguments, seed: int = 1, contiguous: bool = True) -> tuple[Any, ...]:
+    """Return what backward returns for some arguments and a random grad_output."""
+    call = subject.specimen(arguments, subject.variables, contiguous)
+    if call.node is None:
+        return ()
+    return call.backward(random_like(call.output, seed, contiguous))
+
+
+def random_like(tensor: Tensor, seed: int, contiguous: bool = True) -> Tensor:
+    """Return random numbers of a tensor's shape and dtype, none of them near 0."""
+    drawn = Draw(seed)(*tensor.shape).to(tensor.dtype)
+    return drawn if contiguous or not tensor.dim() else drawn.mT.contiguous().mT if tensor.dim() > 1 else drawn
+
+
+def differentiated(
+    definition: Definition, arguments: Arguments, variables: Sequence[int], grad_output: Tensor
+) -> tuple[Tensor, tuple[Any, ...]]:
+    """Return the value of a definition, and its gradients as torch has them, one for each argument or None."""
+    copies = tuple(
+        of.detach().clone().double().requires_grad_(place in variables)
+        if isinstance(of, Tensor) and of.is_floating_point()
+        else of
+        for place, of in enumerate(arguments)
+    )
+    output = definition.reference(*copies)
+    if not output.requires_grad or output.shape != grad_output.shape:
+        return output, ()
+    asked = [copies[place] for place in variables]
+    found = torch.autograd.grad(output, asked, grad_output.double(), allow_unused=True)
+    by_place = dict(zip(variables, found, strict=True))
+    return output, tuple(by_place.get(place) for place in range(len(copies)))

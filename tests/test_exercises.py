@@ -226,6 +226,10 @@ def wrong_fillings():
         yield pytest.param(lab, file, question, said, pairs, id=f"{lab} {question} {pairs[0][1].strip()}"[:60])
 
 
+def test_every_question_has_a_wrong_filling():
+    assert {(row.values[0], row.values[2]) for row in wrong_fillings()} == {(lab, part.question) for lab, part in PARTS}
+
+
 @pytest.mark.parametrize(("lab", "file", "question", "said", "pairs"), list(wrong_fillings()))
 def test_a_wrong_filling_is_seen_and_only_its_own_question_is_wrong(lab, file, question, said, pairs, states, tmp_path):
     texts = source.solved(lab)

@@ -1,0 +1,108 @@
+"""Wrong and right side by side: what the labs' galleries of plausible bugs share."""
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from .config import RunConfig, require
+from .launch import Outcome
+from .logbook import Logbook
+from .loop import progress_bar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_C = TypeVar("_C", bound=RunConfig)
+VERSIONS = ("wrong", "right")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one version of a program gives."""
+
+    measures: Mapping[str, float]
+    """What is measured -> a number. The first is the symptom."""
+    curves: Mapping[str, Sequence[float]]
+    """Name -> values at 0, 1, 2, … steps or epochs."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a bug does: two versions of one program, from the same seed and data, with the same measures and curves."""
+
+    wrong: Version
+    right: Version
+    pictures: Mapping[str, "Figure"] = field(default_factory=dict)
+    """Name -> picture, where one says more than the curves."""
+
+    def measures(self) -> dict[str, tuple[float, float]]:
+        """Return what is measured -> its number in the wrong version and in the right one."""
+        return {name: (self.wrong.measures[name], self.right.measures[name]) for name in self.right.measures}
+
+
+Bug = Callable[[_C], Comparison]
+"""Runs both versions of a program. Its docstring tells the symptom, the cause, and what sees it."""
+
+
+def exhibit(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outcome:
+    """Run both versions of every bug; print and write what each does, what it comes from, and what sees it.
+
+    In TensorBoard there are two runs, `wrong` and `right`, and of each bug one group of charts that shows both.
+
+    Args:
+        bugs: name -> what runs its two versions.
+        config: passed on to them.
+        logbook: of the gallery; `wrong` and `right` become its children.
+
+    Raises:
+        UserError: what is measured is infinite or NaN.
+    """
+    found: dict[str, Comparison] = {}
+    for name, bug in progress_bar(bugs.items(), config.progress, "bugs"):
+        found[name] = bug(config)
+        write(name, found[name], str(inspect.getdoc(bug)), logbook)
+    table = as_table(found)
+    print(table)
+    logbook.text("table", table)
+
+    words: list[str] = []
+    metrics: dict[str, float] = {}
+    for name, comparison in found.items():
+        (symptom, (wrong, right)), *_ = comparison.measures().items()
+        words.append(f"{name}, {symptom} {wrong:.3g} / {right:.3g}")
+        for measure, values in comparison.measures().items():
+            metrics |= {f"{name}, {measure}_{version}": value for version, value in zip(VERSIONS, values, strict=True)}
+    return Outcome(f"wrong / right: {'; '.join(words)}", metrics)
+
+
+def write(name: str, comparison: Comparison, paragraph: str, logbook: Logbook) -> None:
+    """Print what there is to say of a bug, and write it with its curves and pictures."""
+    for measure, (wrong, right) in comparison.measures().items():
+        finite = math.isfinite(wrong) and math.isfinite(right)
+        require(finite, f"{name}: {measure} is {wrong:g} / {right:g}: try lower learning rates")
+    for version, curves in zip(VERSIONS, (comparison.wrong.curves, comparison.right.curves), strict=True):
+        book = logbook.child(version)
+        for curve, values in curves.items():
+            for step, value in enumerate(values):
+                book.scalar(f"{name}/{curve}", value, step)
+    for tag, picture in comparison.pictures.items():
+        logbook.figure(f"{name}/{tag}", picture, 0)
+    print(f"{name.upper()}\n{paragraph}\n")
+    marked = re.sub(r"^(Symptom|Cause|Seen by):", r"\n**\1:**", paragraph, flags=re.MULTILINE)
+    logbook.text(name, f"{marked}\n\n{as_table({name: comparison})}")
+
+
+def as_table(found: Mapping[str, Comparison]) -> str:
+    """Set the measures of each bug as a Markdown table whose columns are aligned."""
+    rows = [("bug", "what is measured", *VERSIONS)]
+    for name, comparison in found.items():
+        for place, (measure, values) in enumerate(comparison.measures().items()):
+            wrong, right = (f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}" for value in values)
+            rows.append((name if place == 0 else "", measure, wrong, right))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
+    rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
+    return "\n".join([lines[0], rule, *lines[1:]])

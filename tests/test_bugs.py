@@ -13,7 +13,8 @@ import tme3.bugs
 from amal.data import digits, noisy_line, random_regression
 from amal.errors import UserError
 from amal.functional import cross_entropy, linear, mse_loss
-from amal.nn import BatchNorm1d, Highway, mlp
+from amal.nn import BatchNorm1d, Highway, Softmax, mlp
+from amal.optim import Adam
 from amal.training import Comparison, RunConfig, Silent, Version, exhibit, train_step
 from tme1._closed_form import least_squares, with_ones
 from tme1._mistakes import BiasNotSummed, SwappedSigns
@@ -198,6 +199,25 @@ def test_a_look_in_training_mode_moves_the_statistics_and_cannot_look_at_one_ima
     assert not torch.equal(model[1].running_mean, before)
     with pytest.raises(ValueError, match="batch_norm"):
         mean_in_training_mode(model, accuracy, test, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "loss", "floor"),
+    [
+        (lambda: torch.nn.Sequential(mlp((1, 8, 8), 10), Softmax(1)), cross_entropy, FLOOR),
+        (lambda: mlp((1, 8, 8), 10), cross_entropy, 0),
+        (lambda: ZeroTied(64, 30), mse_loss, 0.06),
+        (lambda: DrawnTied(64, 30), mse_loss, 0),
+    ],
+    ids=["softmax twice", "logits", "weights at zero", "weights drawn"],
+)
+def test_ten_images_are_learnt_by_heart(make, loss, floor):
+    ten, model = digits().train, make()
+    target = ten.target[:10] if loss is cross_entropy else ten.input[:10]
+    optimizer = Adam(model.parameters(), 0.05)
+    for _ in range(200):
+        last = train_step(model, loss, ten.input[:10], target, optimizer).item()
+    assert floor <= last < floor + 0.02
 
 
 # ---------------------------------------------------------------------------------- the gallery

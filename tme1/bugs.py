@@ -92,7 +92,8 @@ def bias_not_summed(config: Config) -> Comparison:
             "loss on train, autograd calls it": autograd_descends(noise.train, function, config),
         }
         versions.append(Version(measures, {"loss on train": losses}))
-    picture = learning_curves(
+    picture = partial(
+        learning_curves,
         {name: [*of.curves["loss on train"]][1:] for name, of in zip(("wrong", "right"), versions, strict=True)},
         {"least squares": error(noise.train, *least_squares(noise.train))},
         "Targets of pure noise, backward called by hand",
@@ -175,7 +176,7 @@ def squeeze_broadcasts(config: Config) -> Comparison:
             "loss that is seen": losses[-1],
         }
         versions.append(Version(measures, {"loss that is seen": losses}))
-    picture = fitted_line(data.test.input, data.test.target, lines, "A noisy line, test set")
+    picture = partial(fitted_line, data.test.input, data.test.target, lines, "A noisy line, test set")
     return Comparison(*versions, {"lines": picture})
 
 

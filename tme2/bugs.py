@@ -12,6 +12,7 @@ run beside its right version, from the same seed, on the diabetes data.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from statistics import pstdev
 from typing import Literal
 
@@ -92,8 +93,8 @@ def gradients_not_zeroed(config: Config) -> Comparison:
 
 def scaled_by_itself(config: Config) -> Comparison:
     """Symptom: the loss on the test set is a little worse, or not at all: it depends on the cut. But the same patient
-    is predicted otherwise in other company, and of patients who are not like those trained on, the heaviest, say, the
-    predictions are far too near the middle.
+    is predicted otherwise in other company, and of patients unlike those trained on, such as the heaviest, nearly all
+    predictions are too low.
     Cause: the test set is scaled by its own least and greatest values, so that "heavy" means the heaviest of whoever is
     there: what sets a group apart is scaled away. A patient who comes alone is scaled by 0/0.
     Seen by: `assert torch.equal(scale(test[:1]), scale(test)[:1])`: what an example is scaled to may depend on the
@@ -124,7 +125,7 @@ def scaled_by_itself(config: Config) -> Comparison:
         measures = {of: losses[-1] for of, losses in of_version.items()}
         versions.append(Version(measures | {"a prediction moves in other company by": moved}, of_version))
     title = "The heaviest third of the test set"
-    picture = predicted_against_true(heavy.target, predictions, title, "progression, standardised")
+    picture = partial(predicted_against_true, heavy.target, predictions, title, "progression, standardised")
     return Comparison(*versions, {"heaviest third": picture})
 
 
@@ -150,7 +151,9 @@ def last_batch_for_the_epoch(config: Config) -> Comparison:
         )
         for losses in logged.values()
     ]
-    return Comparison(*versions, {"loss": learning_curves(logged, {}, "One training, two logs", "loss on train")})
+    return Comparison(
+        *versions, {"loss": partial(learning_curves, logged, {}, "One training, two logs", "loss on train")}
+    )
 
 
 def epochs(

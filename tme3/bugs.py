@@ -114,7 +114,8 @@ def softmax_twice(config: Config) -> Comparison:
         curves = learn(seeded(config.seed, make), cross_entropy, data.train, config, looks)
         versions.append(Version(ends(curves) | {"least loss possible": least}, curves))
     names = ("wrong: of probabilities", "right: of logits")
-    picture = learning_curves(
+    picture = partial(
+        learning_curves,
         {name: [*of.curves["loss on train"]][1:] for name, of in zip(names, versions, strict=True)},
         {f"ln(1 + ({classes} - 1)/e) = {floor:.4f}": floor},
         f"{data.name}: cross-entropy",
@@ -147,7 +148,7 @@ def tied_weights_at_zero(config: Config) -> Comparison:
         measures = ends(curves) | {"loss of the mean image": of_mean, "greatest entry of W": greatest}
         versions.append(Version(measures, curves))
     title = f"{data.name}, test set, from a code of {config.code_size}"
-    return Comparison(*versions, {"reconstructions": image_rows(rows, title)})
+    return Comparison(*versions, {"reconstructions": partial(image_rows, rows, title)})
 
 
 def carry_path_as_a_linear(config: Config) -> Comparison:

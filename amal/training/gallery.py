@@ -35,8 +35,8 @@ class Comparison:
 
     wrong: Version
     right: Version
-    pictures: Mapping[str, "Figure"] = field(default_factory=dict)
-    """Name -> picture, where one says more than the curves."""
+    pictures: Mapping[str, Callable[[], "Figure"]] = field(default_factory=dict)
+    """Name -> what draws a picture, where one says more than the curves; not called if a measure is infinite or NaN."""
 
     def measures(self) -> dict[str, tuple[float, float]]:
         """Return what is measured -> its number in the wrong version and in the right one."""
@@ -88,8 +88,8 @@ def write(name: str, comparison: Comparison, paragraph: str, logbook: Logbook) -
         for curve, values in curves.items():
             for step, value in enumerate(values):
                 book.scalar(f"{name}/{curve}", value, step)
-    for tag, picture in comparison.pictures.items():
-        logbook.figure(f"{name}/{tag}", picture, 0)
+    for tag, draw in comparison.pictures.items():
+        logbook.figure(f"{name}/{tag}", draw(), 0)
     print(f"{name.upper()}\n{paragraph}\n")
     marked = re.sub(r"^(Symptom|Cause|Seen by):", r"\n**\1:**", paragraph, flags=re.MULTILINE)
     logbook.text(name, f"{marked}\n\n{as_table({name: comparison})}")

@@ -1,7 +1,7 @@
 """Experiment 1.6: plausible bugs, wrong and right side by side.
 
-Reported: loss on noise 3e-5 where the bias gradient is not summed, 2.4 where it is; of 18 student solutions 5 do not
-sum it, and 5 have a wrong derivative of the mean squared error.
+Reported: of 18 student solutions 5 do not sum the bias gradient (loss on noise then 3e-5, against 2.4), and 5 have a
+wrong derivative of the mean squared error.
 
 None of these programs stops with an error, and the first one looks better than the right one. Each is run beside its
 right version, from the same seed, on the same data.

@@ -26,7 +26,7 @@ class Version:
     measures: Mapping[str, float]
     """What is measured -> a number. The first is the symptom."""
     curves: Mapping[str, Sequence[float]]
-    """Name -> values at 0, 1, 2, … steps or epochs."""
+    """Name -> values in the order of the steps, or of the epochs."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def exhibit(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outcom
     found: dict[str, Comparison] = {}
     for name, bug in progress_bar(bugs.items(), config.progress, "bugs"):
         found[name] = bug(config)
-        write(name, found[name], str(inspect.getdoc(bug)), logbook)
+        write(name, found[name], paragraph(bug), logbook)
+    for name, bug in bugs.items():
+        print(f"{name.upper()}\n{paragraph(bug)}\n")
     table = as_table(found)
     print(table)
     logbook.text("table", table)
@@ -78,8 +80,13 @@ def exhibit(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outcom
     return Outcome(f"wrong / right: {'; '.join(words)}", metrics)
 
 
-def write(name: str, comparison: Comparison, paragraph: str, logbook: Logbook) -> None:
-    """Print what there is to say of a bug, and write it with its curves and pictures."""
+def paragraph(bug: Bug[_C]) -> str:
+    """Return what a bug's docstring says."""
+    return inspect.getdoc(bug) or ""
+
+
+def write(name: str, comparison: Comparison, told: str, logbook: Logbook) -> None:
+    """Write what there is to say of a bug, its measures, its curves and its pictures."""
     for measure, (wrong, right) in comparison.measures().items():
         finite = math.isfinite(wrong) and math.isfinite(right)
         require(finite, f"{name}: {measure} is {wrong:g} / {right:g}: try lower learning rates")
@@ -90,8 +97,7 @@ def write(name: str, comparison: Comparison, paragraph: str, logbook: Logbook) -
                 book.scalar(f"{name}/{curve}", value, step)
     for tag, draw in comparison.pictures.items():
         logbook.figure(f"{name}/{tag}", draw(), 0)
-    print(f"{name.upper()}\n{paragraph}\n")
-    marked = re.sub(r"^(Symptom|Cause|Seen by):", r"\n**\1:**", paragraph, flags=re.MULTILINE)
+    marked = re.sub(r"^(Symptom|Cause|Seen by):", r"\n**\1:**", told, flags=re.MULTILINE)
     logbook.text(name, f"{marked}\n\n{as_table({name: comparison})}")
 
 

@@ -108,6 +108,34 @@ def ops(
 
 
 @app.command
+def exercise(
+    lab: Annotated[Literal["tme1", "tme2", "tme3"], tyro.conf.Positional],
+    folder: Annotated[Path, tyro.conf.Positional],
+    /,
+    solution: bool = False,
+) -> None:
+    """Write a lab to fill in: signatures, docstrings, tests, and nothing of the solution.
+
+    No file is ever overwritten: if one is there already, nothing is written, and the exit status is 2.
+
+    Args:
+        lab: which one.
+        folder: where to; made if it is not there.
+        solution: write it solved, for teachers.
+    """
+    from amal import exercises
+
+    try:
+        files = exercises.write(lab, folder, solution)
+    except UserError as error:
+        print(f"amal exercise: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    print(f"{folder}: {', '.join(path.name for path in files)}")
+    if not solution:
+        print(f"Begin with {folder / 'README.md'}; see how far you are with: amal check {folder}")
+
+
+@app.command
 def check(
     file: Annotated[Path, tyro.conf.Positional],
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
@@ -117,20 +145,24 @@ def check(
 ) -> None:
     """Examine the autograd Functions in a Python file, and say in words what is wrong with each.
 
+    Of a folder that `amal exercise` has written, tell how far it is done, question by question.
+
     A Function is known by its name, whatever its case, with or without the ending "Function": MSE, Linear, Tanh, ReLU,
     Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. The file is run in a process of its own. The
-    exit status is 0 if all are correct, 1 if something is wrong, 2 if nothing could be examined.
+    exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 2 if nothing could be examined.
 
     Args:
-        file: the file.
+        file: the file, or the folder of an exercise.
         names: the Functions to examine; all that are known if none. `Name=operation` says what a Function is meant to
             be, and `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`.
         as_json: print the diagnoses as JSON.
-        time_limit: seconds for the import of the file, and for each Function.
+        time_limit: seconds for the import of the file, and for each Function or test.
     """
     from amal import findings
     from amal.isolation import examine_file
 
+    if file.is_dir():
+        raise SystemExit(check_folder(file, names, as_json, time_limit))
     try:
         report = examine_file(file, names, time_limit)
     except UserError as error:
@@ -142,6 +174,20 @@ def check(
     print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
     if any(diagnosis.verdict != "correct" for diagnosis in report.diagnoses):
         raise SystemExit(1)
+
+
+def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float) -> int:
+    """Tell how far a student has come with the exercise in a folder; return the exit status."""
+    from amal import exercises
+
+    if names or not exercises.is_exercise(folder):
+        none = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
+        print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)
+        print("[]" if as_json else "", end="\n" if as_json else "")
+        return 2
+    answers = exercises.progress(folder, time_limit)
+    print(exercises.as_json(answers) if as_json else exercises.as_text(answers, terminal_width()))
+    return int(any(answer.state != "done" for answer in answers))
 
 
 def terminal_width() -> int:

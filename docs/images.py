@@ -19,6 +19,10 @@ PICTURES = {
     "reconstructions": ("tme3/autoencoder", ".", "reconstructions"),
     "between": ("tme3/interpolation", ".", "interpolation"),
     "gates": ("tme3/highway", "autoencoder, highway", "gates"),
+    "bias_not_summed": ("tme1/bugs", ".", "bias not summed/loss on train"),
+    "last_batch": ("tme2/bugs", ".", "last batch for the epoch/loss"),
+    "softmax_twice": ("tme3/bugs", ".", "softmax twice/loss"),
+    "tied_at_zero": ("tme3/bugs", ".", "tied weights at zero/reconstructions"),
     "checkerboard": ("tme2/checkerboard", "2000 iterations, 10 batches", "frontier"),
 }
 """Name of the picture -> experiment, run below it, TensorBoard tag; the last step is taken."""

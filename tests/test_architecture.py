@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "optim": set(),
     "checking": {"errors", "findings", "ops", "functional"},  # operations for the table's references, and nothing else
     "report": GROUND,
-    "cli": {*GROUND, "findings", "isolation", "checking"},
+    "exercises": GROUND,
+    "cli": {*GROUND, "findings", "isolation", "checking", "exercises"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -20,8 +20,8 @@ SCRIPTS = list(find_experiments())
 
 def test_the_scripts_are_found_in_the_order_of_the_course():
     numbers = [experiment.number for experiment in find_experiments().values()]
-    of_tme3 = [f"3.{n}" for n in (1, 2, 3, 5, 7, 8, 12, 14, 15, 18, 19)]
-    assert numbers == [f"1.{n}" for n in range(1, 6)] + [f"2.{n}" for n in range(1, 8)] + of_tme3
+    of_tme3 = [f"3.{n}" for n in (1, 2, 3, 5, 7, 8, 12, 14, 15, 18, 19, 20)]
+    assert numbers == [f"1.{n}" for n in range(1, 7)] + [f"2.{n}" for n in range(1, 9)] + of_tme3
 
 
 def test_a_module_that_declares_nothing_is_no_experiment():
@@ -103,6 +103,14 @@ WRONG = [
     ("tme3.latent", ["--model", "0"], r"--model '0': expected sizes from 1 to 10000"),
     ("tme3.parameters", ["--height", "4"], r"--height 4: expected 8 to 512 pixels"),
     ("tme2.depth", ["--width", "0"], r"--width 0: expected a size from 1 to 10000"),
+    ("tme1.bugs", ["--bugs", "typo"], r"--bugs"),
+    (
+        "tme1.bugs",
+        ["--bugs", "bias not summed", "--lr", "50"],
+        r"bias not summed: loss on train is nan / nan: try lower",
+    ),
+    ("tme2.bugs", ["--scaled-lr", "0"], r"--scaled-lr 0\.0: expected a positive number"),
+    ("tme3.bugs", ["--depth", "0"], r"--depth 0: expected at least 1"),
 ]
 
 

@@ -1,6 +1,7 @@
 """The mistakes that students make in TME 1, each as a Function that is wrong in that one way.
 
-Nothing trains on them: `python -m tme1.gradcheck` shows what sees them, and the tests prove that something does.
+`python -m tme1.gradcheck` shows what sees them, and the tests prove that something does; `python -m tme1.bugs` trains
+with two of them, to show what becomes of it.
 """
 
 from typing import Any

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from amal.data import Splits
 from amal.functional import linear, mse_loss, tanh
-from amal.nn import Linear, Sequential, Tanh
+from amal.nn import Linear, Sequential
 from amal.optim import SGD
 from amal.report import training_curves
 from amal.training import (
@@ -41,6 +41,7 @@ from amal.training import (
     train_step,
 )
 from tme2._tables import TableConfig
+from tme2.exercise.regressor import Regressor, sequential
 
 SAME_STEPS = 50
 """Updates over which the three ways are compared."""
@@ -84,24 +85,6 @@ def with_parameters_in_hand(start: list[Tensor], data: Splits, config: Config) -
                 parameter.grad = None
         losses.append(loss.item())
     return losses
-
-
-class Regressor(nn.Module):
-    """Linear → tanh → Linear: input (n, features) → prediction (n, 1)."""
-
-    def __init__(self, features: int, hidden: int) -> None:
-        super().__init__()
-        self.hidden = Linear(features, hidden)
-        self.output = Linear(hidden, 1)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the prediction."""
-        return self.output(tanh(self.hidden(input)))
-
-
-def sequential(features: int, hidden: int) -> Sequential:
-    """Return the same network as a container of layers, which finds its parameters by itself."""
-    return Sequential(Linear(features, hidden), Tanh(), Linear(hidden, 1))
 
 
 def with_an_optimizer(model: nn.Module, start: list[Tensor], data: Splits, config: Config) -> list[float]:

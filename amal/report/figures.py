@@ -20,7 +20,14 @@ def new_figure(width: float = 6.0, height: float = 4.0) -> "Figure":
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
-def learning_curves(curves: dict[str, list[float]], levels: dict[str, float], title: str, ylabel: str) -> "Figure":
+def learning_curves(
+    curves: dict[str, list[float]],
+    levels: dict[str, float],
+    title: str,
+    ylabel: str,
+    xlabel: str = "epoch",
+    log: bool = False,
+) -> "Figure":
     """Draw values over the epochs, the epochs on a logarithmic axis, and levels to compare them with as dashed lines.
 
     Args:
@@ -28,6 +35,8 @@ def learning_curves(curves: dict[str, list[float]], levels: dict[str, float], ti
         levels: name -> a value that does not change.
         title: of the figure.
         ylabel: what the values are.
+        xlabel: what is counted, if not epochs.
+        log: whether the values are drawn on a logarithmic axis too.
     """
     figure = new_figure()
     axes = figure.subplots()
@@ -35,7 +44,7 @@ def learning_curves(curves: dict[str, list[float]], levels: dict[str, float], ti
         axes.semilogx(range(1, len(values) + 1), values, label=name)
     for name, level in levels.items():
         axes.axhline(level, color="0.6", linestyle="--", label=name)
-    axes.set(title=title, xlabel="epoch", ylabel=ylabel)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axes.legend()
     return figure
 

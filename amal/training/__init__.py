@@ -11,6 +11,9 @@ from .config import require as require
 from .config import require_positive as require_positive
 from .config import require_some as require_some
 from .device import choose_device as choose_device
+from .gallery import Comparison as Comparison
+from .gallery import Version as Version
+from .gallery import exhibit as exhibit
 from .launch import Outcome as Outcome
 from .launch import launch as launch
 from .logbook import Logbook as Logbook

@@ -263,6 +263,8 @@ OPERATIONS = (
     Operation("relu", ("relu", "rectifier", "relulayer"), SHEET4, RELU, (FAR,), kinks=(AT_ZERO,)),
     Operation("leaky_relu", ("leakyrelu", "lrelu"), SHEET4, LEAKY, (FAR,), kinks=(AT_ZERO,)),
     entrywise("silu", ("silu", "swish"), SHEET4, functional.silu),
+    entrywise("gelu", ("gelu",), SHEET4, functional.gelu),
+    entrywise("abs", ("abs", "absolute", "absolutevalue"), "TME 1, question 2", torch.abs),
     entrywise("softplus", ("softplus",), "TME 2, question 4", functional.softplus),
     entrywise("exp", ("exp", "exponential"), "TME 1, question 2", torch.exp, lambda y, g: g * y, extremes=()),
     entrywise("log", ("log", "logarithm", "ln"), "TME 1, question 2", torch.log, draw=positive, extremes=()),
@@ -278,6 +280,13 @@ OPERATIONS = (
     ),
     entrywise("add", ("add", "sum2", "addition"), "TME 1, question 1", torch.add, draw=apart, extremes=()),
     entrywise("mul", ("mul", "multiply", "product", "times"), "TME 1, question 1", torch.mul, draw=apart, extremes=()),
+    entrywise(
+        "div", ("div", "divide", "division", "quotient"), "TME 1, question 1", torch.div, draw=apart, extremes=()
+    ),
+    Operation("sum", ("sum",), "TME 1, question 1", (Definition("usual", "of all entries", torch.sum, one),)),
+    Operation(
+        "mean", ("mean", "average"), "TME 1, question 1", (Definition("usual", "of all entries", torch.mean, one),)
+    ),
     Operation(
         "matmul",
         ("matmul", "mm", "matrixproduct"),

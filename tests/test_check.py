@@ -13,6 +13,7 @@ from torch.autograd import Function
 from amal import cli
 from amal.checking import assert_correct, check, examine
 from amal.checking.doctor import student
+from amal.checking.doctor.definitions import all_operations
 from amal.errors import UserError
 from amal.findings import CODES, as_text, diagnosis_from
 from amal.isolation import examine_file
@@ -290,3 +291,9 @@ def test_a_diagnosis_reads_as_text():
     text = str(check(BiasNotSummed, INPUTS))
     assert text == as_text([check(BiasNotSummed, INPUTS)])
     assert text.splitlines()[0].startswith("WRONG   BiasNotSummed")
+
+
+def test_the_page_of_the_doctor_lists_every_code_and_every_operation():
+    page = (Path(__file__).parents[1] / "docs/DOCTOR.md").read_text(encoding="utf-8")
+    assert [code for code in CODES if f"| `{code}` |" not in page] == []
+    assert [name for name in all_operations() if f"| {name} |" not in page] == []

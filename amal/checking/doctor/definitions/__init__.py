@@ -117,9 +117,9 @@ def normalised(name: str) -> str:
 
 def all_operations() -> dict[str, Operation]:
     """Return name -> operation, of all that are known."""
-    from . import layers, losses, windows
+    from . import layers, losses, structures, windows
 
-    tables = (losses.OPERATIONS, layers.OPERATIONS, windows.OPERATIONS)
+    tables = (losses.OPERATIONS, layers.OPERATIONS, windows.OPERATIONS, structures.OPERATIONS)
     return {operation.name: operation for table in tables for operation in table}
 
 

@@ -22,6 +22,8 @@ class Saved:
     """Of its entries."""
     block: int
     """The memory that it lies in: tensors of one block share it."""
+    block_bytes: int
+    """Of that memory: who keeps a slice keeps all of it."""
     named: bool
     """Whether it is a tensor that was given a name, and would be there anyway."""
 
@@ -77,16 +79,8 @@ class Graph:
 
     @property
     def bytes_of_its_own(self) -> int:
-        """Bytes that are there for backward alone: each block of memory once, named tensors left out.
-
-        Of tensors that share a block the largest counts.
-        """
-        named = {tensor.block for tensor in self.saved if tensor.named}
-        blocks: dict[int, int] = {}
-        for tensor in self.saved:
-            if tensor.block not in named:
-                blocks[tensor.block] = max(tensor.bytes, blocks.get(tensor.block, 0))
-        return sum(blocks.values())
+        """Bytes that are there for backward alone: each block of memory once, those of named tensors left out."""
+        return sum({tensor.block: tensor.block_bytes for tensor in self.saved if not tensor.named}.values())
 
 
 def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
@@ -113,15 +107,15 @@ def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
             if source_node is not None:
                 used[source_node].add(place)
     numbers = {node: place for place, node in enumerate(inner, start=1)}
-    named = {_block(tensor): name for name, tensor in names.items()}
-    uses: dict[str, tuple[Tensor, list[int]]] = {}
+    uses: dict[int, tuple[str, Tensor, list[int]]] = {}
 
     def source(node: Any, user: int) -> int | str:
         if node in numbers:
             return numbers[node]
         tensor = node.variable
-        name = next((name for name, of in names.items() if of is tensor), f"leaf {_shape_text(tuple(tensor.shape))}")
-        uses.setdefault(name, (tensor, []))[1].append(user)
+        name = next((name for name, of in names.items() if of is tensor), f"unnamed {len(uses) + 1}")
+        name, _, users = uses.setdefault(id(tensor), (name, tensor, []))
+        users.append(user)
         return name
 
     nodes: list[Node] = []
@@ -133,11 +127,11 @@ def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
         except RuntimeError as error:
             raise ValueError("describe_graph: the graph was freed by backward, expected one before it") from error
         alive += kept
-        saved = [_describe(tensor, named, numbers) for tensor in kept]
+        saved = [_describe(tensor, names, numbers) for tensor in kept]
         shapes = tuple(tuple(map(int, node._input_metadata[of].shape)) for of in sorted(used[node]))
         sources = tuple(source(of, number) for of in following)
         nodes.append(Node(number, _name(node), _by_hand(node), shapes, sources, tuple(saved)))
-    leaves = (Leaf(name, tuple(of.shape), of.nbytes, tuple(users)) for name, (of, users) in uses.items())
+    leaves = (Leaf(name, tuple(of.shape), of.nbytes, tuple(users)) for name, of, users in uses.values())
     return Graph(tuple(nodes), tuple(leaves))
 
 
@@ -175,21 +169,18 @@ def _saved_tensors(node: Any) -> Iterator[Tensor]:
             yield from (of for of in (value if isinstance(value, tuple) else (value,)) if isinstance(of, Tensor))
 
 
-def _describe(tensor: Tensor, named: Mapping[int, str], numbers: Mapping[Any, int]) -> Saved:
+def _describe(tensor: Tensor, names: Mapping[str, Tensor], numbers: Mapping[Any, int]) -> Saved:
     block = _block(tensor)
-    if block in named:
-        what = named[block]
+    there = {name: of for name, of in names.items() if _block(of) == block}  # itself, or what it is a view of
+    if there:
+        what = next((name for name, of in there.items() if of.data_ptr() == tensor.data_ptr()), next(iter(there)))
     elif tensor.grad_fn in numbers:
         what = f"output of {numbers[tensor.grad_fn]}"
     else:
         what = "without gradient"
     dtype = str(tensor.dtype).removeprefix("torch.")
-    return Saved(what, tuple(tensor.shape), dtype, tensor.nbytes, block, block in named)
+    return Saved(what, tuple(tensor.shape), dtype, tensor.nbytes, block, tensor.untyped_storage().nbytes(), bool(there))
 
 
 def _block(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)  # not data_ptr, which is 0 for all that are empty or on device meta
-
-
-def _shape_text(shape: Shape) -> str:
-    return f"({', '.join(map(str, shape))})"

@@ -23,7 +23,7 @@ def page(op: str, width: int, coloured: bool = False) -> str:
         coloured: whether to colour the code and the headings by ANSI codes.
     """
     parts = {
-        f"DERIVATION  {source.path_of(source.module_of(op))}": source.derivation(op, width),
+        f"DERIVATION  {source.path_of(op)}": source.derivation(op, width),
         "CODE": source.code(op, width, coloured),
         "A WORKED EXAMPLE": as_text(work(op), width),
     }

@@ -43,5 +43,5 @@ def graph_of(name: str, batch_size: int) -> Graph:
 def _step(model: nn.Module, input: Tensor, target: Tensor) -> Graph:
     output = model(input)
     loss = mse_loss(output, target) if target.is_floating_point() else cross_entropy(output, target)
-    names = {**dict(model.named_parameters()), "target": target, "input": input}  # of one tensor, the input's name
+    names = {**dict(model.named_parameters()), "input": input, "target": target}
     return describe_graph(loss, names)

@@ -27,9 +27,13 @@ def module_of(op: str) -> ModuleType:
     return importlib.import_module(getattr(functional, op).__module__)
 
 
-def path_of(module: ModuleType) -> str:
-    """Return where a module lies, from the root of the repository."""
-    return module.__name__.replace(".", "/") + ".py"
+def path_of(op: str) -> str:
+    """Return where the file of an operation lies, from the root of the repository."""
+    return _path(module_of(op).__name__)
+
+
+def _path(module: str) -> str:
+    return module.replace(".", "/") + ".py"
 
 
 def headline(op: str) -> str:
@@ -65,28 +69,38 @@ def _as_written(function: type) -> type:
 
 
 def code(op: str, width: int, coloured: bool) -> str:
-    """Return the Functions of an operation, what they call in their own file, and the public function's signature."""
-    parts: list[str] = []
+    """Return the Functions of an operation, what they call to compute, and the public function's signature."""
+    parts: dict[str, dict[str, None]] = {}  # by file, each part once
     for function in functions_behind(op):
-        module = importlib.import_module(function.__module__)
-        source = inspect.getsource(function)
-        helpers = _helpers(source, module)
-        parts += [f"# {path_of(module)}", source, *map(inspect.getsource, helpers)]
-    parts += [f"# {path_of(module_of(op))}", _signature(getattr(functional, op))]
-    text = fitted("\n\n".join(part.strip() for part in dict.fromkeys(parts)), width)
+        parts.setdefault(function.__module__, {})[inspect.getsource(function)] = None
+        for helper in _helpers(function):
+            parts.setdefault(helper.__module__, {})[inspect.getsource(helper)] = None
+    public = getattr(functional, op)
+    parts.setdefault(public.__module__, {})[_signature(public)] = None
+    files = (
+        f"# {_path(module)}\n\n\n" + "\n\n".join(part.strip("\n") + "\n" for part in of) for module, of in parts.items()
+    )
+    text = fitted("\n\n".join(files), width)
     return coloured_code(text) if coloured else text
 
 
-def _helpers(source: str, module: ModuleType) -> list[Any]:
-    """Return the functions of a module that a class calls, and those that these call in turn, as they stand there."""
-    own = {name: of for name, of in vars(module).items() if inspect.isfunction(of) and of.__module__ == module.__name__}
-    waiting, found = [source], set()
+def _helpers(function: type) -> list[Any]:
+    """Return the functions of amal.ops that a class calls, and those that these call in turn.
+
+    Those of _public.py, which check and cast, are left out.
+    """
+    found: dict[Any, None] = {}
+    waiting: list[Any] = [function]
     while waiting:
-        for node in ast.walk(ast.parse(waiting.pop())):
-            if isinstance(node, ast.Name) and node.id in own and node.id not in found:
-                found.add(node.id)
-                waiting.append(inspect.getsource(own[node.id]))
-    return [of for name, of in own.items() if name in found]
+        caller = waiting.pop(0)
+        known = vars(importlib.import_module(caller.__module__))
+        for node in ast.walk(ast.parse(inspect.getsource(caller))):
+            of = known.get(node.id) if isinstance(node, ast.Name) else None
+            of_ops = inspect.isfunction(of) and of.__module__.startswith("amal.ops.")
+            if of_ops and of.__module__ != "amal.ops._public" and of not in found:
+                found[of] = None
+                waiting.append(of)
+    return list(found)
 
 
 def _signature(function: Any) -> str:
@@ -111,8 +125,6 @@ def fitted(text: str, width: int) -> str:
                 line,
                 width,
                 subsequent_indent=indent + "        ",
-                drop_whitespace=True,
-                break_long_words=False,
                 break_on_hyphens=False,
             )
     return "\n".join(lines)

@@ -56,7 +56,7 @@ def _avg_pool(windows: Windows) -> Callable[[Paper, Entries, Entries], None]:
         paper.heading("forward: y_t is the mean of window t, of m_t entries")
         for t, window in seen.items():
             paper.write(entry("y", t), mean([x[i] for i in window]))
-        paper.heading("local derivatives: 1/m_t for each entry of the window")
+        paper.heading("local derivatives: 1/m_t for every entry of the window; of each the first")
         for t, window in seen.items():
             paper.write(slope(entry("y", t), entry("x", window[0])), known("1", 1) / len(window))
         paper.heading("the chain: ∂L/∂x_i = Σ of g_t / m_t over the windows t that x_i is in")

@@ -15,9 +15,8 @@ from amal.functional import linear, relu
 from amal.graph import as_dot, as_text, describe_graph
 from amal.nn import Autoencoder, lenet
 from amal.show import EXAMPLES, operations, page, source, work
-from amal.show import worked as worked_module
 from amal.show.networks import NETWORKS, graph_of
-from amal.show.paper import Line, Quantity, entry, known, short, slope
+from amal.show.paper import Line, Quantity, entry, indices, known, short, slope
 from amal.show.worked import as_text as example_as_text
 from tests.faults import ForwardSlightlyOff
 from tme1._mistakes import MISTAKES
@@ -80,9 +79,9 @@ def test_a_name_written_twice_has_one_value(op):
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_every_symbol_of_a_formula_was_given_or_written_before(op):
     example = EXAMPLES[op]
-    seen = {entry("g", index) for index in worked_module.indices(example.gradient())}
+    seen = {entry("g", index) for index in indices(example.gradient())}
     for variable, tensor in zip(example.variables, example.tensors(), strict=True):
-        seen |= {entry(variable.letter, index) for index in worked_module.indices(tensor)}
+        seen |= {entry(variable.letter, index) for index in indices(tensor)}
     if op == "dropout":
         seen |= {"m_0", "m_1", "m_2"}
     for line in lines_of(op):
@@ -97,7 +96,7 @@ def test_the_example_of_linear_has_the_numbers_of_the_formulas():
     text = example_as_text(work("linear"), 100)
     right = {"y": x @ W.T + b, "∂L/∂x": g @ W, "∂L/∂W": g.T @ x, "∂L/∂b": g.sum(0)}
     for letter, tensor in right.items():
-        for index in worked_module.indices(tensor):
+        for index in indices(tensor):
             name = entry(letter, index)
             printed = re.findall(rf"^  {name} = .*= (\S+)$", text, re.MULTILINE)
             assert printed == [short(float(tensor[index]))], name
@@ -374,7 +373,12 @@ def test_without_a_graph_it_is_said():
     x = torch.rand(2, 2, requires_grad=True)
     output = linear(x, x).sum()
     output.backward()
-    with pytest.raises(ValueError, match="freed by backward"):
+    with pytest.raises(ValueError, match=r"LinearFunction keeps .* can no longer be read: .* already been freed"):
+        describe_graph(output, {"x": x})
+    hidden = x.exp()
+    output = hidden.sum()
+    hidden.mul_(2)
+    with pytest.raises(ValueError, match=r"torch.Exp keeps .* modified by an inplace operation"):
         describe_graph(output, {"x": x})
 
 

@@ -92,7 +92,7 @@ def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
             no gradient, inputs and targets, may be among them: they are not in the graph, but nodes may keep them.
 
     Raises:
-        ValueError: no graph is behind the output, or it was freed.
+        ValueError: no graph is behind the output, it was freed by backward, or what it keeps was changed in place.
     """
     if output.grad_fn is None:
         raise ValueError(
@@ -125,7 +125,7 @@ def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
         try:
             kept = list(_saved_tensors(node))
         except RuntimeError as error:
-            raise ValueError("describe_graph: the graph was freed by backward, expected one before it") from error
+            raise ValueError(f"describe_graph: {_name(node)} keeps what can no longer be read: {error}") from error
         alive += kept
         saved = [_describe(tensor, names, numbers) for tensor in kept]
         shapes = tuple(tuple(map(int, node._input_metadata[of].shape)) for of in sorted(used[node]))

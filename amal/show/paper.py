@@ -7,6 +7,7 @@ that what is printed cannot differ from what was computed.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 from torch import Tensor
 
@@ -155,6 +156,11 @@ def slope(of_what: str, by: str) -> str:
     return f"∂{of_what}/∂{by}"
 
 
+def indices(tensor: Tensor) -> list[Index]:
+    """Return the index of every entry."""
+    return list(product(*map(range, tensor.shape)))
+
+
 class Entries(dict[Index, Quantity]):
     """The entries of a tensor by their indices."""
 
@@ -165,8 +171,8 @@ class Entries(dict[Index, Quantity]):
     @classmethod
     def given(cls, letter: str, tensor: Tensor) -> "Entries":
         """Name the entries of a tensor."""
-        indices = [tuple(map(int, index)) for index in (tensor == tensor).nonzero().tolist()]
-        return cls({index: known(entry(letter, index), float(tensor[index])) for index in indices}, tuple(tensor.shape))
+        entries = {index: known(entry(letter, index), float(tensor[index])) for index in indices(tensor)}
+        return cls(entries, tuple(tensor.shape))
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,3 @@ class Paper:
     def gradient(self, letter: str, index: Index, quantity: Quantity) -> None:
         """Write the derivative of the loss by one entry of a variable."""
         self.write(slope("L", entry(letter, index)), quantity)
-
-    def value(self, name: str) -> float:
-        """Return what was written last under a name."""
-        return {line.name: line.quantity.value for line in self.lines if isinstance(line, Line)}[name]

@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 from amal.checking import verdict
 
 from .examples import EXAMPLES, Example, FixedCase
-from .paper import Index, Line, Paper, entry, short, slope
+from .paper import Index, Line, Paper, entry, indices, short, slope
 
 STEP = 1e-5
 """Of a central difference in float64: smaller, and rounding outweighs what the formula leaves out."""
@@ -94,11 +93,6 @@ def measure(
         return float((call(*tensors) * grad_output).sum())
 
     return (moved(STEP) - moved(-STEP)) / (2 * STEP)
-
-
-def indices(tensor: Tensor) -> list[Index]:
-    """Return the index of every entry."""
-    return list(product(*map(range, tensor.shape)))
 
 
 def as_text(worked: Worked, width: int) -> str:

@@ -2,7 +2,7 @@
 
 import torch
 
-from amal.show.paper import Entries, Paper, Quantity, entry, known, of, sigmoid, sign, slope, total, whether
+from amal.show.paper import Entries, Paper, Quantity, entry, of, quantity, sigmoid, sign, slope, total, whether
 
 from ._example import Example, Variable
 
@@ -19,7 +19,7 @@ def _linear(paper: Paper, x: Entries, W: Entries, b: Entries, g: Entries) -> Non
         paper.write(slope("y_00", entry("x", (0, k))), W[0, k])
     for k in ins:
         paper.write(slope("y_00", entry("W", (0, k))), x[0, k])
-    paper.write(slope("y_00", "b_0"), known("1", 1))
+    paper.write(slope("y_00", "b_0"), quantity(1))
     paper.heading("the chain: ∂L/∂x_ik = Σ_j g_ij W_jk")
     for i in rows:
         for k in ins:
@@ -44,7 +44,7 @@ def _highway(paper: Paper, x: Entries, V: Entries, c: Entries, W: Entries, b: En
 
     paper.heading("forward: A = x Wᴴᵀ + bᴴ, H = relu(A), S = x Wᵀᵀ + bᵀ, T = σ(S), y = H T + x (1 − T)")
     A = [named("A", j, affine(V, c, j)) for j in units]
-    H = [named("H", j, of("max", max, known("0", 0), A[j])) for j in units]
+    H = [named("H", j, of("max", max, quantity(0), A[j])) for j in units]
     S = [named("S", j, affine(W, b, j)) for j in units]
     T = [named("T", j, sigmoid(S[j])) for j in units]
     for j in units:
@@ -84,7 +84,7 @@ def _convolution(paper: Paper, x: Entries, W: Entries, b: Entries, g: Entries) -
         paper.write(slope(entry("y", t0), entry("x", i)), W[a])
     for a, i in entries[t0].items():
         paper.write(slope(entry("y", t0), entry("W", a)), x[i])
-    paper.write(slope(entry("y", t0), "b_0"), known("1", 1))
+    paper.write(slope(entry("y", t0), "b_0"), quantity(1))
     paper.heading("the chain: ∂L/∂x_i = Σ over the t and a that meet in i of g_t W_a, a transposed convolution")
     for i in x:
         paper.gradient("x", i, total([g[t] * W[a] for t, met in entries.items() for a, at in met.items() if at == i]))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from amal.checking.cases import fixed_dropout, like
-from amal.show.paper import Entries, Paper, Quantity, entry, exp, known, of, sigmoid, sign, slope, whether
+from amal.show.paper import Entries, Paper, Quantity, entry, exp, known, of, quantity, sigmoid, sign, slope, whether
 
 from ._example import Example, Variable
 
@@ -77,7 +77,7 @@ def _of_numbers(
     return Example((Variable("x", "input", NUMBERS),), [3, -2, 1], chain, constants or {}, operation, note=note)
 
 
-ONE, A = known("1", 1), known("a", 0.1)
+ONE, A = quantity(1), known("a", 0.1)
 
 ENTRYWISE = {
     "tanh": _of_numbers(
@@ -87,7 +87,7 @@ ENTRYWISE = {
         _entrywise("y = σ(x) = 1 / (1 + e⁻ˣ)", sigmoid, "y (1 − y)", lambda _, _i, _x, y: y * (1 - y))
     ),
     "relu": _of_numbers(
-        _entrywise("y = max(x, 0)", lambda x: of("max", max, x, known("0", 0)), "sign y", lambda _, _i, _x, y: sign(y))
+        _entrywise("y = max(x, 0)", lambda x: of("max", max, x, quantity(0)), "sign y", lambda _, _i, _x, y: sign(y))
     ),
     "leaky_relu": _of_numbers(
         _entrywise(

@@ -2,7 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
-from amal.show.paper import Entries, Index, Paper, Quantity, entry, exp, known, log, mean, slope, sqrt, total, whether
+from amal.show.paper import (
+    Entries,
+    Index,
+    Paper,
+    Quantity,
+    entry,
+    exp,
+    known,
+    log,
+    mean,
+    quantity,
+    slope,
+    sqrt,
+    total,
+    whether,
+)
 
 from ._example import Example, Variable
 
@@ -59,12 +74,7 @@ def _local_slopes(paper: Paper, r: Quantity, normal: list[Quantity], names: Sequ
     m = len(normal)
     for name, hat in zip(names, normal, strict=True):
         same = whether(f"{name} = {names[0]}", name == names[0])
-        paper.write(slope(f"x̂_{names[0]}", f"x_{name}"), r * (same - quotient(1, m) - normal[0] * hat / m))
-
-
-def quotient(number: float, divisor: float) -> Quantity:
-    """Return a fraction of two numbers."""
-    return known(f"{number:g}", number) / known(f"{divisor:g}", divisor)
+        paper.write(slope(f"x̂_{names[0]}", f"x_{name}"), r * (same - quantity(1) / m - normal[0] * hat / m))
 
 
 def _batch_norm(paper: Paper, x: Entries, w: Entries, b: Entries, g: Entries) -> None:

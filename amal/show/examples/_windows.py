@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import product
 
-from amal.show.paper import Entries, Index, Paper, entry, known, mean, of, slope, total
+from amal.show.paper import Entries, Index, Paper, entry, mean, of, quantity, slope, total
 
 from ._example import Example, Variable
 
@@ -42,7 +42,7 @@ def _max_pool(windows: Windows) -> Callable[[Paper, Entries, Entries], None]:
         winners = {t: max(window, key=lambda i: x[i].value) for t, window in seen.items()}
         paper.heading("local derivatives: 1 for the winner, 0 for the others")
         for t, i in winners.items():
-            paper.write(slope(entry("y", t), entry("x", i)), known("1", 1))
+            paper.write(slope(entry("y", t), entry("x", i)), quantity(1))
         paper.heading("the chain: ∂L/∂x_j = Σ of g_t over the windows t that x_j wins")
         for j in x:
             paper.gradient("x", j, total([g[t] for t, i in winners.items() if i == j]))
@@ -58,7 +58,7 @@ def _avg_pool(windows: Windows) -> Callable[[Paper, Entries, Entries], None]:
             paper.write(entry("y", t), mean([x[i] for i in window]))
         paper.heading("local derivatives: 1/m_t for every entry of the window; of each the first")
         for t, window in seen.items():
-            paper.write(slope(entry("y", t), entry("x", window[0])), known("1", 1) / len(window))
+            paper.write(slope(entry("y", t), entry("x", window[0])), quantity(1) / len(window))
         paper.heading("the chain: ∂L/∂x_i = Σ of g_t / m_t over the windows t that x_i is in")
         for i in x:
             paper.gradient("x", i, total([g[t] / len(window) for t, window in seen.items() if i in window]))

@@ -261,10 +261,14 @@ def graph(
         title = f"{name}: {NETWORKS[name]}, {batch_size} examples"
         print(title, as_text(described), sep="\n\n", end="\n\n")
         text = as_dot(described, title)
-        if dot:
-            dot.write_text(text, encoding="utf-8")
-        if svg:
-            subprocess.run(["dot", "-Tsvg", "-o", svg], input=text, encoding="utf-8", check=True)
+        try:
+            if dot:
+                dot.write_text(text, encoding="utf-8")
+            if svg:
+                drawn = subprocess.run(["dot", "-Tsvg"], input=text, encoding="utf-8", check=True, capture_output=True)
+                svg.write_text(drawn.stdout, encoding="utf-8")
+        except OSError as error:
+            refuse("graph", str(error))
     if not names:
         widest = max(map(len, NETWORKS))
         print("\n".join(f"{name:<{widest}}  {what}" for name, what in NETWORKS.items()))

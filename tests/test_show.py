@@ -256,6 +256,13 @@ def test_without_graphviz_a_picture_is_refused(capsys, monkeypatch, tmp_path):
     assert "--dot writes what it reads" in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_named(capsys, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        cli.graph(("mlp",), dot=tmp_path / "nowhere" / "mlp.dot")
+    assert ended.value.code == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not there")
 def test_with_graphviz_a_picture_is_drawn(tmp_path):
     cli.graph(("mlp",), svg=tmp_path / "mlp.svg", dot=tmp_path / "mlp.dot")

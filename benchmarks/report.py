@@ -27,6 +27,9 @@ def write_report(results: Path) -> None:
             ("loop", of_loop),
             ("sweep", of_sweep),
             ("mnist", of_mnist),
+            ("race", of_race),
+            ("steps", of_steps),
+            ("startup", of_startup),
         )
         for path in sorted(results.glob(f"{kind}-*.json"))
     ]
@@ -92,6 +95,56 @@ def of_mnist(result: dict[str, Any]) -> str:
         ratio, ours, theirs = (row["epoch"][key] for key in ("ratio", "ours", "theirs"))
         rows.append(f"| {row['name']} | **{1 / ratio:.1f}** | {ours:.2f} | {theirs:.2f} |")
     return as_section("Epoch on MNIST", result, about, "| MLP | speedup | s, ours | s, usual |", rows)
+
+
+def of_race(result: dict[str, Any]) -> str:
+    """Set the race to 99 % of MNIST."""
+    about = (
+        f"`python -m benchmarks.race`: seconds of training alone, in turn in one run, {result['threads']} threads, all "
+        "60 000 images; median, least and most. The example stops when it first reaches 99 %; accuracies are means. "
+        f"tme3.fast is its step *{result['step']}*. It may take no more than half of the recipe's time, a sixtieth of "
+        "the example's."
+    )
+    ours = next(row for row in result["rows"] if row["name"] == "tme3.fast")
+    rows = [
+        f"| {row['name']} | **{row['seconds']:.2f}** ({row['least']:.2f} – {row['most']:.2f}) | "
+        f"{row['seconds'] / ours['seconds']:.1f} | {100 * row['accuracy']:.2f} % ({100 * row['lowest']:.2f} – "
+        f"{100 * row['highest']:.2f}) | {row['epochs']:.1f} | {row['rounds']} |"
+        for row in result["rows"]
+    ]
+    titles = "| | s | times tme3.fast | accuracy on test | epochs | seeds |"
+    return as_section("99 % of MNIST", result, about, titles, rows)
+
+
+def of_steps(result: dict[str, Any]) -> str:
+    """Set the steps of the course's networks, with their rooflines."""
+    flops, copied = result["rates"]["flops"] / 1e9, result["rates"]["bytes"] / 1e9
+    about = (
+        "`python -m benchmarks.steps`: forward, loss, backward and Adam over the same on torch.nn; "
+        f"{result['threads']} threads. The machine multiplies large matrices at {flops:.0f} GFLOP/s and copies "
+        f"{copied:.0f} GB/s, read and written; the shares are ours. *Of the bound*: the least time that either rate "
+        "allows, over the time taken."
+    )
+    rows = []
+    for row in result["rows"]:
+        roof, ratio = row["roofline"], row["step"]
+        shares = [f"{100 * roof[f'share of {what}']:.0f} %" for what in ("product", "copy", "bound")]
+        rows.append(
+            f"| {row['name']} | **{ratio['ratio']:.2f}** | {ratio['ours'] * 1e3:.2f} | {ratio['theirs'] * 1e3:.2f} | "
+            f"{roof['gflop']:.2f} | {roof['gbyte']:.2f} | {' | '.join(shares)} |"
+        )
+    titles = "| network | ratio | ms, ours | ms, torch.nn | GFLOP | GB | of products | of copying | of the bound |"
+    return as_section("Steps", result, about, titles, rows)
+
+
+def of_startup(result: dict[str, Any]) -> str:
+    """Set how long commands take to answer, and what they hold in memory."""
+    about = "`python -m benchmarks.startup`: whole processes, medians; memory is the most that was resident."
+    rows = [
+        f"| `{row['command']}` | {row['seconds']:.2f} ({row['least']:.2f} – {row['most']:.2f}) | {row['mbyte']:.0f} |"
+        for row in result["rows"]
+    ]
+    return as_section("Start-up", result, about, "| command | s | MB |", rows)
 
 
 def as_page(result: dict[str, Any]) -> str:

@@ -294,7 +294,7 @@ def drawn(seconds: Mapping[str, float], accuracies: Mapping[str, float], title: 
     for name in seconds:
         axes.plot(seconds[name], accuracies[name], "o" if name in STEPS else "s")
         axes.annotate(name, (seconds[name], accuracies[name]), (4, 4), textcoords="offset points", fontsize=8)
-    axes.margins(x=0.15)
+    axes.margins(x=0.25)
     return figure
 
 

@@ -1,0 +1,159 @@
+"""99 % of MNIST, three ways: the PyTorch example, a well-known recipe of one epoch, and tme3.fast.
+
+    python -m benchmarks.race --data-root data
+
+In turn in one process, on the same 60 000 images. The example (32 and 64 channels, dropout, Adadelta whose rate falls
+to 70 % after each epoch, batches of 64 by a DataLoader that decodes and scales each image) trains until it first
+reaches 99 % on the test set; the recipe (24 and 32 channels, 256 units, batches of 256, Adam with betas 0.7 and 0.9,
+OneCycleLR up to 0.01, images in memory) and tme3.fast train as long as they are set to, and their accuracies stand
+beside. The first two are torch's own layers, losses and optimisers. Seconds are of training alone.
+
+Writes benchmarks/results/race-<device>.json, and benchmarks/RESULTS.md from all that lies there.
+"""
+
+import json
+import statistics
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms  # type: ignore[import-untyped]
+
+from amal.data import Images, Split, default_root, mnist
+from benchmarks.ops import RESULTS, machine
+from benchmarks.report import write_report
+from benchmarks.timing import synchronize
+from tme3.fast import recipes, test_accuracy, train
+
+GOAL = 0.99
+MOST_EPOCHS = 14
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where MNIST lies, and how often to measure."""
+
+    data_root: Path = field(default_factory=default_root)
+    """Folder that holds MNIST/raw with its four files."""
+    rounds: int = 10
+    """Trainings by the recipe and by tme3.fast, in turn, each with another seed."""
+    example_rounds: int = 5
+    """Of these rounds, those in which the example is trained too: it takes minutes."""
+    step: str = "channels last"
+    """Which step of tme3.fast."""
+
+
+class Finish(NamedTuple):
+    """What one training came to."""
+
+    seconds: float
+    accuracy: float
+    epochs: float
+
+
+def example(root: Path, test: Split, seed: int) -> Finish:
+    """Train the PyTorch example until it first reaches the goal."""
+    torch.manual_seed(seed)
+    features = [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)]
+    head = [nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10), nn.LogSoftmax(1)]
+    model = nn.Sequential(*features, *head).to(test.input.device)
+    optimizer = torch.optim.Adadelta(model.parameters(), 1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.7)
+    prepare = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    loader = DataLoader(datasets.MNIST(root, transform=prepare), 64, shuffle=True)
+    looked_at = Split((test.input - 0.1307) / 0.3081, test.target)
+    seconds = found = 0.0
+    for epoch in range(1, MOST_EPOCHS + 1):
+        model.train()
+        started = time.perf_counter()
+        for input, target in loader:
+            optimizer.zero_grad()
+            nn.functional.nll_loss(model(input.to(test.input.device)), target.to(test.input.device)).backward()
+            optimizer.step()
+        schedule.step()
+        synchronize()
+        seconds += time.perf_counter() - started
+        found = test_accuracy(model.eval(), looked_at)
+        if found >= GOAL:
+            return Finish(seconds, found, epoch)
+    return Finish(seconds, found, MOST_EPOCHS)
+
+
+def recipe(data: Images, seed: int) -> Finish:
+    """Train one epoch by the well-known recipe."""
+    torch.manual_seed(seed)
+    features = [nn.Conv2d(1, 24, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(24, 32, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    head = [nn.Flatten(), nn.Linear(800, 256), nn.ReLU(), nn.Linear(256, 10)]
+    input, target = data.train.input, data.train.target
+    model = nn.Sequential(*features, *head).to(input.device)
+    optimizer = torch.optim.Adam(model.parameters(), 0.01, (0.7, 0.9))
+    synchronize()
+    started = time.perf_counter()
+    orders = torch.randperm(len(input), device=input.device).split(256)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, len(orders), cycle_momentum=False)
+    for rows in orders:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(input[rows]), target[rows]).backward()
+        optimizer.step()
+        schedule.step()
+    synchronize()
+    return Finish(time.perf_counter() - started, test_accuracy(model, data.test), 1)
+
+
+def ours(data: Images, step: str, seed: int) -> Finish:
+    """Train by a step of tme3.fast."""
+    recipe = recipes()[step]
+    trained = train(data, recipe, seed)
+    return Finish(trained.seconds, test_accuracy(trained.model, data.test), recipe.epochs)
+
+
+def everything(images: Images) -> Images:
+    """Return the images with all 60 000 to learn from: nothing is chosen here."""
+
+    def joined(of: str) -> Tensor:
+        return torch.cat([getattr(images.train, of), getattr(images.validation, of)])
+
+    return replace(images, train=Split(joined("input"), joined("target")))
+
+
+def summary(finishes: list[Finish]) -> dict[str, float | int]:
+    """Return medians, means and extremes over the rounds."""
+    seconds, accuracies = [of.seconds for of in finishes], [of.accuracy for of in finishes]
+    return {
+        "rounds": len(finishes),
+        "seconds": statistics.median(seconds),
+        "least": min(seconds),
+        "most": max(seconds),
+        "accuracy": statistics.mean(accuracies),
+        "lowest": min(accuracies),
+        "highest": max(accuracies),
+        "epochs": statistics.mean(of.epochs for of in finishes),
+    }
+
+
+def main(config: Config) -> None:
+    """Race."""
+    images = everything(mnist(config.data_root))
+    for device in ("cuda",) if torch.cuda.is_available() else ("cpu",):
+        data = images.to(device)
+        found: dict[str, list[Finish]] = {"the PyTorch example": [], "the recipe of one epoch": [], "tme3.fast": []}
+        recipe(data, 0), ours(data, config.step, 0)  # once to warm up
+        for seed in range(config.rounds):
+            found["tme3.fast"].append(ours(data, config.step, seed))
+            found["the recipe of one epoch"].append(recipe(data, seed))
+            if seed < config.example_rounds:
+                found["the PyTorch example"].append(example(config.data_root, data.test, seed))
+            print(seed, {name: of[-1] for name, of in found.items() if len(of) > seed}, flush=True)
+        rows = [{"name": name, **summary(of)} for name, of in found.items() if of]
+        result = {**machine(device), "step": config.step, "threads": torch.get_num_threads(), "rows": rows}
+        (RESULTS / f"race-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_report(RESULTS)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

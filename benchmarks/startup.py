@@ -1,0 +1,92 @@
+"""How long commands take from the shell, and how much memory they hold at most.
+
+    python -m benchmarks.startup
+
+Whole processes, in turn, five of each after a first.
+
+Writes benchmarks/results/startup-cpu.json, and benchmarks/RESULTS.md from all that lies there.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.ops import RESULTS, machine
+from benchmarks.report import write_report
+
+ROUNDS = 5
+LAB = """
+from torch.autograd import Function
+
+
+class MSE(Function):
+    @staticmethod
+    def forward(ctx, prediction, target):
+        ctx.save_for_backward(prediction, target)
+        return ((prediction - target) ** 2).mean()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        prediction, target = ctx.saved_tensors
+        gradient = grad_output * 2 * (prediction - target) / prediction.numel()
+        return gradient, -gradient
+
+
+class Linear(Function):
+    @staticmethod
+    def forward(ctx, X, W, b):
+        ctx.save_for_backward(X, W)
+        return X @ W + b
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        X, W = ctx.saved_tensors
+        return grad_output @ W.T, X.T @ grad_output, grad_output.sum(0)
+"""
+
+
+def measured(command: list[str]) -> tuple[float, float]:
+    """Return the seconds and the megabytes of one process."""
+    watcher = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-S", "-c", watcher, *command], capture_output=True, text=True, check=True)
+    return time.perf_counter() - started, int(done.stdout) / 1024
+
+
+def main() -> None:
+    """Measure every command."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Path(folder) / "lab.py"
+        lab.write_text(LAB, encoding="utf-8")
+        python = sys.executable
+        commands = {
+            "python -c 'import torch'": [python, "-c", "import torch"],
+            "amal --help": [python, "-m", "amal", "--help"],
+            "amal check lab.py": [python, "-m", "amal", "check", str(lab)],
+            "amal show linear": [python, "-m", "amal", "show", "linear"],
+            "python -m tme3.classifier --help": [python, "-m", "tme3.classifier", "--help"],
+        }
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        for _ in range(ROUNDS + 1):
+            for name, command in commands.items():
+                found[name].append(measured(command))
+    rows = []
+    for name, times in found.items():
+        seconds = [of for of, _ in times[1:]]
+        memory = max(of for _, of in times)
+        spread = {"seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
+        rows.append({"command": name, **spread, "mbyte": memory})
+    text = json.dumps({**machine("cpu"), "rows": rows}, indent=1) + "\n"
+    (RESULTS / "startup-cpu.json").write_text(text, encoding="utf-8")
+    write_report(RESULTS)
+
+
+if __name__ == "__main__":
+    main()

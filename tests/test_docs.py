@@ -1,9 +1,10 @@
 """The documentation keeps its word: formulas that GitHub shows, links that lead somewhere, commands that parse."""
 
+import ast
+import doctest
 import functools
 import importlib
 import importlib.util
-import inspect
 import io
 from contextlib import redirect_stderr, redirect_stdout
 from typing import get_type_hints
@@ -74,7 +75,10 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
 
 
 def test_a_broken_link_is_seen():
-    page, text = "docs/x.md", "# A heading: `with` code\n\n[a](../README.md) [b](#a-heading-with-code) [c](https://x.y/z)"
+    page, text = (
+        "docs/x.md",
+        "# A heading: `with` code\n\n[a](../README.md) [b](#a-heading-with-code) [c](https://x.y/z)",
+    )
     assert link_faults(page, text) == []
     assert link_faults(page, "[a](../NOWHERE.md)") == ["line 1: ../NOWHERE.md: no such file"]
     assert link_faults(page, text + "\n\n[d](#nothing)") == ["line 5: #nothing: no such heading"]
@@ -111,15 +115,23 @@ def test_pictures_are_taken_from_experiments_that_there_are():
 # ---------------------------------------------------------------------------------- commands
 
 QUOTED = {
-    (page, program, " ".join(arguments or ["?"])): arguments for page in PAGES for program, arguments in commands(read(page))
+    (page, program, " ".join(arguments or ["?"])): arguments
+    for page in PAGES
+    for program, arguments in commands(read(page))
 }
+
+
+def help_of(script):
+    """Return what a script says of itself, as a block of a page."""
+    with open(importlib.util.find_spec(script).origin, encoding="utf-8") as file:
+        return f"```\n{ast.get_docstring(ast.parse(file.read()))}\n```"
+
+
 OF_SCRIPTS = {
     (script, program, " ".join(arguments)): arguments
     for script in SCRIPTS
-    for program, arguments in commands("```\n" + inspect.cleandoc(importlib.util.find_spec(script).loader.get_source(script).split('"""')[1]) + "\n```")
+    for program, arguments in commands(help_of(script))
 }
-
-
 PLACEHOLDERS = {"S": "0", "LAB": "tme1"}
 
 
@@ -173,5 +185,17 @@ def test_a_command_that_would_be_refused_is_seen(program, arguments):
 
 
 def test_commands_are_found_in_blocks_and_in_prose():
-    text = "Run `amal labs tme1`, not `amal`.\n\n```\n$ python -m tme1.x --lr 0.1   # why\ntorchrun --nproc-per-node 2 -m tme2.y\n```\n"
+    lines = "$ python -m tme1.x --lr 0.1   # why\ntorchrun --nproc-per-node 2 -m tme2.y\n"
+    text = f"Run `amal labs tme1`, not `amal check` alone.\n\n```\n{lines}```\n"
     assert commands(text) == [("amal", ["labs", "tme1"]), ("tme1.x", ["--lr", "0.1"]), ("tme2.y", [])]
+
+
+# ---------------------------------------------------------------------------------- what is pasted
+
+
+@pytest.mark.parametrize("sheet", SHEETS[1:])
+def test_sessions_in_the_sheets_say_what_python_says(sheet):
+    session = "\n".join(content for _, language, content in blocks(read(sheet)) if language == "python")
+    test = doctest.DocTestParser().get_doctest(session, {}, sheet, sheet, 0)
+    assert test.examples
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0

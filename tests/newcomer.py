@@ -126,6 +126,9 @@ def install(student, everything=False):
     student.types("python -c 'import amal; print(amal.__file__)'", [str(student.clone)])
     if everything:
         student.types("make", ["3.20"])
+        student.types(
+            "python docs/images.py", [f"docs/img/{name}.png" for name in ("why_float64", "checkerboard", "gates")]
+        )
     else:
         student.types("amal labs tme1", ["1.1", "1.6", "gradcheck True for linear", "To see the curves"])
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
@@ -73,7 +74,12 @@ class Newcomer:
         """Start a command line that stays; return its process, whose output can be read."""
         print(f"\n$ {line}", flush=True)
         return subprocess.Popen(
-            shlex.split(line), cwd=self.clone, env=self.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            shlex.split(line),
+            cwd=self.clone,
+            env=self.env | {"PYTHONUNBUFFERED": "1"},  # as on a terminal
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
 
     def has(self, command):
@@ -143,10 +149,16 @@ def look(student):
             raise Broken(f"{line}: printed no address")
         print(found[0])
         address = re.match(r"http://[^/]+", found[0])[0]
-        with urllib.request.urlopen(f"{address}/data/runs", timeout=60) as answer:
-            runs = json.load(answer)
-        if not any("chain_rule" in run for run in runs):
-            raise Broken(f"{line}: shows {runs}")
+        deadline = time.monotonic() + 120  # it answers at once, and reads the runs meanwhile
+        runs = []
+        while not any("chain_rule" in run for run in runs):
+            if time.monotonic() > deadline:
+                raise Broken(f"{line}: shows {runs}")
+            with urllib.request.urlopen(f"{address}/data/runs", timeout=60) as answer:
+                runs = json.load(answer)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                board.wait(timeout=0.2)
+        print(f"{len(runs)} runs")
     finally:
         board.send_signal(signal.SIGINT)
         board.stdout.close()
@@ -202,8 +214,8 @@ def hand_in(student):
         student.types("amal report -o report.html")
         page = (student.clone / "report.html").read_text(encoding="utf-8")
         run = max((student.clone / "runs" / "tme1" / "chain_rule").iterdir())
-        loss = f"{student.metrics(run)['metrics']['loss_train']:.3g}"
-        keeps("report.html", 0, page, 0, ["<html", "tme1.chain_rule", loss])
+        measured = student.metrics(run)["measured"].split(";")[0]
+        keeps("report.html", 0, page, 0, ["<html", "tme1.chain_rule", measured.split("'")[0]])
 
 
 def walk(home, everything=False):

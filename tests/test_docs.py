@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import itertools
 import re
 from contextlib import redirect_stderr, redirect_stdout
 from typing import get_type_hints
@@ -13,6 +14,7 @@ from typing import get_type_hints
 import pytest
 import tyro
 from pages import PAGES, ROOT, anchors, blocks, commands, inline_faults, link_faults, math_faults, pictures, read
+from running import command
 
 from amal import cli
 from amal.errors import UserError
@@ -192,6 +194,34 @@ def test_commands_are_found_in_blocks_and_in_prose():
 
 
 # ---------------------------------------------------------------------------------- what is pasted
+
+PASTED = [
+    ("tme1/README.md", "tme1.gradcheck", "a mistake  "),
+    ("tme1/README.md", "tme1.chain_rule", "squared errors, averaged by"),
+    ("tme1/README.md", "tme1.bugs", "| bug "),
+    ("tme2/README.md", "tme2.bugs", "| bug "),
+    ("tme3/README.md", "tme3.bugs", "| bug "),
+]
+"""Sheet, script, and how the first line begins of what it shows of the script's output."""
+
+
+def pasted(text, beginning):
+    """Return the lines of a page from one that begins so to the end of its paragraph."""
+    lines = text.split("\n")
+    [start] = [place for place, line in enumerate(lines) if line.startswith(beginning)]
+    return list(itertools.takewhile(lambda line: line.strip("` "), lines[start:]))
+
+
+@pytest.mark.parametrize(("sheet", "_", "beginning"), PASTED)
+def test_what_is_pasted_is_found(sheet, _, beginning):
+    assert len(pasted(read(sheet), beginning)) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sheet", "script", "beginning"), PASTED)
+def test_the_scripts_print_what_the_sheets_show(sheet, script, beginning, tmp_path):
+    said = command(script, "--no-progress", cwd=tmp_path).stdout.split("\n")
+    assert [line for line in pasted(read(sheet), beginning) if line not in said] == []
 
 
 @pytest.mark.parametrize("sheet", SHEETS[1:])

@@ -176,6 +176,8 @@ def doctor(student):
     """Amal check on a wrong Linear."""
     (student.clone / "lab.py").write_text(WRONG, encoding="utf-8")
     student.types("amal check lab.py", ["WRONG", "Linear", "not-summed", "has shape"], status=1)
+    if student.has("show"):
+        student.types("amal show linear", ["grad_bias"])
 
 
 def exercise(student):

@@ -84,8 +84,8 @@ class Newcomer:
 
     def has(self, command):
         """Return whether `amal` has a command."""
-        said = subprocess.run(["amal", "--help"], env=self.env, text=True, capture_output=True, check=True).stdout
-        return re.search(rf"^[\W_]*{command}\b", said, re.MULTILINE) is not None
+        asked = ["python", "-c", f"from amal.cli import {command}"]
+        return subprocess.run(asked, env=self.env, capture_output=True, check=False).returncode == 0
 
     def metrics(self, run):
         """Return the last word of a run."""

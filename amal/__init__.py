@@ -8,7 +8,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_ROOMS = ("checking", "data", "exercises", "functional", "nn", "ops", "optim", "report", "training")
+_ROOMS = ("checking", "data", "exercises", "functional", "graph", "nn", "ops", "optim", "report", "show", "training")
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -6,12 +6,13 @@ import multiprocessing.process
 import os
 import runpy
 import shutil
+import subprocess
 import sys
 import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 
@@ -190,9 +191,93 @@ def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit
     return int(any(answer.state != "done" for answer in answers))
 
 
+def is_coloured() -> bool:
+    """Return whether to print colours: to a terminal, unless NO_COLOR says no (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
 def terminal_width() -> int:
     """Return how wide a table may be."""
     return max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
+
+
+@app.command
+def show(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), /) -> None:
+    """Print an operation's derivation, its code, and an example worked through with numbers.
+
+    Everything is computed on the spot: the chain rule on paper, what `backward` returns, the slopes measured by small
+    steps, and the verdict of gradcheck. Without a name, list the operations.
+
+    Args:
+        names: the operations, such as `linear mse_loss`.
+    """
+    from amal import show as showing
+
+    operations = showing.operations()
+    unknown = [name for name in names if name not in operations]
+    if unknown:
+        refuse("show", f"no operation {', '.join(unknown)}; there are {', '.join(operations)}")
+    for name in names:
+        print(showing.page(name, terminal_width(), is_coloured()), end="\n\n")
+    if not names:
+        widest = max(map(len, operations))
+        room = terminal_width() - widest - 2
+        for name, first in operations.items():
+            print(f"{name:<{widest}}  " + f"\n{'':{widest}}  ".join(textwrap.wrap(first, room)))
+
+
+@app.command
+def graph(
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    /,
+    batch_size: int = 64,
+    dot: Path | None = None,
+    svg: Path | None = None,
+) -> None:
+    """Draw the graph of one step of a small network: its operations, its parameters, and what is kept for backward.
+
+    Without a name, list the networks.
+
+    Args:
+        names: one of `mlp regressor autoencoder highway lenet`, or several.
+        batch_size: examples in the batch.
+        dot: a file to write the graph to, for Graphviz; of one network.
+        svg: a file to write the picture to, by the program `dot` of Graphviz; of one network.
+    """
+    from amal.graph import as_dot, as_text
+    from amal.show.networks import NETWORKS, graph_of
+
+    unknown = [name for name in names if name not in NETWORKS]
+    if unknown:
+        refuse("graph", f"no network {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
+    if batch_size < 1:
+        refuse("graph", f"--batch-size is {batch_size}, expected at least 1")
+    if (dot or svg) and len(names) != 1:
+        refuse("graph", "--dot and --svg write about one network, so give one name")
+    if svg and not shutil.which("dot"):
+        refuse("graph", "--svg needs the program `dot` of Graphviz, which is not there; --dot writes what it reads")
+    for name in names:
+        described = graph_of(name, batch_size)
+        title = f"{name}: {NETWORKS[name]}, {batch_size} examples"
+        print(title, as_text(described), sep="\n\n", end="\n\n")
+        text = as_dot(described, title)
+        try:
+            if dot:
+                dot.write_text(text, encoding="utf-8")
+            if svg:
+                drawn = subprocess.run(["dot", "-Tsvg"], input=text, encoding="utf-8", check=True, capture_output=True)
+                svg.write_text(drawn.stdout, encoding="utf-8")
+        except OSError as error:
+            refuse("graph", str(error))
+    if not names:
+        widest = max(map(len, NETWORKS))
+        print("\n".join(f"{name:<{widest}}  {what}" for name, what in NETWORKS.items()))
+
+
+def refuse(command: str, why: str) -> NoReturn:
+    """End with a message and the exit status 2."""
+    print(f"amal {command}: {why}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 @app.command

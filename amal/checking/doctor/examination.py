@@ -59,9 +59,8 @@ def check(
     """
     _require_function(function)
     arguments = cast(inputs, torch.float64)
-    name = getattr(reference, "__name__", "") or function.__name__
-    definitions = (Definition("reference", f"as {name}", reference, lambda _: arguments),) if reference else ()
-    operation = Operation(name, (), "", definitions)
+    definitions = (Definition("reference", "the reference given", reference, lambda _: arguments),) if reference else ()
+    operation = Operation("any function", (), "", definitions)
     return _diagnosed(Specimen(function), operation, definitions[0] if definitions else None, arguments, given=True)
 
 

@@ -1,0 +1,32 @@
+"""What `amal show` prints: an operation's derivation, its code, and an example worked through with numbers."""
+
+from amal.checking.matrix import OPERATIONS
+
+from . import source
+from .examples import EXAMPLES as EXAMPLES
+from .worked import Worked as Worked
+from .worked import as_text as as_text
+from .worked import work as work
+
+
+def operations() -> dict[str, str]:
+    """Return the first line of the derivation of every operation."""
+    return {op: source.headline(op) for op in OPERATIONS}
+
+
+def page(op: str, width: int, coloured: bool = False) -> str:
+    """Return all that there is to say of one operation.
+
+    Args:
+        op: its name, such as `linear`.
+        width: of the terminal, in characters.
+        coloured: whether to colour the code and the headings by ANSI codes.
+    """
+    parts = {
+        f"DERIVATION  {source.path_of(op)}": source.derivation(op, width),
+        "CODE": source.code(op, width, coloured),
+        "A WORKED EXAMPLE": as_text(work(op), width),
+    }
+    rule = "═" * min(width, 100)
+    texts = [f"{source.title(heading, coloured)}\n\n{text}" for heading, text in parts.items()]
+    return "\n\n".join([f"{rule}\n{source.title(op, coloured)}\n{rule}", *texts])

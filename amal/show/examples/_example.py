@@ -1,0 +1,84 @@
+"""What a worked example is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from amal import functional
+from amal.checking import Case
+from amal.checking.cases import strided
+from amal.show.paper import Entries, Paper
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: the letter of the derivation, the argument that it is, and its numbers."""
+
+    letter: str
+    argument: str
+    numbers: Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """An operation called on numbers small enough to follow on paper.
+
+    The chain is the derivation with these numbers: it is given a Paper to write on, the entries of each variable by
+    position, and those of grad_output.
+    """
+
+    variables: tuple[Variable, ...]
+    grad_output: Any
+    chain: Callable[..., None]
+    constants: dict[str, Any] = field(default_factory=dict)
+    """The other arguments, by name."""
+    operation: Callable[..., Tensor] | None = None
+    """What is called with them, if not the operation of that name."""
+    output: str = "y"
+    """The letter of the output; of a loss L, and grad_output is then what the rest of a program makes of it."""
+    note: str = ""
+
+    def tensors(self, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+        """Return the variables."""
+        return tuple(torch.tensor(of.numbers, dtype=dtype, requires_grad=True) for of in self.variables)
+
+    def gradient(self) -> Tensor:
+        """Return grad_output."""
+        return torch.tensor(self.grad_output, dtype=torch.float64)
+
+    def call(self, op: str) -> Callable[..., Tensor]:
+        """Return the operation as a function of the variables alone."""
+        operation: Callable[..., Tensor] = self.operation or getattr(functional, op)
+        names = [of.argument for of in self.variables]
+        return lambda *tensors: operation(**dict(zip(names, tensors, strict=True)), **self.constants)
+
+    def on_paper(self) -> Paper:
+        """Write the calculation."""
+        paper = Paper()
+        given = [Entries.given(of.letter, torch.tensor(of.numbers, dtype=torch.float64)) for of in self.variables]
+        self.chain(paper, *given, Entries.given("g", self.gradient()))
+        return paper
+
+
+@dataclass(frozen=True)
+class FixedCase(Case):
+    """A row like those of the table of operations, but of given numbers, so that properties can be asked of these."""
+
+    example: Example | None = None
+
+    def inputs(
+        self,
+        dtype: torch.dtype = torch.float64,
+        device: str = "cpu",
+        requires_grad: bool = True,
+        contiguous: bool = True,
+        seed: int = 0,
+    ) -> tuple[Tensor | None, ...]:
+        """Return the numbers of the example, whatever the seed."""
+        del seed
+        assert self.example is not None
+        tensors = (tensor.detach().to(device) for tensor in self.example.tensors(dtype))
+        return tuple((of if contiguous else strided(of)).requires_grad_(requires_grad) for of in tensors)

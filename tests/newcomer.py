@@ -80,12 +80,13 @@ class Newcomer:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def has(self, command):
         """Return whether `amal` has a command."""
         asked = ["python", "-c", f"from amal.cli import {command}"]
-        return subprocess.run(asked, env=self.env, capture_output=True, check=False).returncode == 0
+        return subprocess.run(asked, cwd=self.clone, env=self.env, capture_output=True, check=False).returncode == 0
 
     def metrics(self, run):
         """Return the last word of a run."""
@@ -160,7 +161,7 @@ def look(student):
                 board.wait(timeout=0.2)
         print(f"{len(runs)} runs")
     finally:
-        board.send_signal(signal.SIGINT)
+        os.killpg(board.pid, signal.SIGTERM)  # not Ctrl-C, which whoever runs in the background does not hear
         board.stdout.close()
         board.wait(timeout=60)
 

@@ -26,6 +26,8 @@ PICTURES = {
     "checkerboard": ("tme2/checkerboard", "2000 iterations, 10 batches", "frontier"),
 }
 """Name of the picture -> experiment, run below it, TensorBoard tag; the last step is taken."""
+SCREENSHOTS = ("dashboard", "projector")
+"""Pictures of TensorBoard itself, taken in a browser."""
 
 
 def main() -> None:

@@ -57,6 +57,7 @@ def test_two_layers_separate_what_one_cannot(tmp_path):
     metrics, _ = run(four_gaussians, tmp_path)
     assert metrics["two_layers_test"] >= 0.99
     assert 0.4 < metrics["one_layer_test"] < 0.7
+    assert 0.4 < metrics["no_bias_test"] < 0.6
     assert metrics["bias_column_test"] == pytest.approx(metrics["two_layers_test"], abs=0.005)
     events = run_of(tmp_path, "two-layers")
     assert CURVES | {"accuracy/train", "accuracy/test"} <= set(events.Tags()["scalars"])
@@ -74,6 +75,13 @@ def test_a_column_of_ones_is_a_bias(tmp_path):
     input = torch.randn(5, 2)
     assert torch.allclose(usual(input), by_hand(input), atol=1e-6)
     assert not any(name.endswith("bias") for name in by_hand.state_dict())
+
+
+def test_without_biases_the_logit_changes_sign_with_the_point():
+    model = four_gaussians.no_bias(four_gaussians.Config())
+    input = torch.randn(5, 2)
+    assert torch.allclose(model(-input), -model(input))
+    assert not torch.allclose(four_gaussians.two_layers(four_gaussians.Config())(-input), -model(input))
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ Linear(2, 1) and the mean squared error to the labels ±1; the class is the sign
 where the output is 0, and it can be watched turning into place.
 
     python -m tme1.classification
-    python -m tme1.classification --dataset four-gaussians    (no line separates these)
+    python -m tme1.classification --dataset four-gaussians    # no line separates these
 """
 
 from collections.abc import Callable

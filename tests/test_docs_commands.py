@@ -1,0 +1,137 @@
+"""The pages quote command lines that parse, and show what the programs say."""
+
+import ast
+import doctest
+import functools
+import importlib
+import importlib.util
+import io
+import itertools
+from contextlib import redirect_stderr, redirect_stdout
+from typing import get_type_hints
+
+import pytest
+import tyro
+from pages import PAGES, blocks, commands, read
+from running import command
+
+from amal import cli
+from amal.errors import UserError
+from amal.experiments import find_experiments
+
+SCRIPTS = list(find_experiments())
+SHEETS = ["tme1/README.md", "tme2/README.md", "tme3/README.md"]
+
+QUOTED = {
+    (page, program, " ".join(arguments or ["?"])): arguments
+    for page in PAGES
+    for program, arguments in commands(read(page))
+}
+
+
+def help_of(script):
+    """Return what a script says of itself, as a block of a page."""
+    with open(importlib.util.find_spec(script).origin, encoding="utf-8") as file:
+        return f"```\n{ast.get_docstring(ast.parse(file.read()))}\n```"
+
+
+OF_SCRIPTS = {
+    (script, program, " ".join(arguments)): arguments
+    for script in SCRIPTS
+    for program, arguments in commands(help_of(script))
+}
+PLACEHOLDERS = {"S": "0", "LAB": "tme1"}
+
+
+def parse(program, arguments):
+    """Read a command line as the program would, without running it; raise ValueError if it would refuse."""
+    said = io.StringIO()
+    arguments = [PLACEHOLDERS.get(argument, argument) for argument in arguments]
+    try:
+        with redirect_stderr(said), redirect_stdout(said):
+            if program == "amal":
+                if arguments[0] == "--help":
+                    return
+                target, arguments = getattr(cli, arguments[0]), arguments[1:]
+                tyro.cli(functools.wraps(target)(lambda *_, **__: None), args=arguments)
+            else:
+                tyro.cli(get_type_hints(importlib.import_module(program).run)["config"], args=arguments)
+    except (SystemExit, UserError, AttributeError, ImportError) as error:
+        if not isinstance(error, SystemExit) or error.code:
+            raise ValueError(f"{program} {' '.join(arguments)}: {error}: {said.getvalue()}") from None
+
+
+@pytest.mark.parametrize("quoted", [*QUOTED, *OF_SCRIPTS], ids=" ".join)
+def test_every_command_that_is_quoted_would_be_understood(quoted):
+    arguments = {**QUOTED, **OF_SCRIPTS}[quoted]
+    assert arguments is not None
+    parse(quoted[1], arguments)
+
+
+def test_the_sheets_quote_every_script_of_their_lab():
+    for sheet in SHEETS:
+        lab = sheet[:4]
+        quoted = {program for program, _ in commands(read(sheet))}
+        assert quoted >= {script for script in SCRIPTS if script.startswith(lab)}
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("tme1.regression", ["--no-such-option"]),
+        ("tme1.regression", ["--epochs", "many"]),
+        ("tme1.no_such_script", []),
+        ("tme3.autoencoder", ["--models", "30-x"]),
+        ("amal", ["labs", "tme9"]),
+        ("amal", ["no-such-command"]),
+        ("amal", ["check"]),
+    ],
+)
+def test_a_command_that_would_be_refused_is_seen(program, arguments):
+    with pytest.raises(ValueError, match=program):
+        parse(program, arguments)
+
+
+def test_commands_are_found_in_blocks_and_in_prose():
+    lines = "$ python -m tme1.x --lr 0.1   # why\ntorchrun --nproc-per-node 2 -m tme2.y\n"
+    text = f"Run `amal labs tme1`, not `amal check` alone.\n\n```\n{lines}```\n"
+    assert commands(text) == [("amal", ["labs", "tme1"]), ("tme1.x", ["--lr", "0.1"]), ("tme2.y", [])]
+
+
+# ---------------------------------------------------------------------------------- what is pasted
+
+PASTED = [
+    ("tme1/README.md", "tme1.gradcheck", "a mistake  "),
+    ("tme1/README.md", "tme1.chain_rule", "squared errors, averaged by"),
+    ("tme1/README.md", "tme1.bugs", "| bug "),
+    ("tme2/README.md", "tme2.bugs", "| bug "),
+    ("tme3/README.md", "tme3.bugs", "| bug "),
+]
+"""Sheet, script, and how the first line begins of what it shows of the script's output."""
+
+
+def pasted(text, beginning):
+    """Return the lines of a page from one that begins so to the end of its paragraph."""
+    lines = text.split("\n")
+    [start] = [place for place, line in enumerate(lines) if line.startswith(beginning)]
+    return list(itertools.takewhile(lambda line: line.strip("` "), lines[start:]))
+
+
+@pytest.mark.parametrize(("sheet", "_", "beginning"), PASTED)
+def test_what_is_pasted_is_found(sheet, _, beginning):
+    assert len(pasted(read(sheet), beginning)) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sheet", "script", "beginning"), PASTED)
+def test_the_scripts_print_what_the_sheets_show(sheet, script, beginning, tmp_path):
+    said = command(script, "--no-progress", cwd=tmp_path).stdout.split("\n")
+    assert [line for line in pasted(read(sheet), beginning) if line not in said] == []
+
+
+@pytest.mark.parametrize("sheet", SHEETS[1:])
+def test_sessions_in_the_sheets_say_what_python_says(sheet):
+    session = "\n".join(content for _, language, content in blocks(read(sheet)) if language == "python")
+    test = doctest.DocTestParser().get_doctest(session, {}, sheet, sheet, 0)
+    assert test.examples
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0

@@ -20,6 +20,7 @@ PICTURES = {
     "between": ("tme3/interpolation", ".", "interpolation"),
     "gates": ("tme3/highway", "autoencoder, highway", "gates"),
     "bias_not_summed": ("tme1/bugs", ".", "bias not summed/loss on train"),
+    "profiler": ("tme2/profiler", ".", "parts"),
     "last_batch": ("tme2/bugs", ".", "last batch for the epoch/loss"),
     "softmax_twice": ("tme3/bugs", ".", "softmax twice/loss"),
     "tied_at_zero": ("tme3/bugs", ".", "tied weights at zero/reconstructions"),

@@ -112,12 +112,12 @@ def chart(title: str, lines: Mapping[str, Sequence[Values]]) -> Chart:
     def x(step: float) -> float:
         return LEFT + (step - x_axis[0]) / (x_axis[1] - x_axis[0]) * (WIDTH - LEFT - RIGHT)
 
-    def y(value: float) -> float:
-        place = math.log10(value) if logarithmic else value
+    def y(place: float) -> float:
         return HEIGHT - BOTTOM - (place - y_axis[0]) / (y_axis[1] - y_axis[0]) * (HEIGHT - TOP - BOTTOM)
 
     def path(values: Values) -> str:
-        return "M" + "L".join(f"{x(step):.4g} {y(value):.4g}" for step, value in thinned(values).items())
+        places = {step: math.log10(value) if logarithmic else value for step, value in thinned(values).items()}
+        return "M" + "L".join(f"{x(step):.4g} {y(place):.4g}" for step, place in places.items())
 
     drawn = [
         Line(name, path(mean(seeds)), [path(values) for values in seeds] if len(seeds) > 1 else ())
@@ -130,7 +130,7 @@ def chart(title: str, lines: Mapping[str, Sequence[Values]]) -> Chart:
         title,
         drawn,
         [Tick(x(at), _text(at)) for at in x_axis[2]],
-        [Tick(y(10**at if logarithmic else at), _text(10**at if logarithmic else at)) for at in y_axis[2]],
+        [Tick(y(at), _text(10**at if logarithmic else at)) for at in y_axis[2]],
         f"{title} from step {first} to {last}{scale}{several}: {ends}",
         len(lines) - len(shown),
     )

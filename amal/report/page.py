@@ -38,9 +38,9 @@ READING = (
     "value. A seed draws the initial weights, the order of the examples, dropout, and which published training images "
     "are kept for validation. Of several runs with one seed, the last one counts.",
     "Test means points that nothing is chosen by: for MNIST and USPS the published test sets, 10 000 and 2007 images, "
-    "for the rest a part held out. Where something is chosen, such as a learning rate or a setting, it is chosen on validation. "
-    "Of MNIST's 60 000 training images 5000 are kept for that, of USPS's 7291 729; the PyTorch example keeps none "
-    "and learns from all (--everything).",
+    "for the rest a part held out. Where something is chosen, such as a learning rate or a setting, it is chosen on "
+    "validation. Of MNIST's 60 000 training images 5000 are kept for that, of USPS's 7291 729; the PyTorch example "
+    "keeps none and learns from all (--everything).",
     "The figures that are reported of USPS are of other, smaller cuts of it; nothing else is known of them.",
     "Times are of whole runs with all their looks at the data, on machines that may have done other work besides: "
     "read them as an order of magnitude.",

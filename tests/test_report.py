@@ -593,7 +593,17 @@ def test_measures_of_several_models_are_a_table(tmp_path):
     (group,) = group_runs(find_runs([tmp_path / "runs"]))
     table = table_of(group, group.metrics)
     assert (table.head, table.rows) == (("", "train", "test"), [("a", "1", "2"), ("b", "3", "4")])
-    assert table_of(group, ["a_train", "b_test"]).head == ("measured", "value")
+    assert table_of(group, ["a_train"]).rows == [("a train", "1")]
+    assert table_of(group, []).rows == []
+
+
+def test_measures_are_parted_where_it_makes_a_table(tmp_path):
+    names = ("batch_loss_test", "batch_seconds", "mini-batch_loss_test", "mini-batch_seconds")
+    others = ("loss_first", "loss_last", "largest_difference")
+    make_run(tmp_path / "runs" / "a", metrics=dict.fromkeys((*names, *others), 1.0))
+    (group,) = group_runs(find_runs([tmp_path / "runs"]))
+    assert table_of(group, names).head == ("", "loss test", "seconds")
+    assert table_of(group, others).head == ("measured", "value")
 
 
 # The command

@@ -184,6 +184,8 @@ TELLING: Mapping[str, tuple[str, ...]] = {
     "3.8": ("*depth*", "*reconstructions*", "gates*"),
     "3.12": ("means*", "neighbours*"),
     "3.13": ("t-SNE*",),
+    "3.15": ("accuracy*", "errors/worst*"),
+    "3.16": ("filters*",),
     "3.17": ("filters*",),
 }
 """Experiment -> patterns of the tags of the pictures that belong to its question, the most telling first."""

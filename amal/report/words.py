@@ -89,14 +89,15 @@ def _seconds(value: float) -> str:
 def table_of(group: Group, metrics: Sequence[str]) -> Table:
     """Set what was measured as a table: `30_train` and `30_test` become the row 30 under train and test."""
     cells = {name: spread(group.values(name)) for name in metrics}
-    parted = {name: (name.rpartition("_")[0], name.rpartition("_")[2]) for name in metrics}
-    rows = list(dict.fromkeys(row for row, _ in parted.values()))
-    columns = list(dict.fromkeys(column for _, column in parted.values()))
-    sparse = len(metrics) < 0.7 * len(rows) * len(columns)
-    if sparse or len(columns) > 6 or len(rows) in (1, len(metrics)) or "" in rows:
-        return Table(("measured", "value"), [(name.replace("_", " "), cell) for name, cell in cells.items()])
-    placed = {parted[name]: cell for name, cell in cells.items()}
-    return Table(
-        ("", *columns),
-        [(row.replace("_", " "), *(placed.get((row, column), "") for column in columns)) for row in rows],
-    )
+    for split in (str.rpartition, str.partition):
+        placed = {(split(name, "_")[0], split(name, "_")[2]): cell for name, cell in cells.items()}
+        rows, columns = (list(dict.fromkeys(part)) for part in zip(*placed, strict=True)) if placed else ([], [])
+        dense = len(placed) == len(cells) >= 0.7 * len(rows) * len(columns)
+        if dense and 1 < len(rows) < len(cells) and len(columns) <= 6 and "" not in (*rows, *columns):
+            body = [(_words(row), *(placed.get((row, column), "") for column in columns)) for row in rows]
+            return Table(("", *map(_words, columns)), body)
+    return Table(("measured", "value"), [(_words(name), cell) for name, cell in cells.items()])
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -121,8 +121,8 @@ FIGURES: tuple[Figure, ...] = (
         remark=OTHER_CUT,
     ),
     Figure(
-        "3.2", "MLP, test", "tme3.classifier", "accuracy_test", 0.8585, "R-c ch. 5", USPS, percent=True,
-        remark=f"256-100-10 there; {OTHER_CUT}; {WHICH_POINTS}",
+        "3.2", "MLP, test, beside 256-100-10 with tanh", "tme3.classifier", "accuracy_test", 0.8585, "R-c ch. 5", USPS,
+        percent=True, remark=f"256-100-10 there; {OTHER_CUT}; {WHICH_POINTS}",
     ),
     Figure("3.3", "MLP on MNIST, test", "tme3.classifier", "accuracy_test", where=MNIST, percent=True),
     *_pair("3.5", "code of 30, MSE", "tme3.autoencoder", "30", 0.0236, 0.0234, "R-a TP3", MNIST, "less"),

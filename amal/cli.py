@@ -109,6 +109,30 @@ def ops(
 
 
 @app.command
+def report(
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path("runs"),),
+    /,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("report.html"),
+) -> None:
+    """Write one page of every experiment: what is reported beside what was measured, with curves, pictures, commands.
+
+    It is made from run directories alone, and needs no network to be read. The exit status is 2 if nothing was written.
+
+    Args:
+        runs: folders with runs.
+        output: what to write, replaced if it is there: a page (.html), or Markdown without curves and pictures (.md).
+    """
+    from amal.report.page import write_report
+
+    try:
+        told, experiments = write_report(runs, output)
+    except UserError as error:
+        print(f"amal report: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    print(f"{output}: {told} runs, {experiments} experiments")
+
+
+@app.command
 def exercise(
     lab: Annotated[Literal["tme1", "tme2", "tme3"], tyro.conf.Positional],
     folder: Annotated[Path, tyro.conf.Positional],

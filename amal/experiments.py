@@ -6,13 +6,20 @@ A module of tme1, tme2 or tme3 is an experiment when its docstring begins
 
     Reported: R² 0.52, against 0.47 for scikit-learn (R-e 1.3.1).
 
+A script may carry several of the course's experiments. Each further one has a paragraph, with the options that make a
+run one of it, and what is reported of it, if anything is:
+
+    Also 3.6: three layers or more (--models "*-*-*"). Reported: 0.0127 / 0.0131 on train / test (MNIST, R-a TP3).
+
 Docstrings are read, not imported: `amal labs` must list a script that does not even import.
 """
 
 import ast
 import importlib.util
 import re
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -32,6 +39,25 @@ class Experiment:
     """What the course documents report."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of the course's experiments, as one script carries it."""
+
+    number: str
+    """Its place in the course, such as 3.6."""
+    title: str
+    reported: str
+    """What the course documents report of it; empty if nothing."""
+    script: str
+    """The module, such as tme3.autoencoder."""
+    set_up: tuple[str, ...]
+    """How the script does it, in paragraphs."""
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Options that make a run one of this experiment -> the values of which it has one, "True" for a bare option."""
+    is_first: bool = True
+    """Whether it is the experiment that the script's docstring begins with."""
+
+
 def declared(docstring: str | None) -> Experiment | None:
     """Return the experiment that a module's docstring declares; None where it declares none."""
     head = re.match(r"Experiment (\d+\.\d+): (.+?)\.\n", docstring or "")
@@ -47,14 +73,55 @@ def new_run_dir(script: str, runs: Path = Path("runs")) -> Path:
     return next(folder for folder in folders if not folder.exists())
 
 
-def find_experiments(labs: tuple[str, ...] = LABS) -> dict[str, Experiment]:
-    """Return the scripts of the labs, as module name -> experiment, in the order of the course."""
-    found = {}
+def find_parts(labs: tuple[str, ...] = LABS) -> list[Part]:
+    """Return every experiment of the course, as often as a script carries it, in the order of the course."""
+    found = [part for script, docstring in _docstrings(labs) for part in parts(script, docstring)]
+    return sorted(found, key=lambda part: (place(part.number), not part.is_first, part.script))
+
+
+def parts(script: str, docstring: str) -> Iterator[Part]:
+    """Yield the experiments that a script's docstring declares."""
+    first = declared(docstring)
+    if first is None:
+        return
+    paragraphs = [paragraph for paragraph in docstring.split("\n\n")[1:] if not paragraph.startswith("    ")]
+    joined = [" ".join(paragraph.split()) for paragraph in paragraphs]
+    set_up = tuple(text for text in joined if not text.startswith(("Also ", "Reported: ")))
+    yield Part(first.number, first.title, first.reported.removesuffix("."), script, set_up)
+    for text in joined:
+        also = re.fullmatch(r"Also (\d+\.\d+): (.+?)(?: \((--[^)]+)\))?\.(?: Reported: (.+))?", text)
+        if also:
+            number, title, options, reported = also.groups("")
+            yield Part(number, title, reported.removesuffix("."), script, set_up, _options(options), is_first=False)
+
+
+def place(number: str) -> tuple[int, ...]:
+    """Return the place of an experiment in the course, to sort by: 3.9 comes before 3.10."""
+    return tuple(int(part) for part in number.split("."))
+
+
+def _options(line: str) -> dict[str, tuple[str, ...]]:
+    """Read the options that make a run one of an experiment: `--models A B --table` -> models: A, B; table: True."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word in shlex.split(line):
+        if word.startswith("--"):
+            name = word[2:].replace("-", "_")
+            found[name] = ()
+        else:
+            found[name] += (word,)
+    return {name: values or ("True",) for name, values in found.items()}
+
+
+def _docstrings(labs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield every module of the labs with its docstring."""
     for lab in labs:
         package = importlib.util.find_spec(lab)
         for folder in (package and package.submodule_search_locations) or ():
             for path in Path(folder).glob("*.py"):
-                experiment = declared(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))))
-                if experiment:
-                    found[f"{lab}.{path.stem}"] = experiment
-    return dict(sorted(found.items(), key=lambda entry: [int(part) for part in entry[1].number.split(".")]))
+                yield f"{lab}.{path.stem}", ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def find_experiments(labs: tuple[str, ...] = LABS) -> dict[str, Experiment]:
+    """Return the scripts of the labs, as module name -> experiment, in the order of the course."""
+    found = {script: experiment for script, text in _docstrings(labs) if (experiment := declared(text))}
+    return dict(sorted(found.items(), key=lambda entry: place(entry[1].number)))

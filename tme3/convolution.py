@@ -3,9 +3,20 @@
 Reported: Conv1d 94 % of 100 images on train (R-c ch. 7); 0.574 / 0.548 of 1100 / 500 images of USPS (R-e 6.2.1);
 Conv2d 0.58 / 0.505 of 1000 / 200 images (R-e 6.2.2).
 
-The course's two small convolutional networks and a LeNet, with maximum and with average pooling (3.16, 3.17), on all
-images or, with --examples, on as few as the documents used; with --table, the settings that R-e tried on Conv2d. The
-filters of the first layer are drawn, and what each makes of a vertical and of a horizontal stroke.
+The course's two small convolutional networks and a LeNet, with maximum and with average pooling, on all images or, with
+--examples, on as few as the documents used; with --table, the settings that R-e tried on Conv2d. The filters of the
+first layer are drawn, and what each makes of a vertical and of a horizontal stroke.
+
+Also 3.16: convolutions on the image itself (--models Conv2d). Reported: best 0.58 / 0.505 on train / test of 1000 / 200
+images of USPS (R-e 6.2.2).
+
+Also 3.16: the settings that R-e tried: batches, epochs, learning rate (--table). Reported: best 0.58 / 0.505 on train /
+test of 1000 / 200 images of USPS (R-e 6.2.2).
+
+Also 3.17: average pooling instead of the maximum (--models "*average*"). Reported: left open, with faster convolutions
+and filters that see strokes (R-c ch. 7).
+
+Also 3.18: a LeNet (--models LeNet). Reported: no figures (R-d ex. 2).
 
     python -m tme3.convolution
     python -m tme3.convolution --dataset usps --data-root data --examples 1100

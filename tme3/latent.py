@@ -7,7 +7,9 @@ A tied autoencoder learns codes of images as they are, with noise that it has to
 the test set are cut into ten clusters by k-means, and so are its pixels. A cluster's purity is the share of its most
 frequent class; overall it is the share of all images that have the most frequent class of their cluster. The silhouette
 says how far clusters lie apart, the adjusted Rand index how far they agree with the classes (0 by chance, 1 at best).
-Maps of the test set are drawn with t-SNE (3.13) and principal components, and images beside their nearest neighbours.
+Maps of the test set are drawn with t-SNE and principal components, and images beside their nearest neighbours.
+
+Also 3.13: maps of pixels and of codes, with t-SNE. Reported: pictures (R-c ch. 6, R-e 5.2.2).
 
     python -m tme3.latent
     python -m tme3.latent --dataset usps --data-root data

@@ -3,8 +3,9 @@
 Reported: USPS 85.85 % with 256-100-10 and tanh (R-c ch. 5); 0.919 train / 0.892 test (R-e ch. 4).
 
 The same images and the same training for each model: a perceptron with several outputs; hidden layers with nothing in
-between, which compute what the perceptron computes; then tanh, the sigmoid and ReLU; then one more layer. The learning
-curves, on train and validation for each epoch, are experiment 3.4.
+between, which compute what the perceptron computes; then tanh, the sigmoid and ReLU; then one more layer.
+
+Also 3.4: learning curves on train and validation, epoch by epoch. Reported: curves, no figures (R-d Q7).
 
     python -m tme3.perceptron_to_mlp
     python -m tme3.perceptron_to_mlp --dataset usps --data-root data

@@ -1,0 +1,208 @@
+"""The runs in a folder: how each ended, and which are the same but for the seed."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from amal.errors import UserError
+
+from .commands import normalised, without_paths
+
+try:
+    import fcntl
+except ImportError:  # Windows: what is going on looks as if it had stopped
+    fcntl = None  # type: ignore[assignment]
+
+SAME_RUN = ("seed", "run_dir", "data_root", "progress", "resume", "checkpoint_every")
+"""Settings in which runs of one group may differ."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory."""
+
+    folder: Path
+    name: str
+    """Where it lies below the folder that was asked for."""
+    script: str
+    status: str
+    """`completed`, or in words how far it came; only a completed run has results."""
+    command: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    experiment: Mapping[str, str] = field(default_factory=dict)
+    """What the script declared when it ran."""
+    measured: str = ""
+    seconds: float = math.nan
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int | str:
+        """The seed."""
+        seed = self.config.get("seed", 0)
+        return seed if isinstance(seed, int) else str(seed)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Completed runs of one script that differ in nothing but the seed, in the order of the seeds."""
+
+    runs: Sequence[Run]
+
+    @property
+    def first(self) -> Run:
+        """The run with the least seed."""
+        return self.runs[0]
+
+    def values(self, metric: str) -> list[float]:
+        """Return what each run measured, where it did."""
+        return [run.metrics[metric] for run in self.runs if metric in run.metrics]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of what was measured, in the order in which it was written."""
+        return list(dict.fromkeys(name for run in self.runs for name in run.metrics))
+
+    @property
+    def seeds(self) -> list[int | str]:
+        """The seeds."""
+        return [run.seed for run in self.runs]
+
+    @property
+    def command_without_seed(self) -> str:
+        """The command without its seed and what is a matter of the place."""
+        return normalised(self.first.command)
+
+    @property
+    def command(self) -> str:
+        """The command without what is a matter of the place; S for the seed where there are several."""
+        command = self.command_without_seed
+        if len(self.runs) > 1:
+            return f"{command} --seed S"
+        return command if self.first.seed == 0 else f"{command} --seed {self.first.seed}"
+
+
+def find_runs(folders: Iterable[Path]) -> list[Run]:
+    """Return every run in some folders and below, oldest first where folders are named by date.
+
+    Raises:
+        UserError: a folder is not there, or there is no run in any.
+    """
+    found: dict[Path, Run] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder} is {'no folder' if folder.exists() else 'not there'}")
+        inside = {path.parent for name in ("config.json", "metrics.json") for path in folder.rglob(name)}
+        for run_dir in sorted(inside):
+            name = run_dir.relative_to(folder).as_posix()
+            found.setdefault(run_dir.resolve(), read_run(run_dir, run_dir.resolve().name if name == "." else name))
+    if not found:
+        raise UserError(f"no runs in {', '.join(map(str, folders))}: `amal labs` makes some")
+    return list(found.values())
+
+
+def read_run(folder: Path, name: str) -> Run:
+    """Read what a run wrote of itself. Whatever is damaged, what is said of it is in the status."""
+    going_on = is_locked(folder)  # first: a run that ends now is seen to have ended
+    config, metrics = read_json(folder / "config.json"), read_json(folder / "metrics.json")
+    told = config or metrics
+    if not isinstance(told.get("script"), str) or not isinstance(config.get("config"), dict):
+        which = "metrics.json" if (folder / "config.json").exists() and config else "config.json"
+        return Run(folder, name, str(told.get("script", "")), f"damaged: {which} cannot be read")
+    run = Run(
+        folder,
+        name,
+        told["script"],
+        status=status_of(folder, metrics, going_on),
+        command=str(told.get("command", "")),
+        config=config["config"],
+        environment=texts(config.get("environment")),
+        experiment=texts(config.get("experiment")),
+    )
+    if run.status != "completed":
+        return run
+    numbers = metrics["metrics"].items() if isinstance(metrics.get("metrics"), dict) else ()
+    return replace(
+        run,
+        measured=str(metrics.get("measured", "")),
+        seconds=number(metrics.get("seconds")),
+        metrics={name: number(value) for name, value in numbers if math.isfinite(number(value))},
+    )
+
+
+def status_of(folder: Path, metrics: Mapping[str, Any], going_on: bool) -> str:
+    """Say how a run ended."""
+    path = folder / "metrics.json"
+    if going_on and not (metrics and path.stat().st_mtime >= (folder / "config.json").stat().st_mtime):
+        return "still running"
+    if not path.exists():
+        return "killed, or still running on another machine: it wrote no end"
+    if not metrics:
+        return "damaged: metrics.json cannot be read"
+    return without_paths(str(metrics.get("status", "damaged: metrics.json has no status")))
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the folder, as every run holds its own until it ends."""
+    if fcntl is None:
+        return False
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def group_runs(runs: Iterable[Run]) -> list[Group]:
+    """Put completed runs with equal settings but the seed together; of several with one seed, the last one counts."""
+    groups: dict[str, dict[int | str, Run]] = {}
+    for run in runs:
+        if run.status == "completed":
+            config = run.config.items()  # an option that is off is as good as one that was not there yet
+            settings = {name: value for name, value in config if value not in (None, False) and name not in SAME_RUN}
+            key = json.dumps([run.script, settings], sort_keys=True)
+            groups.setdefault(key, {})[run.seed] = run
+    return [
+        Group(sorted(group.values(), key=lambda run: (isinstance(run.seed, str), run.seed)))
+        for group in groups.values()
+    ]
+
+
+def machine_of(environment: Mapping[str, str]) -> str:
+    """Say on what a run was made: the system, the processor's kind, the GPU if there is one."""
+    platform = environment.get("machine", "")
+    kind = re.search(r"x86_64|amd64|aarch64|arm64|i686|ppc64le|riscv64", platform, re.IGNORECASE)
+    gpu = environment.get("cuda", "none")
+    return ", ".join(filter(None, [platform.split("-")[0], kind and kind[0], "CPU" if gpu == "none" else gpu]))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what a file holds; nothing if it is not there, or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def texts(value: Any) -> dict[str, str]:
+    """Return a mapping with its values as text; an empty one for anything else."""
+    return {str(key): str(entry) for key, entry in value.items()} if isinstance(value, dict) else {}
+
+
+def number(value: Any) -> float:
+    """Return a number; NaN for anything else."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan

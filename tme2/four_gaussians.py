@@ -7,6 +7,9 @@ function here, which is stable. The four gaussians are the exclusive or: no line
 biases as weights of a column of ones, added by hand; it is the first one, and takes the same steps. A fourth has none:
 its logit changes sign with the point, where the class does not.
 
+The gaussians reach into one another: with a variance of 0.1 and the noise, 0.16 % of the points lie on the wrong side
+of an axis, so no frontier is right on more than 99.84 % on average. 99.9 % or 1.0 is what a small test set may give.
+
     python -m tme2.four_gaussians
 """
 

@@ -5,7 +5,7 @@ Reported: no figures; of the descents of the documents only the whole is timed (
 torch.profiler watches a few steps of the two-layer tanh regressor: which parts of the step take how long, which
 operations lie below them, and how much of the time is Python's own. A small batch is all Python: operations of some
 microseconds each, and a large one is all arithmetic. The trace, every call on a line of time, is written beside the
-run's other files; open it at https://ui.perfetto.dev, or with chrome://tracing.
+run's other files, to be opened in Perfetto (ui.perfetto.dev) or chrome://tracing.
 
     python -m tme2.profiler
     python -m tme2.profiler --batch-sizes 10 10000 --width 500

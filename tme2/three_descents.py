@@ -4,7 +4,8 @@ Reported: stochastic 99.6 %, mini-batch 99.7 %, batch 99.9 % (R-c ch. 4).
 
 The two-layer network of experiment 2.3, trained from the same initial weights by the three kinds of descent, each with
 a learning rate of its own, for as many epochs. An update costs about as much whether it looks at one example or at all,
-so what the kinds differ in is how many updates an epoch has, and how well each of them is aimed.
+so what the kinds differ in is how many updates an epoch has, and how well each of them is aimed. No frontier is right
+on more than 99.84 % of such points on average (2.3), and 99.6 and 99.9 % on one draw of them cannot be told apart.
 
     python -m tme2.three_descents
 """

@@ -141,6 +141,10 @@ FIGURES: tuple[Figure, ...] = (
             ("silhouette, codes", "original_silhouette", 0.398, "R-e 5.2.2"),
         )
     ),
+    Figure(
+        "3.12", "silhouette, codes learnt with noise", "tme3.latent", "noise_silhouette", 0.398, "R-e 5.2.2", USPS,
+        remark="the document's codes are learnt without noise, on another, smaller cut",
+    ),
     *(
         Figure(
             "3.12", f"inertia, {what}", "tme3.latent", f"{key}_inertia", reported, "R-e 5.2.2", USPS, "neither",

@@ -44,7 +44,8 @@ READING = (
     "The figures that are reported of USPS are of other, smaller cuts of it; nothing else is known of them.",
     "Times are of whole runs with all their looks at the data, on machines that may have done other work besides: "
     "read them as an order of magnitude.",
-    "Commands with --dataset mnist or usps want the files too: --data-root FOLDER, or the environment variable AMAL_DATA.",
+    "Commands with --dataset mnist or usps want the files too: --data-root FOLDER, or the environment variable "
+    "AMAL_DATA.",
 )
 """What a reader must know, in paragraphs."""
 

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import multiprocessing.process
-import os
 import runpy
 import shutil
 import sys
@@ -16,7 +15,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from amal.errors import UserError
-from amal.experiments import LABS, Experiment, find_experiments, new_run_dir
+from amal.experiments import LABS, Experiment, board_command, find_experiments, new_run_dir
 
 app = tyro.extras.SubcommandApp()
 
@@ -59,7 +58,7 @@ def labs(
         print(as_table(rows) if rows else "")
         raise SystemExit(130) from None
     print("\n" + as_table(rows))
-    print(f"\nTo see the curves and pictures: {tensorboard_command(runs)}")
+    print(f"\nTo see the curves and pictures: {board_command(runs)}")
     failures = [row.script for row in rows if row.failed]
     if failures:
         print(f"failed: {', '.join(failures)}", file=sys.stderr)
@@ -105,6 +104,29 @@ def ops(
     if faults:
         print("\ndoes not hold:", *faults, sep="\n", file=sys.stderr)
         raise SystemExit(1)
+
+
+@app.command
+def board(
+    runs: Annotated[Path, tyro.conf.Positional] = Path("runs"),
+    /,
+    port: int | None = None,
+    browser: Annotated[bool, tyro.conf.arg(name="open")] = False,
+) -> None:
+    """Open TensorBoard on runs, for a browser on this machine; Ctrl-C stops it.
+
+    Args:
+        runs: a folder with runs, of one lab or experiment only, or a single run.
+        port: to listen on; a free one if none is given.
+        browser: open a browser there.
+    """
+    from amal import board as tensorboard
+
+    try:
+        tensorboard.serve(runs, port, browser)
+    except UserError as error:
+        print(f"amal board: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 @app.command
@@ -336,13 +358,6 @@ def as_table(rows: list[Row]) -> str:
     return "\n".join(
         [line(*titles), rule, *body, rule, line("", "", "in all", f"{sum(row.seconds for row in rows):.1f}")]
     )
-
-
-def tensorboard_command(runs: Path) -> str:
-    """Return the line that opens TensorBoard, with the program of this installation if it is not on the PATH."""
-    beside = Path(sys.executable).with_name("tensorboard")
-    program = "tensorboard" if shutil.which("tensorboard") or not beside.exists() else os.path.relpath(beside)
-    return f"{program} --logdir {runs}"
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "checking": {"errors", "findings", "ops", "functional"},  # operations for the table's references, and nothing else
     "report": GROUND,
     "exercises": GROUND,
-    "cli": {*GROUND, "findings", "isolation", "checking", "exercises"},
+    "board": {"errors"},
+    "cli": {*GROUND, "board", "findings", "isolation", "checking", "exercises"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -6,6 +6,9 @@ A four-layer tanh network on the 64 cells of a board, in ten settings of (iterat
 over the training set, cut into so many batches. All settings and seeds are trained at once. Settings with the same
 batches are one training, read after fewer iterations or more: the order of its examples depends on seed and epoch only.
 
+In TensorBoard: HParams, the parallel coordinates of the settings: iterations, batches, accuracy; Custom scalars, the
+accuracy: train and test part; Images, the slider of `frontier`: the board appears cell by cell; Text, the table.
+
     python -m tme2.checkerboard
     python -m tme2.checkerboard --settings 600 10 600 1
 """
@@ -56,7 +59,10 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         batches: sorted(n for n, same in config.settings if same == batches) for _, batches in config.settings
     }
     trained = {batches: Setting(n[-1], batches, config.lr, looks=tuple(n)) for batches, n in iterations.items()}
-    books = {setting: logbook.child("{} iterations, {} batches".format(*setting)) for setting in config.settings}
+    books = {
+        setting: logbook.child(dict(zip(("iterations", "batches"), setting, strict=True)))
+        for setting in config.settings
+    }
     drawn = max(config.settings)
     sweep = train(list(trained.values()), config, logbook, [(trained[drawn[1]], books[drawn])])
 

@@ -6,6 +6,9 @@ Linear(2, 10) → tanh → Linear(10, 1) → sigmoid, and the cross-entropy of t
 function here, which is stable. The four gaussians are the exclusive or: no line separates them. A third model has its
 biases as weights of a column of ones, added by hand; it is the first one, and takes the same steps.
 
+In TensorBoard: Images, the slider of `frontier`, of two layers and of one; Custom scalars, the accuracy: one of two
+examples, and all; HParams, the three models; Graphs, where the column of ones is.
+
     python -m tme2.four_gaussians
 """
 
@@ -33,7 +36,7 @@ from amal.training import (
     require,
     require_some,
 )
-from tme2._classes import accuracy, describe, mean_history, seeded, watch, write_run, zero_one
+from tme2._classes import accuracy, mean_history, seeded, watch, write_run, zero_one
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         ]
         for name, make in MODELS.items()
     }
-    books = {name: logbook.child(name.replace(" ", "-")) for name in sweep}
+    books = {name: logbook.child({"model": name}) for name in sweep}
     shown = {members[0]: books[name] for name, members in sweep.items()}
 
     def look(member: Member, row: Row) -> None:
@@ -121,7 +124,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     histories = {name: mean_history(members) for name, members in sweep.items()}
     for name, rows in histories.items():
         settings = {"model": name, "lr": config.lr, "batch_size": config.batch_size, "seeds": config.seeds}
-        describe(books[name], sweep[name][0].model, data[config.seed])
+        books[name].graph(sweep[name][0].model, data[config.seed].train.input[:2])
         write_run(books[name], rows, settings)
     title = f"Four gaussians: a line cannot, a hidden layer can (mean of {config.seeds} seeds)"
     del histories["bias column"]  # on top of the two layers

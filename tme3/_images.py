@@ -117,8 +117,6 @@ def fit_classifier(
     scheduler: LRScheduler | None = None,
 ) -> Progress:
     """Fit a classifier and write its curves; the arguments are train_classifier's, and `observe` that of `fit`."""
-    for metric in ("loss", "accuracy"):
-        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
     if optimizer is None:
         optimizer = Adam(model.parameters(), config.lr)
         scheduler = one_cycle(optimizer, config.epochs * steps_per_epoch(data.train, config.batch_size))

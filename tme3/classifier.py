@@ -5,6 +5,10 @@ Reported: curves of accuracy and loss, no figures (R-b 3.3).
 Linear → ReLU → Linear → ReLU → Linear and cross-entropy, on the CPU or on CUDA. The training saves itself as it goes:
 kill it at any moment, and go on with --resume.
 
+In TensorBoard: Custom scalars, loss and accuracy; Images, `errors/worst`: would you have known?; PR curves, the class
+that is hardest; Projector, each image where the last hidden layer puts it; Histograms, the layers; Graphs, the
+network.
+
     python -m tme3.classifier
     python -m tme3.classifier --dataset mnist --data-root data
     python -m tme3.classifier --run-dir runs/mine --resume

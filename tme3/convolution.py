@@ -7,6 +7,9 @@ The course's two small convolutional networks and a LeNet, with maximum and with
 images or, with --examples, on as few as the documents used; with --table, the settings that R-e tried on Conv2d. The
 filters of the first layer are drawn, and what each makes of a vertical and of a horizontal stroke.
 
+In TensorBoard: Custom scalars, the accuracy of the networks; Images, `filters/weights`, then what each filter makes
+of a stroke; `errors/worst`; PR curves, by class; Graphs, Conv2dFunction and its pooling; HParams, the networks.
+
     python -m tme3.convolution
     python -m tme3.convolution --dataset usps --data-root data --examples 1100
     python -m tme3.convolution --dataset usps --data-root data --table
@@ -78,8 +81,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         make = partial(MODELS[name], data.shape, len(data.classes))
         model = seeded(config.seed, lambda: Sequential(RandomShift(config.shift), *make()))  # noqa: B023 (made at once)
         model.to(data.train.input.device)
-        book = logbook.child(name)
-        settings = {"model": name, "dataset": config.dataset, "examples": len(data.train)}
+        book = logbook.child({"model": name})
+        settings = {"model": name, "examples": len(data.train)}
         found[name] = train_classifier(model, data, config, book, name, settings=settings)
         draw_filters(book, model, found[name].step)
 
@@ -109,7 +112,13 @@ def try_settings(config: Config, data: Images, logbook: Logbook) -> Outcome:
         settings = {"batches": batches, "epochs": epochs, "lr": lr}
         optimizer = SGD(model.parameters(), lr)
         found[name] = train_classifier(
-            model, data, setting, logbook.child(name), name, settings=settings, optimizer=optimizer
+            model,
+            data,
+            setting,
+            logbook.child({"batches": batches, "lr": lr}),
+            name,
+            settings=settings,
+            optimizer=optimizer,
         )
         shown = " | ".join(f"{found[name].last_row[f'accuracy/{part}']:.3f}" for part in PAIR)
         lines.append(f"| {batches} | {epochs} | {lr:g} | {reported} | {shown} |")

@@ -1,6 +1,7 @@
 """TensorBoard on the runs, for a browser on this machine: started, awaited, and stopped with the command."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -43,7 +44,7 @@ def serve(runs: Path, port: int | None = None, browser: bool = False, say: Calla
     """
     found = count_runs(runs)
     port = free_port() if port is None else require_free(port)
-    with tempfile.TemporaryFile("w+") as complaints, running(runs, port, complaints) as process:
+    with stoppable(), tempfile.TemporaryFile("w+") as complaints, running(runs, port, complaints) as process:
         wait_for(process, port, complaints)
         say(f"TensorBoard on {runs}, {found} {'run' if found == 1 else 'runs'}:")
         for what, place in VIEWS.items():
@@ -53,9 +54,8 @@ def serve(runs: Path, port: int | None = None, browser: bool = False, say: Calla
         say("Ctrl-C stops it.")
         if browser:
             webbrowser.open(f"http://{HOST}:{port}{next(iter(VIEWS.values()))}")
-        with contextlib.suppress(KeyboardInterrupt):
-            process.wait()
-            raise UserError(f"TensorBoard ended: {last_line(complaints)}")
+        process.wait()
+        raise UserError(f"TensorBoard ended: {last_line(complaints)}")
 
 
 def count_runs(runs: Path) -> int:
@@ -103,7 +103,24 @@ def _bound(port: int) -> int:
 
 
 @contextlib.contextmanager
-def running(runs: Path, port: int, complaints: IO[str]):  # type: ignore[no-untyped-def]
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C, and SIGTERM too, end what is inside, without a word."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def running(runs: Path, port: int, complaints: IO[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run this installation's TensorBoard; on leaving, stop it."""
     command = [sys.executable, "-m", "tensorboard.main", f"--logdir={runs}", f"--host={HOST}", f"--port={port}"]
     # In a session of its own: Ctrl-C comes to this process alone, which stops TensorBoard in order.

@@ -77,7 +77,7 @@ def board_command(runs: Path) -> str:
 
 def run_name(settings: Mapping[str, object]) -> str:
     """Return the name of the run with these settings, such as depth=10-seed=0, to be typed without quotes."""
-    return "-".join(f"{key}={_as_word(value)}" for key, value in settings.items()).replace("_", "-")
+    return "-".join(f"{_as_word(key)}={_as_word(value)}" for key, value in settings.items())
 
 
 def _as_word(value: object) -> str:
@@ -86,7 +86,7 @@ def _as_word(value: object) -> str:
     if isinstance(value, (tuple, list)):
         return "+".join(map(_as_word, value))
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return re.sub(r"[^\w.+]+", "-", text).strip("-")
+    return re.sub(r"[^\w.+]+|_", "-", text).strip("-")
 
 
 def find_experiments(labs: tuple[str, ...] = LABS) -> dict[str, Experiment]:

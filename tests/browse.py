@@ -56,15 +56,15 @@ PAGES = {
 }
 
 
-def complaints(runs, folder=None):
+def complaints(runs, folder=None, patience=PATIENCE):
     """Return what is wrong with each page, None if nothing is; write their pictures to a folder, if one is given."""
     with board(runs) as (address, _), Browser() as browser:
-        return {name: complaint(browser, address, name, page, folder) for name, page in PAGES.items()}
+        return {name: complaint(browser, address, name, page, folder, patience) for name, page in PAGES.items()}
 
 
-def complaint(browser, address, name, page, folder):
+def complaint(browser, address, name, page, folder, patience):
     tab = browser.open(address + page.place)
-    shown = browser.count(tab, page.shown, 1, PATIENCE)
+    shown = browser.count(tab, page.shown, 1, patience)
     picture = browser.picture(tab)
     for _ in range(20):  # a drawing may come a while after what it is of
         if coloured(picture) >= page.coloured or shown < 1:
@@ -86,7 +86,7 @@ def coloured(picture):
     from PIL import Image
 
     pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), dtype=int)[TOP:, LEFT:RIGHT]
-    return int((pixels.max(2) - pixels.min(2) > 60).sum())
+    return int((pixels.max(2) - pixels.min(2) > 30).sum())
 
 
 @contextlib.contextmanager

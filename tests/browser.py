@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -24,6 +25,14 @@ OPTIONS = (
     "--no-first-run",
     "--remote-debugging-pipe",
 )
+PLACE = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for end, place in zip(ends, (3, 4)):
+    os.dup2(end, place)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""Puts the ends of two pipes where Chromium looks for them: it reads commands from 3, and writes answers to 4."""
 EVERYTHING = """
 const everything = (root = document) => [...root.querySelectorAll('*')].flatMap(each => [
     each,
@@ -47,8 +56,8 @@ class Browser:
         theirs, self._to = os.pipe()
         self._from, ours = os.pipe()
         arguments = [PROGRAM, *OPTIONS, f"--window-size={width},{height}", f"--user-data-dir={self._folder.name}"]
-        self._process = subprocess.Popen(  # it reads commands from 3 and writes answers to 4
-            ["sh", "-c", f'exec "$@" 3<&{theirs} 4>&{ours}', "sh", *arguments],
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", PLACE, str(theirs), str(ours), *arguments],
             pass_fds=(theirs, ours),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -215,7 +215,7 @@ def test_labs_runs_all_and_tells_of_failures(tmp_path):
     assert re.search(r"1\.10 the broken one +42 \(R-z\)\.? +FAILED \(exit status 1\): failed", table)
     assert re.search(r"1\.11 the crashing one +42 \(R-z\)\.? +FAILED \(exit status +7\): nothing written", table)
     assert re.search(r"1\.12 the last one +42 \(R-z\)\.? +44 measured", table)
-    assert "tensorboard --logdir runs" in table
+    assert "amal board runs" in table
     assert "failed: tme1.broken, tme1.crashing" in answer.stderr
 
 

@@ -83,7 +83,9 @@ class _Reader:
             by_hand = kind == "prim::PythonOp"
             op = node.pyname() if by_hand else kind.split("::")[-1]
             path = node.scopeName().split("/")[-1].removeprefix("__module").removeprefix(".")
-            self.add("/".join([*_boxes(self.model, path), op]), op, inputs, value, _formula(node) if by_hand else "")
+            name = "/".join([*_boxes(self.model, path), op.removesuffix("Function")])  # TensorBoard cuts long names
+            self.add(name, op, inputs, value, _formula(node) if by_hand else "")
+            self.found[self.names[value.debugName()]].device = "by hand" if by_hand else "torch"
 
     def look_up(self, attribute: str, of: str, value: Any) -> None:
         """Note which module an attribute is; a parameter becomes a node."""

@@ -167,6 +167,8 @@ def descend_beside_autograd(
         if is_milestone(step, config.epochs - 1):
             logbook.histogram("parameters/weight", weight, step)
             logbook.histogram("parameters/bias", bias, step)
+            logbook.histogram("gradients/weight", by_hand[0], step)
+            logbook.histogram("gradients/bias", by_hand[1], step)
     return losses, largest
 
 

@@ -9,8 +9,8 @@ with as many parameters. Then classifiers, from 2 hidden layers to 50, which sho
 no longer learns. How far the gates are open is drawn, layer by layer.
 
 In TensorBoard: Images, `classifier/depth`: from where on does the plain network answer at random?; then `gates`,
-layer by layer; Custom scalars, the accuracy of the deepest; Graphs, one HighwayFunction for each layer; HParams, by
-network and depth.
+layer by layer; Histograms, `gradients` of the deepest plain network: which layers learn nothing?; Graphs, one
+HighwayFunction for each layer; HParams, by network and depth.
 
     python -m tme3.highway
     python -m tme3.highway --parts classifier --depths 30 --initial he
@@ -36,6 +36,7 @@ from amal.training import (
     Row,
     is_milestone,
     launch,
+    log_weights,
     require,
     require_positive,
     require_some,
@@ -189,10 +190,16 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
 
 
 def learn_classes(model: nn.Module, data: Images, config: Config, logbook: Logbook, name: str) -> Progress:
-    """Train a classifier, and draw its gates."""
+    """Train a classifier; draw its gates, and after an epoch the gradient of each layer: which of them learn at all?"""
     setting = replace(config, epochs=config.classifier_epochs, lr=config.classifier_lr)
     logbook.graph(model, data.train.input[:2])
-    return fit_classifier(model, data, setting, logbook, name, partial(draw_gates, model, data, setting, logbook))
+
+    def look(row: Row) -> None:
+        draw_gates(model, data, setting, logbook, row)
+        if row["epoch"] == 1:  # once: there are up to a hundred of them
+            log_weights(logbook, model, int(row["step"]))
+
+    return fit_classifier(model, data, setting, logbook, name, look)
 
 
 # ---------------------------------------------------------------------------------- both

@@ -18,7 +18,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
@@ -78,6 +78,11 @@ def board_command(runs: Path) -> str:
 def run_name(settings: Mapping[str, object]) -> str:
     """Return the name of the run with these settings, such as depth=10-seed=0, to be typed without quotes."""
     return "-".join(f"{_as_word(key)}={_as_word(value)}" for key, value in settings.items())
+
+
+def digits(number: int, others: Iterable[int]) -> str:
+    """Return a number with as many digits as the longest of the others has, for names to sort as the numbers do."""
+    return f"{number:0{max(len(str(other)) for other in others)}}"
 
 
 def _as_word(value: object) -> str:

@@ -11,7 +11,7 @@ import torch
 from running import events_of, run
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
-from amal.experiments import find_experiments, new_run_dir, run_name
+from amal.experiments import digits, find_experiments, new_run_dir, run_name
 from amal.nn import Autoencoder, Dropout, Linear, ReLU, Sequential, highway_network
 from amal.training import RunConfig, RunLogbook
 from amal.training.graph import model_graph, readable
@@ -39,6 +39,12 @@ SCRIPTS = find_experiments()
 )
 def test_a_run_is_named_for_its_settings(settings, name):
     assert run_name(settings) == name
+
+
+def test_names_sort_as_their_numbers_do():
+    numbers = [2, 10, 300]
+    assert sorted(numbers) == sorted(numbers, key=lambda number: digits(number, numbers))
+    assert digits(7, [5, 7]) == "7"
 
 
 def test_a_folder_says_what_was_asked_for(tmp_path):

@@ -93,7 +93,7 @@ def test_the_table_of_the_checkerboard(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| 70, 10 | – | – | 0." in printed
     assert "table/text_summary" in events.Tags()["tensors"]
-    of_three = run_of(tmp_path, "iterations=3-batches=10").Scalars("accuracy/test")
+    of_three = run_of(tmp_path, "iterations=03-batches=10").Scalars("accuracy/test")
     assert [event.step for event in of_three] == [0, 10, 30]  # looks at epochs 0, 1 and 3
     assert len(run_of(tmp_path, "iterations=70-batches=10").Images("frontier")) == 6
     runs = json.loads((tmp_path / "run" / "config.json").read_text())["config"]["settings"]

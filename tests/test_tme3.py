@@ -33,7 +33,7 @@ def test_an_mlp_reads_digits(tmp_path):
     assert metrics["accuracy_test"] >= 0.965
     tags = events.Tags()
     assert {"errors/confusion", "errors/worst"} <= set(tags["images"])
-    assert {f"precision and recall/{digit}" for digit in range(10)} <= set(tags["tensors"])
+    assert {f"precision and recall/class {digit}" for digit in range(10)} <= set(tags["tensors"])
     assert {"loss/train", "loss/validation", "loss/test", "accuracy/validation", "learning rate"} <= set(
         tags["scalars"]
     )

@@ -15,6 +15,7 @@ accuracy: train and test part; Images, the slider of `frontier`: the board appea
 
 from dataclasses import dataclass
 
+from amal.experiments import digits
 from amal.report import training_curves
 from amal.training import Logbook, Outcome, Row, launch, require, require_positive
 from tme2._checkerboard import BoardConfig, Setting, train
@@ -59,10 +60,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         batches: sorted(n for n, same in config.settings if same == batches) for _, batches in config.settings
     }
     trained = {batches: Setting(n[-1], batches, config.lr, looks=tuple(n)) for batches, n in iterations.items()}
-    books = {
-        setting: logbook.child(dict(zip(("iterations", "batches"), setting, strict=True)))
-        for setting in config.settings
-    }
+    books = {setting: logbook.child(named(setting, config)) for setting in config.settings}
     drawn = max(config.settings)
     sweep = train(list(trained.values()), config, logbook, [(trained[drawn[1]], books[drawn])])
 
@@ -87,6 +85,13 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         f"(mean of {config.seeds} seeds)",
         metrics | {"best_train": train_best, "best_test": test_best},
     )
+
+
+def named(setting: tuple[int, int], config: Config) -> dict[str, str]:
+    """Return in what a setting differs from the others."""
+    columns = zip(*config.settings, strict=True)
+    numbers = (digits(number, column) for number, column in zip(setting, columns, strict=True))
+    return dict(zip(("iterations", "batches"), numbers, strict=True))
 
 
 def called(iterations: int, batches: int) -> str:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Images, Split, generator
+from amal.experiments import digits
 from amal.functional import conv2d
 from amal.nn import AvgPool2d, Conv2d, RandomShift, Sequential, conv1d_network, conv2d_network, lenet
 from amal.optim import SGD
@@ -115,7 +116,7 @@ def try_settings(config: Config, data: Images, logbook: Logbook) -> Outcome:
             model,
             data,
             setting,
-            logbook.child({"batches": batches, "lr": lr}),
+            logbook.child({"batches": digits(batches, (row[0] for row in TABLE)), "lr": lr}),
             name,
             settings=settings,
             optimizer=optimizer,

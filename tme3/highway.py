@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Images
+from amal.experiments import digits
 from amal.functional import sigmoid
 from amal.nn import Autoencoder, Highway, Linear, highway_network, mlp
 from amal.report import image_rows, shades, training_curves, values_over
@@ -163,7 +164,7 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
         made = networks(highway, plain, width)
         for name, make in zip(NETWORKS, made, strict=True):
             model = seeded(config.seed, make).to(data.train.input.device)
-            book = logbook.child({"part": "classifier", "depth": depth, "network": name})
+            book = logbook.child({"part": "classifier", "depth": digits(depth, config.depths), "network": name})
             found[name][depth] = learn_classes(model, data, config, book, name)
             last = found[name][depth].last_row
             results = {f"accuracy_{part}": last[f"accuracy/{part}"] for part in ("train", "test")}

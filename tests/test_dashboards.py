@@ -11,10 +11,11 @@ import torch
 from running import events_of, run
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
+import amal.ops
 from amal.experiments import digits, find_experiments, new_run_dir, run_name
 from amal.nn import Autoencoder, Dropout, Linear, ReLU, Sequential, highway_network
 from amal.training import RunConfig, RunLogbook
-from amal.training.graph import model_graph, readable
+from amal.training.graph import ASCII, model_graph, readable
 from amal.training.identity import Identity, asked
 from amal.training.projector import coloured
 from tme1 import chain_rule, regression
@@ -177,10 +178,18 @@ def test_the_graph_names_layers_parameters_and_hand_written_operations():
     first = nodes["0.Linear/Linear"]
     assert (first.op, first.device) == ("LinearFunction", "by hand")
     assert list(first.input) == ["input", "0.Linear/weight", "0.Linear/bias"]
-    assert first.attr["about"].s.decode().startswith("y = x Wᵀ + b")
+    assert first.attr["about"].s.decode().startswith("y = x W^T + b for input (n, in)")
     assert [size.size for size in first.attr["_output_shapes"].list.shape[0].dim] == [3, 4]
     assert list(nodes["output"].input) == ["2.Linear/Linear"]
     assert nodes["2.Linear/bias"].attr["about"].s == b"state_dict: 2.bias"
+
+
+def test_the_card_of_a_node_can_show_every_formula():
+    functions = [each for name, each in vars(amal.ops).items() if name.endswith("Function")]
+    assert len(functions) > 20
+    for function in functions:
+        formula = (inspect.getdoc(function) or "").split("\n")[0]
+        assert formula.translate(str.maketrans(ASCII)).isascii(), formula
 
 
 def test_the_graph_of_highways_and_of_tied_weights_is_connected():

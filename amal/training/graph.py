@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 INPUT, OUTPUT = "input", "output"
+ASCII = {"ᵀ": "^T", "²": "^2", "−": "-", "∘": "*", "μ": "mu", "σ": "sigma", "Φ": "Phi", "θ": "theta", "ε": "eps"}
+"""What TensorBoard's card of a node shows, where it would show the bytes of other characters."""
 
 
 def readable(model: nn.Module, path: str) -> str:
@@ -114,11 +116,12 @@ class _Reader:
             shape = AttrValue.ListValue(shape=[TensorShapeProto(dim=sizes)])
             node.attr["_output_shapes"].CopyFrom(AttrValue(list=shape))
         if about:
-            node.attr["about"].CopyFrom(AttrValue(s=about.encode()))
+            node.attr["about"].CopyFrom(AttrValue(s=about.encode("ascii", "replace")))
         self.found[name] = node
         self.names[value.debugName()] = name
 
 
 def _formula(node: Any) -> str:
     """Return the first line of what a hand-written Function says of itself."""
-    return (inspect.getdoc(node.pyobj().__self__) or "").split("\n")[0]
+    formula = (inspect.getdoc(node.pyobj().__self__) or "").split("\n")[0]
+    return formula.translate(str.maketrans(ASCII))

@@ -189,7 +189,7 @@ def test_the_card_of_a_node_can_show_every_formula():
     assert len(functions) > 20
     for function in functions:
         formula = (inspect.getdoc(function) or "").split("\n")[0]
-        assert formula.translate(str.maketrans(ASCII)).isascii(), formula
+        assert formula.translate(ASCII).isascii(), formula
 
 
 def test_the_graph_of_highways_and_of_tied_weights_is_connected():

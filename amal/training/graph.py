@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 INPUT, OUTPUT = "input", "output"
-ASCII = {"ᵀ": "^T", "²": "^2", "−": "-", "∘": "*", "μ": "mu", "σ": "sigma", "Φ": "Phi", "θ": "theta", "ε": "eps"}
+ASCII = str.maketrans(
+    {"ᵀ": "^T", "²": "^2", "−": "-", "∘": "*", "μ": "mu", "σ": "sigma", "Φ": "Phi", "θ": "theta", "ε": "eps"}
+)
 """What TensorBoard's card of a node shows, where it would show the bytes of other characters."""
 
 
@@ -124,4 +126,4 @@ class _Reader:
 def _formula(node: Any) -> str:
     """Return the first line of what a hand-written Function says of itself."""
     formula = (inspect.getdoc(node.pyobj().__self__) or "").split("\n")[0]
-    return formula.translate(str.maketrans(ASCII))
+    return formula.translate(ASCII)

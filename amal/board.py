@@ -30,7 +30,12 @@ VIEWS = {
 }
 
 
-def serve(runs: Path, port: int | None = None, browser: bool = False, say: Callable[[str], None] = print) -> None:
+def tell(line: str) -> None:
+    """Print a line, at once: the command goes on for hours."""
+    print(line, flush=True)
+
+
+def serve(runs: Path, port: int | None = None, browser: bool = False, say: Callable[[str], None] = tell) -> None:
     """Open TensorBoard on a folder of runs, say where, and stay until it ends or Ctrl-C comes.
 
     Args:

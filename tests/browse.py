@@ -96,11 +96,11 @@ def board(runs, *options):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         said = ""
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", said)):
+        while "Ctrl-C stops it" not in said:
             line = process.stdout.readline()
             assert line, process.stderr.read()
             said += line
-        yield found[0], process
+        yield re.search(r"http://127\.0\.0\.1:\d+", said)[0], process
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)

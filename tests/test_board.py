@@ -61,8 +61,7 @@ def test_the_board_answers_on_this_machine_and_stops_with_ctrl_c(runs):
             ours.require_free(int(port))
         process.send_signal(signal.SIGINT)
         said, complaint = process.communicate(timeout=30)
-    assert (process.returncode, complaint) == (0, "")
-    assert "Ctrl-C stops it." in said
+    assert (process.returncode, said, complaint) == (0, "", "")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)), timeout=5)
 

@@ -21,6 +21,14 @@ USUAL = 6006
 """TensorBoard's own port, taken if it is free."""
 TICKED = 40
 """Runs above which TensorBoard's older pages begin with none of them ticked."""
+PROGRAM = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+sys.argv[0] = "tensorboard"
+from tensorboard.main import run_main
+run_main()
+"""
+"""TensorBoard, which ends when its standard input does: when this process is no more, however it ended."""
 PATIENCE = 120.0
 """Seconds that TensorBoard may take to answer, on a machine that has much else to do."""
 VIEWS = {
@@ -127,20 +135,19 @@ def stoppable() -> Iterator[None]:
 @contextlib.contextmanager
 def running(runs: Path, port: int, complaints: IO[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run this installation's TensorBoard; on leaving, stop it."""
-    command = [sys.executable, "-m", "tensorboard.main", f"--logdir={runs}", f"--host={HOST}", f"--port={port}"]
+    command = [sys.executable, "-c", PROGRAM, f"--logdir={runs}", f"--host={HOST}", f"--port={port}"]
     # In a session of its own: Ctrl-C comes to this process alone, which stops TensorBoard in order.
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=complaints, stderr=complaints, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=complaints, stderr=complaints, start_new_session=True
+    ) as process:
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def wait_for(process: "subprocess.Popen[bytes]", port: int, complaints: IO[str]) -> None:

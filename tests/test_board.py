@@ -1,11 +1,13 @@
 """`amal board`: TensorBoard on the runs, and what its pages show in a real browser."""
 
 import contextlib
+import errno
 import http.client
 import json
 import signal
 import socket
 import sys
+import time
 import urllib.request
 
 import browser
@@ -64,6 +66,19 @@ def test_the_board_answers_on_this_machine_and_stops_with_ctrl_c(runs):
     assert (process.returncode, said, complaint) == (0, "", "")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)), timeout=5)
+
+
+@pytest.mark.slow
+def test_no_board_outlives_its_command(runs):
+    with board(runs) as (address, process):
+        process.kill()
+        process.wait()
+        host, port = address.removeprefix("http://").split(":")
+        until, refused = time.monotonic() + 30, None
+        while not refused and time.monotonic() < until:
+            with contextlib.suppress(ConnectionResetError), socket.socket() as client:
+                refused = client.connect_ex((host, int(port)))
+    assert refused == errno.ECONNREFUSED
 
 
 @pytest.mark.parametrize(

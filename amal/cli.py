@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import tyro
 
 from amal.errors import UserError
-from amal.experiments import LABS, Experiment, find_experiments, new_run_dir
+from amal.experiments import LABS, Experiment, board_command, find_experiments, new_run_dir
 
 app = tyro.extras.SubcommandApp()
 
@@ -60,7 +60,7 @@ def labs(
         print(as_table(rows) if rows else "")
         raise SystemExit(130) from None
     print("\n" + as_table(rows))
-    print(f"\nTo see the curves and pictures: {tensorboard_command(runs)}")
+    print(f"\nTo see the curves and pictures: {board_command(runs)}")
     failures = [row.script for row in rows if row.failed]
     if failures:
         print(f"failed: {', '.join(failures)}", file=sys.stderr)
@@ -130,6 +130,29 @@ def report(
         print(f"amal report: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     print(f"{output}: {told} runs, {experiments} experiments")
+
+
+@app.command
+def board(
+    runs: Annotated[Path, tyro.conf.Positional] = Path("runs"),
+    /,
+    port: int | None = None,
+    browser: Annotated[bool, tyro.conf.arg(name="open")] = False,
+) -> None:
+    """Open TensorBoard on runs, for a browser on this machine; Ctrl-C stops it.
+
+    Args:
+        runs: a folder with runs, of one lab or experiment only, or a single run.
+        port: to listen on; a free one if none is given.
+        browser: open a browser there.
+    """
+    from amal import board as tensorboard
+
+    try:
+        tensorboard.serve(runs, port, browser)
+    except UserError as error:
+        print(f"amal board: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 @app.command
@@ -445,13 +468,6 @@ def as_table(rows: list[Row]) -> str:
     return "\n".join(
         [line(*titles), rule, *body, rule, line("", "", "in all", f"{sum(row.seconds for row in rows):.1f}")]
     )
-
-
-def tensorboard_command(runs: Path) -> str:
-    """Return the line that opens TensorBoard, with the program of this installation if it is not on the PATH."""
-    beside = Path(sys.executable).with_name("tensorboard")
-    program = "tensorboard" if shutil.which("tensorboard") or not beside.exists() else os.path.relpath(beside)
-    return f"{program} --logdir {runs}"
 
 
 def main() -> None:

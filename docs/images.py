@@ -9,25 +9,25 @@ PICTURES = {
     "why_float64": ("tme1/gradcheck", ".", "why_float64"),
     "learning_rates": ("tme1/chain_rule", ".", "sweep of the learning rate"),
     "stacked_linear": ("tme1/stacked_linear", ".", "loss"),
-    "diabetes": ("tme1/regression", "diabetes", "fit"),
+    "diabetes": ("tme1/regression", "dataset=diabetes", "fit"),
     "frontier": ("tme1/classification", ".", "frontier"),
     "three_descents": ("tme2/descent", ".", "three kinds of descent"),
-    "four_gaussians": ("tme2/four_gaussians", "two-layers", "frontier"),
+    "four_gaussians": ("tme2/four_gaussians", "model=two-layers", "frontier"),
     "worst": ("tme3/classifier", ".", "errors/worst"),
-    "filters": ("tme3/convolution", "LeNet", "filters/weights"),
-    "vertical_stroke": ("tme3/convolution", "LeNet", "filters/vertical stroke"),
+    "filters": ("tme3/convolution", "model=LeNet", "filters/weights"),
+    "vertical_stroke": ("tme3/convolution", "model=LeNet", "filters/vertical stroke"),
     "reconstructions": ("tme3/autoencoder", ".", "reconstructions"),
     "between": ("tme3/interpolation", ".", "interpolation"),
-    "gates": ("tme3/highway", "autoencoder, highway", "gates"),
+    "gates": ("tme3/highway", "part=autoencoder-network=highway", "gates"),
     "bias_not_summed": ("tme1/bugs", ".", "bias not summed/loss on train"),
     "profiler": ("tme2/profiler", ".", "parts"),
     "last_batch": ("tme2/bugs", ".", "last batch for the epoch/loss"),
     "softmax_twice": ("tme3/bugs", ".", "softmax twice/loss"),
     "tied_at_zero": ("tme3/bugs", ".", "tied weights at zero/reconstructions"),
-    "checkerboard": ("tme2/checkerboard", "2000 iterations, 10 batches", "frontier"),
+    "checkerboard": ("tme2/checkerboard", "iterations=2000-batches=10", "frontier"),
 }
 """Name of the picture -> experiment, run below it, TensorBoard tag; the last step is taken."""
-SCREENSHOTS = ("dashboard", "projector")
+SCREENSHOTS = ("dashboard", "projector", "board_about", "board_graph", "board_sweep")
 """Pictures of TensorBoard itself, taken in a browser."""
 
 

@@ -24,9 +24,10 @@ MAY_IMPORT = {
     "checking": {"errors", "findings", "ops", "functional"},  # operations for the table's references, and nothing else
     "report": GROUND,
     "exercises": GROUND,
+    "board": {"errors"},
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
-    "cli": {*GROUND, "findings", "isolation", "checking", "exercises", "graph", "report", "show"},
+    "cli": {*GROUND, "board", "findings", "isolation", "checking", "exercises", "graph", "report", "show"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -228,7 +228,10 @@ def test_wrong_and_right_share_their_charts(tmp_path, capsys):
     assert metrics["squeeze broadcasts, R² on test_wrong"] < 0.01 < metrics["squeeze broadcasts, R² on test_right"]
     for version in ("wrong", "right"):
         curves = events_of(tmp_path / "run" / version)
-        assert curves.Tags()["scalars"] == ["squeeze broadcasts/loss that is seen"]
+        shown = [tag for tag in curves.Tags()["scalars"] if not tag.startswith("result/")]
+        assert shown == ["squeeze broadcasts/loss that is seen"]
+        [slope] = curves.Scalars("result/squeeze broadcasts, slope of the line")
+        assert slope.value == pytest.approx(metrics[f"squeeze broadcasts, slope of the line_{version}"])
         assert len(curves.Scalars("squeeze broadcasts/loss that is seen")) == 21
     assert events.Tags()["images"] == ["squeeze broadcasts/lines"]
     assert {"squeeze broadcasts/text_summary", "table/text_summary"} <= set(events.Tags()["tensors"])

@@ -123,14 +123,14 @@ def test_stacked_layers_reach_the_least_squares_of_one(tmp_path):
     assert metrics["loss_train"] == pytest.approx(metrics["loss_least_squares"], rel=1e-3)
     assert metrics["loss_train"] >= metrics["loss_least_squares"] - 1e-6
     assert len(events.Scalars("loss/train")) == len(events.Scalars("loss/test")) == 1001
-    assert "parameters/2.weight" in events.Tags()["histograms"]
+    assert "parameters/2.Linear.weight" in events.Tags()["histograms"]
 
 
 def test_regression_ends_where_the_closed_form_is(tmp_path):
     metrics, _ = run(regression, tmp_path)
     for name in ("line", "diabetes"):
         assert metrics[f"{name}_r2_test"] >= metrics[f"{name}_r2_test_sklearn"] - 1e-3
-        events = events_of(tmp_path / "run" / name)
+        events = events_of(tmp_path / "run" / f"dataset={name}")
         assert {"loss/step", "loss/train", "loss/test", "r2/train", "r2/test"} <= set(events.Tags()["scalars"])
         assert [event.step for event in events.Images("fit")] == [0, 1, 4, 16, 64, 256, 1024, 3000]
     assert metrics["line_distance"] < 1e-3

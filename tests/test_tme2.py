@@ -27,12 +27,12 @@ def test_three_kinds_of_descent_reach_the_same_minimum(tmp_path):
     assert max(losses) < 1.03 * min(losses) < 0.5
     assert metrics["batch_updates"] < metrics["mini-batch_updates"] < metrics["stochastic_updates"]
     assert events.Tags()["images"] == ["three kinds of descent"]
-    of_batch = run_of(tmp_path, "batch")
+    of_batch = run_of(tmp_path, "descent=batch")
     assert CURVES | {"learning rate", "loss/step"} <= set(of_batch.Tags()["scalars"])
     assert {"parameters/weight", "gradients/weight"} <= set(of_batch.Tags()["histograms"])
     assert of_batch.Tags()["graph"]
     assert has_its_line_in_the_table(of_batch)
-    assert [event.step for event in run_of(tmp_path, "stochastic").Scalars("loss/train")][:2] == [0, 265]
+    assert [event.step for event in run_of(tmp_path, "descent=stochastic").Scalars("loss/train")][:2] == [0, 265]
 
 
 def test_each_kind_needs_a_learning_rate_of_its_own(tmp_path):
@@ -44,7 +44,7 @@ def test_each_kind_needs_a_learning_rate_of_its_own(tmp_path):
 def test_the_network_written_three_ways_takes_the_same_steps(tmp_path):
     metrics, _ = run(regressor, tmp_path, "--epochs", "10", "--seeds", "1")
     assert metrics["three_ways_difference"] < 1e-4
-    assert has_its_line_in_the_table(run_of(tmp_path, "two-layers"))
+    assert has_its_line_in_the_table(run_of(tmp_path, "layers=2-seed=0"))
 
 
 def test_two_layers_predict_housing_prices_better_than_one_neuron(tmp_path, real_data):
@@ -59,7 +59,7 @@ def test_two_layers_separate_what_one_cannot(tmp_path):
     assert 0.4 < metrics["one_layer_test"] < 0.7
     assert 0.4 < metrics["no_bias_test"] < 0.6
     assert metrics["bias_column_test"] == pytest.approx(metrics["two_layers_test"], abs=0.005)
-    events = run_of(tmp_path, "two-layers")
+    events = run_of(tmp_path, "model=two-layers")
     assert CURVES | {"accuracy/train", "accuracy/test"} <= set(events.Tags()["scalars"])
     assert [event.step for event in events.Images("frontier")] == [12 * epoch for epoch in (0, 1, 4, 16, 64, 100)]
     assert events.Tags()["graph"]
@@ -89,7 +89,7 @@ def test_three_kinds_of_descent_on_the_four_gaussians(tmp_path):
     metrics, _ = run(three_descents, tmp_path, "--seeds", "1", "--epochs", "25")
     for kind in ("stochastic", "mini-batch", "batch"):
         assert metrics[f"{kind}_accuracy_test"] > 0.98
-        assert run_of(tmp_path, kind).Tags()["images"] == ["frontier"]
+        assert run_of(tmp_path, f"descent={kind}-seed=0").Tags()["images"] == ["frontier"]
     assert metrics["mini-batch_updates"] < metrics["stochastic_updates"]
     assert metrics["batch_updates"] is None  # 25 updates are not enough
     assert metrics["batch_seconds"] < metrics["stochastic_seconds"]
@@ -101,9 +101,9 @@ def test_the_table_of_the_checkerboard(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| 70, 10 | – | – | 0." in printed
     assert "table/text_summary" in events.Tags()["tensors"]
-    of_three = run_of(tmp_path, "3 iterations, 10 batches").Scalars("accuracy/test")
+    of_three = run_of(tmp_path, "iterations=03-batches=10").Scalars("accuracy/test")
     assert [event.step for event in of_three] == [0, 10, 30]  # looks at epochs 0, 1 and 3
-    assert len(run_of(tmp_path, "70 iterations, 10 batches").Images("frontier")) == 6
+    assert len(run_of(tmp_path, "iterations=70-batches=10").Images("frontier")) == 6
     runs = json.loads((tmp_path / "run" / "config.json").read_text())["config"]["settings"]
     assert runs == [[3, 10], [70, 10], [5, 1]]
 

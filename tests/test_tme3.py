@@ -33,7 +33,7 @@ def test_an_mlp_reads_digits(tmp_path):
     assert metrics["accuracy_test"] >= 0.965
     tags = events.Tags()
     assert {"errors/confusion", "errors/worst"} <= set(tags["images"])
-    assert {f"precision and recall/{digit}" for digit in range(10)} <= set(tags["tensors"])
+    assert {f"precision and recall/class {digit}" for digit in range(10)} <= set(tags["tensors"])
     assert {"loss/train", "loss/validation", "loss/test", "accuracy/validation", "learning rate"} <= set(
         tags["scalars"]
     )
@@ -56,30 +56,30 @@ def test_convolutions_learn_from_a_few_images_and_show_their_filters(tmp_path):
     metrics, _ = run(convolution, tmp_path, "--examples", "100", "--epochs", "30", "--models", "Conv1d", "Conv2d")
     assert min(metrics["Conv1d_train"], metrics["Conv2d_train"]) >= 0.94  # what is reported
     assert metrics["Conv2d_test"] > 0.8
-    pictures = set(events_of(tmp_path / "run" / "Conv2d").Tags()["images"])
+    pictures = set(events_of(tmp_path / "run" / "model=Conv2d").Tags()["images"])
     assert {"filters/weights", "filters/vertical stroke", "filters/horizontal stroke"} <= pictures
-    assert not any("filters" in tag for tag in events_of(tmp_path / "run" / "Conv1d").Tags()["images"])
+    assert not any("filters" in tag for tag in events_of(tmp_path / "run" / "model=Conv1d").Tags()["images"])
 
 
 def test_the_settings_of_the_documents_are_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(convolution, "TABLE", ((1, 2, 1e-1, "0.571 / 0.5"), (20, 6, 1e-1, "0.571 / 0.5")))
     metrics, _ = run(convolution, tmp_path, "--table", "--examples", "200")
     assert metrics["1 batches, lr 0.1_test"] < 0.5 < metrics["20 batches, lr 0.1_test"]  # 2 steps, and 120
-    rates = events_of(tmp_path / "run" / "20 batches, lr 0.1").Scalars("learning rate")
+    rates = events_of(tmp_path / "run" / "batches=20-lr=0.1").Scalars("learning rate")
     assert {round(event.value, 6) for event in rates} == {0.1}
 
 
 def test_the_example_reads_digits_and_its_rate_falls_after_each_epoch(tmp_path):
     metrics, _ = run(reference_example, tmp_path, "--epochs", "4", "--variants", "the example", "without dropout")
     assert min(metrics.values()) > 0.9
-    rates = [event.value for event in events_of(tmp_path / "run" / "the example").Scalars("learning rate")]
+    rates = [event.value for event in events_of(tmp_path / "run" / "variant=the-example").Scalars("learning rate")]
     assert rates == pytest.approx([1, 0.7, 0.49, 0.343, 0.2401])
 
 
 def test_everything_is_the_training_and_the_validation_set(tmp_path):
     args = ("--epochs", "1", "--variants", "the example")
     run(reference_example, tmp_path, "--everything", *args)
-    [*_, last] = events_of(tmp_path / "run" / "the example").Scalars("loss/test")
+    [*_, last] = events_of(tmp_path / "run" / "variant=the-example").Scalars("loss/test")
     assert last.step == -(-(1078 + 359) // 64)
 
 
@@ -95,7 +95,7 @@ def test_codes_know_the_classes(tmp_path):
     assert metrics["codes, tanh_train"] > 0.647  # what is reported
     assert "accuracy" in events.Tags()["images"]
     assert "reconstructions" in events_of(tmp_path / "run" / "autoencoder").Tags()["images"]
-    assert "errors/worst" in events_of(tmp_path / "run" / "codes, tanh").Tags()["images"]
+    assert "errors/worst" in events_of(tmp_path / "run" / "given=codes-activation=tanh").Tags()["images"]
 
 
 def test_codes_without_a_trained_encoder_know_less(tmp_path, monkeypatch):

@@ -19,9 +19,9 @@ def test_codes_keep_digits_better_the_longer_they_are(tmp_path, capsys):
     assert metrics["30_test"] < 0.008 < metrics["10_test"] < 0.03
     assert metrics["10_pca"] > metrics["30_pca"]
     assert {"errors", "reconstructions"} <= set(events.Tags()["images"])
-    child = events_of(tmp_path / "run" / "30").Tags()
+    child = events_of(tmp_path / "run" / "sizes=30").Tags()
     assert {"weights", "reconstructions"} <= set(child["images"])
-    assert {"code", "parameters/encoder.1.weight"} <= set(child["histograms"])
+    assert {"code", "parameters/encoder.1.Linear.weight"} <= set(child["histograms"])
     assert {"mse/train", "mse/test", "bce/test", "loss/validation"} <= set(child["scalars"])
     rows = {line.split(" | ")[0]: line.split(" | ") for line in capsys.readouterr().out.splitlines()}
     assert rows["| 30"][1] == "0.0236 / 0.0234"
@@ -150,9 +150,10 @@ def test_a_deep_highway_learns_where_a_plain_network_does_not(tmp_path):
     assert min(value for name, value in metrics.items() if "2 layers" in name) > 0.8
     pictures = {"autoencoder/errors", "autoencoder/reconstructions", "classifier/depth"}
     assert pictures <= set(events.Tags()["images"])
-    for child in ("autoencoder, highway", "20 layers, highway"):
+    for child in ("part=autoencoder-network=highway", "part=classifier-depth=20-network=highway"):
         assert "gates" in events_of(tmp_path / "run" / child).Tags()["images"]
-    assert "gates" not in events_of(tmp_path / "run" / "20 layers, plain, as deep").Tags()["images"]
+    plain = events_of(tmp_path / "run" / "part=classifier-depth=20-network=plain-as-deep")
+    assert "gates" not in plain.Tags()["images"]
 
 
 def test_a_highway_without_its_carry_is_a_plain_network(tmp_path, monkeypatch):
@@ -204,7 +205,7 @@ def test_codes_fall_into_clusters_that_lie_farther_apart_than_those_of_pixels(tm
     assert metrics["noise_inertia"] < metrics["pixels_inertia"]
     assert metrics["noise_neighbours"] > 0.85
     assert {"means", "t-SNE/classes", "t-SNE/clusters", "PCA/classes", "PCA/clusters"} <= set(events.Tags()["images"])
-    folder = tmp_path / "run" / "noise"
+    folder = tmp_path / "run" / "images=noise"
     assert {"neighbours", "reconstructions"} <= set(events_of(folder).Tags()["images"])
     labels = (folder / "00000" / "embedding" / "metadata.tsv").read_text().split()
     assert len(labels) == len((folder / "00000" / "embedding" / "tensors.tsv").read_text().splitlines()) == 360

@@ -6,6 +6,9 @@ wrong derivative of the mean squared error.
 None of these programs stops with an error, and the first one looks better than the right one. Each is run beside its
 right version, from the same seed, on the same data.
 
+In TensorBoard: Time series, one group of charts for each bug, the first and the second on a logarithmic axis: the
+runs `wrong` and `right`; Images, what the two made; Text, symptom, cause, and what sees it.
+
     python -m tme1.bugs
     python -m tme1.bugs --bugs "squeeze broadcasts" --steps 1000
 """

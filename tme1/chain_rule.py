@@ -7,6 +7,10 @@ in the order of the chain rule, with a context of our own. At each step the grad
 torch's autograd finds for torch's own operations. Then the learning rate ε is swept, for three ways to average the
 squared error: which ε converges depends on it.
 
+In TensorBoard: Custom scalars, the loss of the descent; then the three sweeps, each on a logarithmic axis: which ε
+falls, which one creeps, which one climbs; Time series, `gradient/largest difference from autograd`, of the size of a
+rounding; Images, the sweep in one picture.
+
     python -m tme1.chain_rule
     python -m tme1.chain_rule --lr 0.5 --epochs 30
 """
@@ -149,7 +153,7 @@ def descend_beside_autograd(
 ) -> tuple[list[float], float]:
     """Descend by hand; return the loss before each step, and how far a gradient ever was from autograd's."""
     losses, largest = [], 0.0
-    logbook.chart("loss", ["loss/train", "loss/test"])
+    logbook.chart("loss", ["loss/train", "loss/validation", "loss/test"])
     descent = islice(descend(train, *initial_parameters(config.seed), config.lr), config.epochs)
     for step, (loss, weight, bias, *by_hand) in enumerate(progress_bar(descent, config.progress, "by hand")):
         losses.append(float(loss))
@@ -163,6 +167,8 @@ def descend_beside_autograd(
         if is_milestone(step, config.epochs - 1):
             logbook.histogram("parameters/weight", weight, step)
             logbook.histogram("parameters/bias", bias, step)
+            logbook.histogram("gradients/weight", by_hand[0], step)
+            logbook.histogram("gradients/bias", by_hand[1], step)
     return losses, largest
 
 

@@ -5,6 +5,9 @@ Reported: 100 % (R-c ch. 2, R-e 1.3.2).
 Linear(2, 1) and the mean squared error to the labels ±1; the class is the sign of the output. The frontier is the line
 where the output is 0, and it can be watched turning into place.
 
+In TensorBoard: Images, the slider of `frontier`; Custom scalars, the accuracy beside the loss, which goes on falling;
+Histograms, `parameters/weight`: two numbers that turn together.
+
     python -m tme1.classification
     python -m tme1.classification --dataset four-gaussians    # no line separates these
 """
@@ -62,8 +65,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     """Train the classifier and draw its frontier as it moves."""
     data = DATASETS[config.dataset](seed=config.seed).to(choose_device(config.device))
     model = Linear(2, 1).to(data.train.input.device)
-    for metric in ("loss", "accuracy"):
-        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
+    logbook.graph(model, data.train.input)
 
     def draw(row: Row) -> None:
         if is_milestone(row["epoch"], config.epochs):

@@ -6,6 +6,9 @@ One Linear layer, the mean squared error, and descent. The loss is quadratic and
 where the normal equations and scikit-learn's LinearRegression are; a higher R² than theirs on a test set is luck, and a
 lower one is a descent that was stopped too early.
 
+In TensorBoard: Custom scalars, the loss and R² of train and test; Images, the slider of `fit`: the line turns into
+place; HParams, how far the weights end from the closed form.
+
     python -m tme1.regression
     python -m tme1.regression --dataset boston --data-root data
 """
@@ -77,7 +80,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     splits = {name: load(name, config) for name in config.dataset}  # a missing file is told before anything is trained
     metrics, sentences = {}, []
     for name, data in splits.items():
-        found = fit_three_ways(name, data.to(choose_device(config.device)), config, logbook.child(name))
+        found = fit_three_ways(name, data.to(choose_device(config.device)), config, logbook.child({"dataset": name}))
         metrics |= {f"{name}_{key}": value for key, value in found.items()}
         sentences.append(
             f"{name}: R² test {found['r2_test']:.4f} (train {found['r2_train']:.4f}), "
@@ -90,7 +93,7 @@ def fit_three_ways(name: str, data: Splits, config: Config, logbook: Logbook) ->
     """Fit one data set by descent, by the normal equations and by scikit-learn; return what they reached."""
     model = Linear(data.train.input.shape[1], 1).to(data.train.input.device)
     theirs = fit_by_scikit_learn(data.train)
-    logbook.chart("loss", ["loss/train", "loss/validation", "loss/test"])
+    logbook.graph(model, data.train.input)
     logbook.chart("R²", ["r2/train", "r2/test"])
 
     def look(row: Row) -> None:
@@ -113,12 +116,14 @@ def fit_three_ways(name: str, data: Splits, config: Config, logbook: Logbook) ->
     )
     closed_form = torch.cat([tensor.flatten() for tensor in least_squares(data.train)])
     ours = torch.cat([model.weight.detach().flatten(), model.bias.detach()]).cpu()
-    return {
+    found = {
         "r2_train": r2(model(data.train.input), data.train.target),
         "r2_test": r2(model(data.test.input), data.test.target),
         "r2_test_sklearn": r2(theirs(data.test.input), data.test.target),
         "distance": float((ours - closed_form).abs().max() / closed_form.abs().max()),
     }
+    logbook.settings({"dataset": name}, found)
+    return found
 
 
 @torch.no_grad()

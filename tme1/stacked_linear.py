@@ -6,6 +6,9 @@ Autograd now calls the hand-written backward functions by itself. Three affine m
 three layers can reach the least-squares loss of a single one on the training set, and no less. The targets are noise:
 what is learnt of them helps nobody on the test set.
 
+In TensorBoard: Custom scalars, the loss: train falls, test does not; Images, `loss`, with what one layer reaches;
+Histograms, `parameters` and `gradients` of the three layers; Graphs, nothing but LinearFunction.
+
     python -m tme1.stacked_linear
 """
 
@@ -59,7 +62,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     model = torch.nn.Sequential(*layers).to(data.train.input.device)
     print(model)
 
-    logbook.chart("loss", ["loss/train", "loss/validation", "loss/test"])
+    logbook.graph(model, data.train.input)
 
     def look(row: Row) -> None:
         if is_milestone(row["epoch"], config.epochs):

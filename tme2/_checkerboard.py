@@ -27,7 +27,7 @@ from amal.training import (
     require,
     require_some,
 )
-from tme2._classes import accuracy, describe, seeded, watch, zero_one
+from tme2._classes import accuracy, seeded, watch, zero_one
 
 POINTS = 1667
 """Drawn in all: 60 % of them, one thousand, are for training."""
@@ -104,7 +104,7 @@ def train(
     }
     watched = {sweep[setting][0]: book for setting, book in draw}
     for member, book in watched.items():
-        describe(book, member.model, boards[config.seed])
+        book.graph(member.model, boards[config.seed].train.input[:2])
 
     def look(member: Member, row: Row) -> None:
         if member in watched:

@@ -44,13 +44,6 @@ def watch(logbook: Logbook, model: nn.Module, data: Splits, row: Row, epochs: in
     )
 
 
-def describe(logbook: Logbook, model: nn.Module, data: Splits) -> None:
-    """Ask for the charts of a run, and write the graph of its model."""
-    for metric in ("loss", "accuracy"):
-        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
-    logbook.graph(model, data.train.input[:2])
-
-
 def write_run(logbook: Logbook, rows: Sequence[Row], settings: Mapping[str, Any]) -> None:
     """Write the curves of one run of a sweep, and its line in the table of hyper-parameters."""
     for row in rows:

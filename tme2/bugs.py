@@ -6,6 +6,9 @@ batch's loss logged as the epoch's.
 Every derivative is right here. The bugs lie in what is done with them, with the data, and in the log. Each program is
 run beside its right version, from the same seed, on the diabetes data.
 
+In TensorBoard: Time series, one group of charts for each bug, without smoothing: the runs `wrong` and `right`;
+Images, what the two made; Text, symptom, cause, and what sees it.
+
     python -m tme2.bugs
     python -m tme2.bugs --bugs "test set scaled by itself" --seed 1
 """

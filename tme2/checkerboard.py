@@ -6,12 +6,16 @@ A four-layer tanh network on the 64 cells of a board, in ten settings of (iterat
 over the training set, cut into so many batches. All settings and seeds are trained at once. Settings with the same
 batches are one training, read after fewer iterations or more: the order of its examples depends on seed and epoch only.
 
+In TensorBoard: HParams, the parallel coordinates of the settings: iterations, batches, accuracy; Custom scalars, the
+accuracy: train and test part; Images, the slider of `frontier`: the board appears cell by cell; Text, the table.
+
     python -m tme2.checkerboard
     python -m tme2.checkerboard --settings 600 10 600 1
 """
 
 from dataclasses import dataclass
 
+from amal.experiments import digits
 from amal.report import training_curves
 from amal.training import Logbook, Outcome, Row, launch, require, require_positive
 from tme2._checkerboard import BoardConfig, Setting, train
@@ -56,7 +60,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         batches: sorted(n for n, same in config.settings if same == batches) for _, batches in config.settings
     }
     trained = {batches: Setting(n[-1], batches, config.lr, looks=tuple(n)) for batches, n in iterations.items()}
-    books = {setting: logbook.child("{} iterations, {} batches".format(*setting)) for setting in config.settings}
+    books = {setting: logbook.child(named(setting, config)) for setting in config.settings}
     drawn = max(config.settings)
     sweep = train(list(trained.values()), config, logbook, [(trained[drawn[1]], books[drawn])])
 
@@ -81,6 +85,13 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         f"(mean of {config.seeds} seeds)",
         metrics | {"best_train": train_best, "best_test": test_best},
     )
+
+
+def named(setting: tuple[int, int], config: Config) -> dict[str, str]:
+    """Return in what a setting differs from the others."""
+    columns = zip(*config.settings, strict=True)
+    numbers = (digits(number, column) for number, column in zip(setting, columns, strict=True))
+    return dict(zip(("iterations", "batches"), numbers, strict=True))
 
 
 def called(iterations: int, batches: int) -> str:

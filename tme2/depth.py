@@ -6,6 +6,9 @@ The network of experiment 2.5, changed in one thing at a time: two layers instea
 same order, ReLU instead of tanh (whose learning rate is chosen on validation from a few, for what suits tanh need not
 suit it).
 
+In TensorBoard: Custom scalars, the accuracy of the four networks; Images, `frontier` of two layers beside four;
+HParams, what one change costs; Graphs, the two depths.
+
     python -m tme2.depth
     python -m tme2.depth --iterations 300 --relu-lr 0.001
 """
@@ -51,14 +54,14 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         "two layers": replace(usual, layers=2),
         "not shuffled": replace(usual, shuffle=False),
     }
-    books = {name: logbook.child(name.replace(" ", "-")) for name in settings}
+    books = {name: logbook.child({"layers": of.layers, "shuffle": of.shuffle}) for name, of in settings.items()}
     drawn = [(setting, books[name]) for name, setting in settings.items()]
     sweep = train([*settings.values(), *relus], config, logbook, drawn)
 
     runs = {setting: mean_history(members) for setting, members in sweep.items()}
     best = max(relus, key=lambda setting: runs[setting][-1]["accuracy/validation"])
     settings["ReLU"] = best
-    books["ReLU"] = logbook.child("relu")
+    books["ReLU"] = logbook.child({"layers": best.layers, "activation": "relu", "lr": best.lr})
     for name, setting in settings.items():
         shown = {"layers": setting.layers, "activation": setting.activation, "shuffle": setting.shuffle}
         write_run(books[name], runs[setting], shown | {"lr": setting.lr, "width": config.width})

@@ -6,6 +6,9 @@ One linear layer and the mean squared error. The gradient now comes from autogra
 not belong to the graph, so it is made outside of it, in `Descent`. The three kinds differ in how many examples they
 look at before each update: all, one, or a few.
 
+In TensorBoard: Images, the three kinds against epochs, updates and seconds; Custom scalars, the loss; Time series,
+`loss/step`, smooth for batch descent and jagged for the others, and `gradient/norm`; HParams, what each kind took.
+
     python -m tme2.descent
     python -m tme2.descent --dataset boston --data-root data
 """
@@ -81,7 +84,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     """Descend three times, and compare."""
     data = config.load(config.seed).to(choose_device(config.device))
     print(retained_gradient(data))
-    done = {name: descend(name, data, kind, logbook.child(name)) for name, kind in config.kinds().items()}
+    done = {name: descend(name, data, kind, logbook.child({"descent": name})) for name, kind in config.kinds().items()}
 
     histories = {name: progress.history for name, progress in done.items()}
     title = f"{config.dataset}: the same loss falls in few updates, or in few seconds"
@@ -110,7 +113,6 @@ def descend(name: str, data: Splits, config: Config, logbook: Logbook) -> Progre
     """Fit the linear model by one kind of descent."""
     torch.manual_seed(config.seed)  # every kind starts from the same weights
     model = Linear(data.train.input.shape[1], 1).to(data.train.input.device)
-    logbook.chart("loss", ["loss/train", "loss/validation", "loss/test"])
     logbook.graph(model, data.train.input)
 
     def look(row: Row) -> None:

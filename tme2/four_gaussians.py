@@ -10,6 +10,9 @@ its logit changes sign with the point, where the class does not.
 The gaussians reach into one another: with a variance of 0.1 and the noise, 0.16 % of the points lie on the wrong side
 of an axis, so no frontier is right on more than 99.84 % on average. 99.9 % or 1.0 is what a small test set may give.
 
+In TensorBoard: Images, the slider of `frontier`, of two layers and of one; Custom scalars, the accuracy: one of two
+examples, and all; HParams, the three models; Graphs, where the column of ones is.
+
     python -m tme2.four_gaussians
 """
 
@@ -37,7 +40,7 @@ from amal.training import (
     require,
     require_some,
 )
-from tme2._classes import accuracy, describe, mean_history, seeded, watch, write_run, zero_one
+from tme2._classes import accuracy, mean_history, seeded, watch, write_run, zero_one
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         ]
         for name, make in MODELS.items()
     }
-    books = {name: logbook.child(name.replace(" ", "-")) for name in sweep}
+    books = {name: logbook.child({"model": name}) for name in sweep}
     shown = {members[0]: books[name] for name, members in sweep.items()}
 
     def look(member: Member, row: Row) -> None:
@@ -130,7 +133,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     histories = {name: mean_history(members) for name, members in sweep.items()}
     for name, rows in histories.items():
         settings = {"model": name, "lr": config.lr, "batch_size": config.batch_size, "seeds": config.seeds}
-        describe(books[name], sweep[name][0].model, data[config.seed])
+        books[name].graph(sweep[name][0].model, data[config.seed].train.input[:2])
         write_run(books[name], rows, settings)
     title = f"Four gaussians: a line cannot, a hidden layer can (mean of {config.seeds} seeds)"
     del histories["bias column"]  # on top of the two layers

@@ -5,6 +5,9 @@ Reported: 1e-1 0.5 / 0.485 (diverges), 1e-2 0.906 / 0.782, 1e-3 0.596 / 0.586 (R
 The four-layer tanh network of experiment 2.5, 1500 iterations on 10 batches. A training that ends with more loss than
 it began with has diverged, and is called so; that its numbers are still finite is tanh's doing, which bounds them.
 
+In TensorBoard: Custom scalars, loss and accuracy of the three; Images, `frontier` of the one that diverges;
+Histograms, its weights: far from 0, where tanh has no slope; HParams, the accuracies.
+
     python -m tme2.learning_rate
     python -m tme2.learning_rate --lr 0.03 0.01 0.003
 """
@@ -42,7 +45,7 @@ class Config(BoardConfig):
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Train with every learning rate, and say which of them diverge."""
     settings = {f"{lr:g}": Setting(config.iterations, config.batches, lr) for lr in config.lr}
-    books = {name: logbook.child(f"lr {name}") for name in settings}
+    books = {name: logbook.child({"lr": lr}) for name, lr in zip(settings, config.lr, strict=True)}
     sweep = train(list(settings.values()), config, logbook, [(settings[name], book) for name, book in books.items()])
 
     runs = {name: mean_history(sweep[setting]) for name, setting in settings.items()}

@@ -7,6 +7,8 @@ operations lie below them, and how much of the time is Python's own. A small bat
 microseconds each, and a large one is all arithmetic. The trace, every call on a line of time, is written beside the
 run's other files, to be opened in Perfetto (ui.perfetto.dev) or chrome://tracing.
 
+In TensorBoard: Images, `parts`: which part grows with the batch; Text, the operations of each batch size.
+
     python -m tme2.profiler
     python -m tme2.profiler --batch-sizes 10 10000 --width 500
 """

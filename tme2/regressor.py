@@ -7,6 +7,10 @@ as a Sequential: from the same initial weights the three take the same steps, to
 each with a cut of the table of its own, against the linear model of experiment 2.1. The weights that are kept are those
 of the least validation loss.
 
+In TensorBoard: Custom scalars, the loss: does the one of test rise?; Images, `loss`, two layers beside one;
+Histograms, `parameters/0.Linear.weight`: which hidden neurons have found something to do; Graphs, TanhFunction in
+between.
+
     python -m tme2.regressor
     python -m tme2.regressor --dataset boston --data-root data
 """
@@ -125,8 +129,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
             ("two layers", sequential(features, config.hidden), config.lr),
             ("one neuron", Sequential(Linear(features, 1)), config.lr / 5),
         ):
-            folder = name.replace(" ", "-")
-            book = logbook.child(folder) if seed == config.seed else Silent(logbook.folder / f"{folder}, seed {seed}")
+            run = {"layers": (len(model) + 1) // 2, "seed": seed}
+            book = logbook.child(run) if seed == config.seed else Silent(logbook.folder).child(run)
             found[name].append(train(model, data, replace(config, seed=seed, lr=lr), book))
 
     title = f"{config.dataset}, seed {config.seed}: two layers and one"
@@ -146,7 +150,6 @@ def run(config: Config, logbook: Logbook) -> Outcome:
 def train(model: Sequential, data: Splits, config: Config, logbook: Logbook) -> Progress:
     """Fit one model."""
     model.to(data.train.input.device)
-    logbook.chart("loss", ["loss/train", "loss/validation", "loss/test"])
     logbook.graph(model, data.train.input)
 
     def look(row: Row) -> None:

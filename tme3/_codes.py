@@ -132,8 +132,6 @@ def learn_codes(
         name: of the progress bar.
         observe: called after each look at the data, besides.
     """
-    for metric in ("loss", "mse"):
-        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
     logbook.graph(model, data.train.input[:2])
     images = Splits(*(Split(part.input, part.input) for part in (data.train, data.validation, data.test)))
     optimizer = Adam(model.parameters(), config.lr)

@@ -117,8 +117,6 @@ def fit_classifier(
     scheduler: LRScheduler | None = None,
 ) -> Progress:
     """Fit a classifier and write its curves; the arguments are train_classifier's, and `observe` that of `fit`."""
-    for metric in ("loss", "accuracy"):
-        logbook.chart(metric, [f"{metric}/{part}" for part in ("train", "validation", "test")])
     if optimizer is None:
         optimizer = Adam(model.parameters(), config.lr)
         scheduler = one_cycle(optimizer, config.epochs * steps_per_epoch(data.train, config.batch_size))
@@ -164,7 +162,7 @@ def show_errors(logbook: Logbook, model: nn.Module, data: Images, step: int, pic
     title = f"{data.name}, test set: the least probable of the right answers"
     logbook.figure("errors/worst", image_grid(pictures[worst], captions, title), step)
     for number, label in enumerate(data.classes):
-        logbook.pr_curve(f"precision and recall/{label}", target == number, probabilities[:, number], step)
+        logbook.pr_curve(f"precision and recall/class {label}", target == number, probabilities[:, number], step)
     last_hidden: list[Tensor] = []
     layers = [module for module in model.modules() if not list(module.children())]
     handle = layers[-1].register_forward_pre_hook(lambda _, inputs: last_hidden.append(inputs[0]))

@@ -17,6 +17,9 @@ Also 3.10: noise in what is given, not in what is asked for (--noise gaussian). 
 
 Also 3.11: pixels made 0 or 1 (--binarize). Reported: no figures (R-c 6.3).
 
+In TensorBoard: Images, `reconstructions` of all below each other, then the sliders of each and of its `weights`;
+Custom scalars, the mse: which code is large enough?; Histograms, `code`; HParams, the errors.
+
     python -m tme3.autoencoder
     python -m tme3.autoencoder --noise gaussian --sigma 0.5 --models 30
     python -m tme3.autoencoder --dataset mnist --data-root data --models 30 --code relu --loss bce --batch-size 100
@@ -66,17 +69,23 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     data = config.load(config.seed, config.device)
     found: dict[str, tuple[Autoencoder, Progress]] = {}
     for name in config.models:
-        model, book = autoencoder(name, data, config), logbook.child(name)
+        model, book = autoencoder(name, data, config), logbook.child(called(name))
         done = learn_codes(model, data, config, book, name)
         found[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
-        book.settings({"sizes": name, "dataset": config.dataset}, results)
+        book.settings({"sizes": name}, results)
 
     histories = {name: done.history for name, (_, done) in found.items()}
     title = f"{data.name}: mean squared error of a pixel"
     logbook.figure("errors", training_curves(histories, "mse", title, log=True), 0)
     compare(found, data, config, logbook)
     return tell(found, data, config, logbook)
+
+
+def called(name: str) -> dict[str, str | bool]:
+    """Return in what an autoencoder differs from the others."""
+    sizes = name.removesuffix(" untied")
+    return {"sizes": sizes} if sizes == name else {"sizes": sizes, "tied": False}
 
 
 def compare(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> None:

@@ -6,6 +6,9 @@ written as a second Linear.
 Three of these networks are put together wrongly from right parts; the fourth is right, and looked at wrongly. Each is
 run beside its right version, from the same seed, on the same images.
 
+In TensorBoard: Time series, one group of charts for each bug, without smoothing: the runs `wrong` and `right`;
+Images, what the two made; Text, symptom, cause, and what sees it.
+
     python -m tme3.bugs
     python -m tme3.bugs --bugs "softmax twice" --epochs 100
 """

@@ -10,6 +10,10 @@ Also 3.2: a multi-layer perceptron on USPS (--dataset usps). Reported: 85.85 % w
 
 Also 3.4: accuracy and loss on train and validation, epoch by epoch. Reported: curves, no figures (R-d Q7).
 
+In TensorBoard: Custom scalars, loss and accuracy; Images, `errors/worst`: would you have known?; PR curves, the class
+that is hardest; Projector, each image where the last hidden layer puts it; Histograms, the layers; Graphs, the
+network.
+
     python -m tme3.classifier
     python -m tme3.classifier --dataset mnist --data-root data
     python -m tme3.classifier --run-dir runs/mine --resume

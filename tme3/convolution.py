@@ -18,6 +18,9 @@ and filters that see strokes (R-c ch. 7).
 
 Also 3.18: a LeNet (--models LeNet). Reported: no figures (R-d ex. 2).
 
+In TensorBoard: Custom scalars, the accuracy of the networks; Images, `filters/weights`, then what each filter makes
+of a stroke; `errors/worst`; PR curves, by class; Graphs, Conv2dFunction and its pooling; HParams, the networks.
+
     python -m tme3.convolution
     python -m tme3.convolution --dataset usps --data-root data --examples 1100
     python -m tme3.convolution --dataset usps --data-root data --table
@@ -31,6 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Images, Split, generator
+from amal.experiments import digits
 from amal.functional import conv2d
 from amal.nn import AvgPool2d, Conv2d, RandomShift, Sequential, conv1d_network, conv2d_network, lenet
 from amal.optim import SGD
@@ -89,8 +93,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         make = partial(MODELS[name], data.shape, len(data.classes))
         model = seeded(config.seed, lambda: Sequential(RandomShift(config.shift), *make()))  # noqa: B023 (made at once)
         model.to(data.train.input.device)
-        book = logbook.child(name)
-        settings = {"model": name, "dataset": config.dataset, "examples": len(data.train)}
+        book = logbook.child({"model": name})
+        settings = {"model": name, "examples": len(data.train)}
         found[name] = train_classifier(model, data, config, book, name, settings=settings)
         draw_filters(book, model, found[name].step)
 
@@ -120,7 +124,13 @@ def try_settings(config: Config, data: Images, logbook: Logbook) -> Outcome:
         settings = {"batches": batches, "epochs": epochs, "lr": lr}
         optimizer = SGD(model.parameters(), lr)
         found[name] = train_classifier(
-            model, data, setting, logbook.child(name), name, settings=settings, optimizer=optimizer
+            model,
+            data,
+            setting,
+            logbook.child({"batches": digits(batches, (row[0] for row in TABLE)), "lr": lr}),
+            name,
+            settings=settings,
+            optimizer=optimizer,
         )
         shown = " | ".join(f"{found[name].last_row[f'accuracy/{part}']:.3f}" for part in PAIR)
         lines.append(f"| {batches} | {epochs} | {lr:g} | {reported} | {shown} |")

@@ -12,6 +12,9 @@ Learning by Focusing on the Biggest Losers, 2019): a look costs a third of a ste
 Three more are tried on top, each alone: channels last, which is how convolutions like to have their images in memory;
 bfloat16, half of the bits; and torch.compile, whose time to compile stands apart (on CUDA it replays CUDA graphs).
 
+In TensorBoard: Images, `steps`: how long, how good; Scalars, the loss of a batch, step by step; HParams, what each step
+changed.
+
     python -m tme3.fast
     python -m tme3.fast --dataset mnist --data-root data
     python -m tme3.fast --dataset mnist --data-root data --steps "what is hard" --seeds 10

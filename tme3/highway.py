@@ -9,6 +9,10 @@ with as many parameters. Then classifiers, from 2 hidden layers to 50, which sho
 no longer learns. How far the gates are open is drawn, layer by layer. The network of one layer is trained for as many
 epochs as the others here, which is not enough for it; 3.5 trains it until it is done.
 
+In TensorBoard: Images, `classifier/depth`: from where on does the plain network answer at random?; then `gates`,
+layer by layer; Histograms, `gradients` of the deepest plain network: which layers learn nothing?; Graphs, one
+HighwayFunction for each layer; HParams, by network and depth.
+
     python -m tme3.highway
     python -m tme3.highway --parts classifier --depths 30 --initial he
     python -m tme3.highway --dataset mnist --data-root data --width 200 --depths 30 --batch-size 100 --lr 0.003
@@ -23,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Images
+from amal.experiments import digits
 from amal.functional import sigmoid
 from amal.nn import Autoencoder, Highway, Linear, highway_network, mlp
 from amal.report import image_rows, shades, training_curves, values_over
@@ -33,6 +38,7 @@ from amal.training import (
     Row,
     is_milestone,
     launch,
+    log_weights,
     require,
     require_positive,
     require_some,
@@ -94,11 +100,11 @@ def train_autoencoders(config: Config, data: Images, logbook: Logbook) -> Outcom
     """Train an autoencoder with highway layers and those to compare it with."""
     found: dict[str, tuple[nn.Module, Progress]] = {}
     for name, make in autoencoders(config, data).items():
-        model, book = make(), logbook.child(f"autoencoder, {name}")
+        model, book = make(), logbook.child({"part": "autoencoder", "network": name})
         done = learn_codes(model, data, config, book, name, partial(draw_gates, model, data, config, book))
         found[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
-        book.settings({"network": name, "dataset": config.dataset}, results)
+        book.settings({"part": "autoencoder", "network": name}, results)
 
     title = f"{data.name}, code of {config.code_size}"
     histories = {name: done.history for name, (_, done) in found.items()}
@@ -159,7 +165,11 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
         made = networks(highway, plain, width)
         for name, make in zip(NETWORKS, made, strict=True):
             model = seeded(config.seed, make).to(data.train.input.device)
-            found[name][depth] = learn_classes(model, data, config, logbook.child(f"{depth} layers, {name}"), name)
+            book = logbook.child({"part": "classifier", "depth": digits(depth, config.depths), "network": name})
+            found[name][depth] = learn_classes(model, data, config, book, name)
+            last = found[name][depth].last_row
+            results = {f"accuracy_{part}": last[f"accuracy/{part}"] for part in ("train", "test")}
+            book.settings({"part": "classifier", "network": name, "depth": depth}, results)
 
     curves = {
         what: {name: {depth: done.last_row[key] for depth, done in of.items()} for name, of in found.items()}
@@ -182,9 +192,16 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
 
 
 def learn_classes(model: nn.Module, data: Images, config: Config, logbook: Logbook, name: str) -> Progress:
-    """Train a classifier, and draw its gates."""
+    """Train a classifier; draw its gates, and after an epoch the gradient of each layer: which of them learn at all?"""
     setting = replace(config, epochs=config.classifier_epochs, lr=config.classifier_lr)
-    return fit_classifier(model, data, setting, logbook, name, partial(draw_gates, model, data, setting, logbook))
+    logbook.graph(model, data.train.input[:2])
+
+    def look(row: Row) -> None:
+        draw_gates(model, data, setting, logbook, row)
+        if row["epoch"] == 1:  # once: there are up to a hundred of them
+            log_weights(logbook, model, int(row["step"]))
+
+    return fit_classifier(model, data, setting, logbook, name, look)
 
 
 # ---------------------------------------------------------------------------------- both

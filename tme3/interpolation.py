@@ -9,6 +9,9 @@ through the training. A second one has what lies halfway between any two classes
 A code is a better place to mix images than their pixels if what lies halfway is an image still. So for pairs of all
 classes the distance from what lies halfway to the nearest image of the training set is measured.
 
+In TensorBoard: Images, the slider of `interpolation`, codes above pixels; then `halfway`, between any two classes;
+Custom scalars, the mse; Text, the distances.
+
     python -m tme3.interpolation
     python -m tme3.interpolation --between 3 8 --model 30 --code sigmoid --lr 0.02
     python -m tme3.interpolation --dataset mnist --data-root data --model 500-100-30 --batch-size 100

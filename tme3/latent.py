@@ -11,6 +11,9 @@ Maps of the test set are drawn with t-SNE and principal components, and images b
 
 Also 3.13: maps of pixels and of codes, with t-SNE. Reported: pictures (R-c ch. 6, R-e 5.2.2).
 
+In TensorBoard: Images, `t-SNE/classes` beside `t-SNE/clusters`; then `means` and `neighbours`; Projector, each image
+at its code; Text, the clusters; HParams, purity and silhouette.
+
     python -m tme3.latent
     python -m tme3.latent --dataset usps --data-root data
     python -m tme3.latent --dataset usps --data-root data --variants noise --sigma 1.2 --loss bce
@@ -94,7 +97,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     for name in config.variants:
         setting = replace(config, **CHANGES[name])
         images = setting.load(config.seed, config.device)
-        model, book = autoencoder(config.model, images, setting), logbook.child(name)
+        model, book = autoencoder(config.model, images, setting), logbook.child({"images": name})
         done = learn_codes(model, images, setting, book, name)
         train, test = codes_of(model, images.train.input), codes_of(model, images.test.input)
         found[name] = clusters(test, data.test.target, config.seed)
@@ -105,7 +108,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         labels = [data.classes[number] for number in data.test.target[:MAPPED]]
         book.embedding(test[:MAPPED], labels, 1 - images.test.input[:MAPPED])
         book.text("clusters", of_each(found[name], data))
-        book.settings({"images": name, "dataset": config.dataset}, found[name].scores)
+        book.settings({"images": name}, found[name].scores)
     title = f"{data.name}: means of the clusters, in pixels, or decoded from codes"
     logbook.figure("means", image_rows(centres, title), 0)
     draw_maps(found, data, config.seed, logbook)

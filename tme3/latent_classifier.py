@@ -7,6 +7,9 @@ network with one hidden layer learns the classes from the codes alone: with tanh
 many principal components, and from the images themselves. What it is given is shifted and scaled to mean 0 and
 deviation 1.
 
+In TensorBoard: Custom scalars, the accuracy: codes, principal components, pixels; Images, `errors/confusion`: what
+codes confuse; Projector, the hidden layer; HParams, what each was given.
+
     python -m tme3.latent_classifier
     python -m tme3.latent_classifier --dataset usps --data-root data
     python -m tme3.latent_classifier --dataset usps --data-root data --model 200-30 --code linear
@@ -66,9 +69,9 @@ def run(config: Config, logbook: Logbook) -> Outcome:
             model = seeded(
                 config.seed, partial(mlp, seen.shape, len(data.classes), (config.units,), ACTIVATIONS[activation])
             )
-            book = logbook.child(name)
+            book = logbook.child({"given": what, "activation": activation})
             model.to(data.train.input.device)
-            settings = {"given": what, "activation": activation, "dataset": config.dataset}
+            settings = {"given": what, "activation": activation}
             found[name] = train_classifier(model, seen, config, book, name, settings=settings, pictures=data.test.input)
 
     histories = {name: done.history for name, done in found.items()}

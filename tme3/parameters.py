@@ -6,6 +6,8 @@ Each layer's numbers come from its formula, and are checked against the module i
 multiplications counted while an image passes through. The dense network has as many layers with parameters as the
 convolutional one, and hidden layers as large as its images.
 
+In TensorBoard: Text, `counts`: the layers of each network, its parameters and multiplications; HParams, the totals.
+
     python -m tme3.parameters
     python -m tme3.parameters --height 28 --width 28
 """

@@ -7,6 +7,10 @@ between, which compute what the perceptron computes; then tanh, the sigmoid and 
 
 Also 3.4: learning curves on train and validation, epoch by epoch. Reported: curves, no figures (R-d Q7).
 
+In TensorBoard: Custom scalars, the loss of train and validation of each model (3.4), then the accuracy; Images,
+`errors/confusion` and `errors/worst`; PR curves, one for each class; Projector, the last hidden layer; HParams, the
+models.
+
     python -m tme3.perceptron_to_mlp
     python -m tme3.perceptron_to_mlp --dataset usps --data-root data
 """
@@ -61,8 +65,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     found: dict[str, Progress] = {}
     for name, (hidden, activation) in config.models().items():
         model = seeded(config.seed, partial(mlp, data.shape, len(data.classes), hidden, activation))
-        book = logbook.child(name)
-        settings = {"model": name, "dataset": config.dataset, "lr": config.lr}
+        book = logbook.child(called(hidden, activation))
+        settings = {"model": name, "lr": config.lr}
         found[name] = train_classifier(model.to(data.train.input.device), data, config, book, name, settings=settings)
 
     histories = {name: done.history for name, done in found.items()}
@@ -78,6 +82,12 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     metrics = {f"{name}_test": done.last_row["accuracy/test"] for name, done in found.items()}
     words = ", ".join(f"{name} {done.last_row['accuracy/test']:.1%}" for name, done in found.items())
     return Outcome(f"{data.name}, test: {words}; best on validation: {best}", metrics)
+
+
+def called(hidden: tuple[int, ...], activation: Callable[[], nn.Module] | None) -> dict[str, int | str]:
+    """Return in what a model differs from the others."""
+    kind = activation.__name__.lower() if activation else "linear"
+    return {"hidden layers": len(hidden), "activation": kind} if hidden else {"hidden layers": 0}
 
 
 def compared(found: dict[str, Progress]) -> str:

@@ -3,7 +3,7 @@
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -42,6 +42,10 @@ class Comparison:
         """Return what is measured -> its number in the wrong version and in the right one."""
         return {name: (self.wrong.measures[name], self.right.measures[name]) for name in self.right.measures}
 
+    def measured(self, version: str) -> Iterable[tuple[str, float]]:
+        """Return what is measured of a version, `wrong` or `right`."""
+        return (self.wrong if version == "wrong" else self.right).measures.items()
+
 
 Bug = Callable[[_C], Comparison]
 """Runs both versions of a program. Its docstring tells the symptom, the cause, and what sees it."""
@@ -66,6 +70,9 @@ def exhibit(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outcom
         write(name, found[name], paragraph(bug), logbook)
     for name, bug in bugs.items():
         print(f"{name.upper()}\n{paragraph(bug)}\n")
+    for version in VERSIONS:
+        measures = {f"{name}, {what}": value for name, of in found.items() for what, value in of.measured(version)}
+        logbook.child(version).settings({"version": version}, measures)
     table = as_table(found)
     print(table)
     logbook.text("table", table)

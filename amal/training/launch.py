@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_type_hints
+from typing import NoReturn, TypeVar, get_type_hints
 
 import numpy as np
 import torch
@@ -24,18 +24,17 @@ import tyro
 
 import amal
 from amal.errors import UserError
-from amal.experiments import Experiment, declared, new_run_dir
+from amal.experiments import board_command, declared, new_run_dir
 
 from . import distributed
-from .config import HARMLESS, RunConfig, differences
+from .config import RunConfig, differences
 from .device import choose_device, keep_freed_memory
 from .files import open_run_dir, plain, write_json
+from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
 from .signals import Interrupted, interruptible
 
 _C = TypeVar("_C", bound=RunConfig)
-UNINTERESTING = {*HARMLESS, "data_root", "evaluate_every"} - {"epochs"}
-"""Settings that make no difference to what a run finds: left out of the table of hyper-parameters."""
 PATIENCE = 5.0
 """Seconds that a process gives the first one to say what is wrong."""
 
@@ -94,27 +93,7 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
             raise
         _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
     if distributed.rank() == 0:
-        print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: tensorboard --logdir {run_dir}")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What is being run, and how it was asked for."""
-
-    name: str
-    """The module, such as tme2.descent."""
-    args: Sequence[str]
-    """The command line."""
-    experiment: Experiment | None
-    """What the module's docstring declares."""
-
-    def record(self) -> dict[str, Any]:
-        """Return it as config.json and metrics.json hold it."""
-        return {
-            "script": self.name,
-            "command": f"python -m {self.name} {shlex.join(self.args)}".rstrip(),
-            "experiment": self.experiment and dataclasses.asdict(self.experiment),
-        }
+        print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: {board_command(run_dir)}")
 
 
 class _Unreadable(UserError):
@@ -144,7 +123,7 @@ def _one_line(box: str) -> str:
 def _open(config: RunConfig, name: str) -> Path:
     """Take the run's folder, and see that what lies there can be gone on with, if that is asked."""
     resume = getattr(config, "resume", False)
-    run_dir = open_run_dir(config.run_dir or new_run_dir(name), resume)
+    run_dir = open_run_dir(config.run_dir or new_run_dir(name, settings=asked(config)), resume)
     path = run_dir / "config.json"
     if resume and path.exists():
         try:
@@ -165,7 +144,8 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
     settings = dataclasses.asdict(config) | {"run_dir": run_dir}
     if writes:
         write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": _environment()})
-    logbook = RunLogbook(run_dir, getattr(config, "resume", False)) if writes else Silent(run_dir)
+    shared, resume = common(identity, settings), getattr(config, "resume", False)
+    logbook = RunLogbook(run_dir, resume, identity.about(), shared) if writes else Silent(run_dir)
     started = time.perf_counter()
 
     def finish(status: str, outcome: Outcome) -> None:
@@ -176,7 +156,7 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
             write_json(run_dir / "metrics.json", identity.record() | result)
 
     try:
-        logbook.text("config", _as_markdown(identity, settings))
+        logbook.text("config", as_markdown(settings))
         torch.manual_seed(config.seed)
         random.seed(config.seed)
         np.random.seed(config.seed % 2**32)  # noqa: NPY002 (a library may draw from it)
@@ -232,13 +212,6 @@ def _quiet_threads() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = loud
-
-
-def _as_markdown(identity: Identity, settings: Mapping[str, Any]) -> str:
-    experiment = identity.experiment
-    title = f"**{experiment.number} {experiment.title}**\n\nReported: {experiment.reported}\n\n" if experiment else ""
-    rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
-    return f"{title}`{identity.record()['command']}`\n\n| setting | value |\n|---|---|\n{rows}"
 
 
 def _environment() -> dict[str, str]:

@@ -3,14 +3,17 @@
 import re
 import shutil
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
+from amal.experiments import run_name
+
 from .files import sync
+from .graph import model_graph
+from .projector import coloured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,12 +54,18 @@ class Logbook(Protocol):
         """Write points (n, d) for the projector, each with its label and its picture (n, channels, height, width)."""
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Write what the run was set to and what came of it, for the table of hyper-parameters."""
+        """Write what the run was set to and what came of it: its row in the table of hyper-parameters.
 
-    def child(self, name: str) -> "Logbook":
-        """Return the logbook of one run among several of this experiment, such as one data set.
+        A run with children has none: its children's are its rows.
+        """
+
+    def child(self, settings: Mapping[str, Any] | str) -> "Logbook":
+        """Return the logbook of one run among several of this experiment.
 
         Make few: above 40 runs in all, TensorBoard shows none of them until they are ticked.
+
+        Args:
+            settings: in what it differs from the others, such as {"depth": 10}; its folder is named for that, depth=10.
         """
 
     def rewind(self, step: int) -> None:
@@ -72,10 +81,15 @@ class RunLogbook:
     Args:
         folder: an existing folder.
         resume: whether to go on with what an interrupted run wrote there.
+        about: in Markdown, what this is and what to look at; at the top of the Text page, for each child too.
+        shared: settings of this run and of all its children, for their rows in the table of hyper-parameters.
     """
 
-    def __init__(self, folder: Path, resume: bool = False) -> None:
+    def __init__(
+        self, folder: Path, resume: bool = False, about: str = "", shared: Mapping[str, Any] | None = None
+    ) -> None:
         self.folder = folder
+        self._about, self._shared = about, shared or {}
         self._resume = resume
         self._written = written_events(folder) if resume else set()
         self._purge_step: int | None = None
@@ -112,9 +126,10 @@ class RunLogbook:
     def graph(self, model: nn.Module, input: Tensor) -> None:
         """Write the graph of operations of a model."""
         if self._is_new("__run_graph__", 0):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch's tracer warns of itself
-                self._writer.add_graph(model, input)
+            from tensorboard.compat.proto.event_pb2 import Event
+
+            drawn = Event(graph_def=model_graph(model, input).SerializeToString())
+            self._writer.file_writer.add_event(drawn)
 
     def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
         """Write precision against recall at every threshold."""
@@ -125,25 +140,33 @@ class RunLogbook:
         """Write points for the projector, in the place of those that an interrupted run may have left."""
         (self.folder / "projector_config.pbtxt").unlink(missing_ok=True)
         shutil.rmtree(self.folder / "00000", ignore_errors=True)
-        self._writer.add_embedding(vectors.detach().cpu(), list(labels), thumbnails.cpu(), 0, "embedding")
+        names = list(labels)
+        pictures = coloured(thumbnails.cpu(), names)
+        self._writer.add_embedding(vectors.detach().cpu(), names, pictures, 0, "embedding")
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write what the run was set to and what came of it."""
         from torch.utils.tensorboard.summary import hparams
 
-        shown = {key: value if isinstance(value, (bool, int, float)) else str(value) for key, value in settings.items()}
-        for summary in hparams(  # type: ignore[no-untyped-call]
-            shown, {f"result/{name}": value for name, value in metrics.items()}
-        ):
+        if self._children:
+            return
+        shown = {
+            key: value if isinstance(value, (bool, int, float)) else str(value)
+            for key, value in {**self._shared, **settings}.items()
+        }
+        # Without the first summary, which says what columns there are: TensorBoard takes that of one run for all.
+        for summary in hparams(shown, {})[1:]:  # type: ignore[no-untyped-call]
             if self._is_new(summary.value[0].tag, 0):
                 self._writer.file_writer.add_summary(summary, 0)
         for name, value in metrics.items():
             self.scalar(f"result/{name}", value, self._last_step())
 
-    def child(self, name: str) -> "RunLogbook":
+    def child(self, settings: Mapping[str, Any] | str) -> "RunLogbook":
         """Return the logbook of one run among several, in a folder below this one."""
+        name = settings if isinstance(settings, str) else run_name(settings)
         if name not in self._children:
-            self._children[name] = RunLogbook(self.folder / name, self._resume)
+            about = f"*{name}*, one run of\n\n{self._about}" if self._about else ""
+            self._children[name] = RunLogbook(self.folder / name, self._resume, about, self._shared)
         return self._children[name]
 
     def rewind(self, step: int) -> None:
@@ -190,6 +213,8 @@ class RunLogbook:
                 time.sleep(0.05)
             # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
             self._opened = SummaryWriter(str(self.folder), max_queue=1000, flush_secs=5, purge_step=self._purge_step)
+            if self._about:
+                self.text("about", self._about)
         return self._opened
 
     def _close(self) -> None:
@@ -204,9 +229,9 @@ class Silent:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def child(self, name: str) -> "Silent":
+    def child(self, settings: Mapping[str, Any] | str) -> "Silent":
         """Return a silent child."""
-        return Silent(self.folder / name)
+        return Silent(self.folder / (settings if isinstance(settings, str) else run_name(settings)))
 
     def _ignore(self, *_: object) -> None:
         """Write nothing."""

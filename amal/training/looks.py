@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from . import distributed
 from .batches import Part, in_order
+from .graph import readable
 from .logbook import Logbook
 
 Model = Callable[[Tensor], Tensor]
@@ -98,15 +99,18 @@ def gradient_norm(model: nn.Module) -> Row:
 
 
 def log_row(logbook: Logbook, row: Row) -> None:
-    """Write what a look found, at its step."""
+    """Write what a look found, at its step, and ask for one chart of each metric that has train and test in it."""
+    for metric in dict.fromkeys(tag.removesuffix("/train") for tag in row if tag.endswith("/train")):
+        logbook.chart(metric, [f"{metric}/{part}" for part in PARTS])
     for tag, value in row.items():
         if tag not in ("step", "seconds"):
             logbook.scalar(tag, value, int(row["step"]))
 
 
 def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:
-    """Write a histogram of each parameter and of its last gradient, under its name in the state_dict."""
-    for name, parameter in model.named_parameters():
+    """Write a histogram of each parameter and of its last gradient, such as parameters/0.Linear.weight."""
+    for path, parameter in model.named_parameters():
+        name = readable(model, path)
         logbook.histogram(f"parameters/{name}", parameter, step)
         if parameter.grad is not None:
             logbook.histogram(f"gradients/{name}", parameter.grad, step)

@@ -3,7 +3,7 @@
 When all is done, see the loss fall:
 
     python descent.py
-    tensorboard --logdir runs
+    amal board runs
 """
 
 from typing import Any

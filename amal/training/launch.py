@@ -35,7 +35,7 @@ from .logbook import Logbook, RunLogbook, Silent
 from .signals import Interrupted, interruptible
 
 _C = TypeVar("_C", bound=RunConfig)
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds that a process gives the first one to say what is wrong."""
 
 

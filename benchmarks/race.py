@@ -149,9 +149,9 @@ def main(config: Config) -> None:
             if seed < config.example_rounds:
                 found["the PyTorch example"].append(example(config.data_root, data.test, seed))
             print(seed, {name: of[-1] for name, of in found.items() if len(of) > seed}, flush=True)
-        rows = [{"name": name, **summary(of)} for name, of in found.items() if of]
-        result = {**machine(device), "step": config.step, "threads": torch.get_num_threads(), "rows": rows}
-        (RESULTS / f"race-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            rows = [{"name": name, **summary(of)} for name, of in found.items() if of]
+            result = {**machine(device), "step": config.step, "threads": torch.get_num_threads(), "rows": rows}
+            (RESULTS / f"race-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     write_report(RESULTS)
 
 

@@ -92,7 +92,7 @@ class Config(RunConfig, ImageConfig):
     """Some of "as usual", "images in memory", "larger batches", "one cycle", "smaller network", "what is hard", and of
     "channels last", "bfloat16", "compiled"."""
     times: int | None = None
-    """Factor of the epochs of every recipe; default: 1, and 20 for digits, of which there are few."""
+    """Factor of the epochs of every recipe; default: 1, and 5 for digits, of which there are few."""
     seeds: int = 1
     """Trainings of each step, with the seeds from --seed on; accuracies are means, seconds medians."""
     device: str = "auto"
@@ -247,7 +247,7 @@ def synchronize() -> None:
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Train with each recipe, and say how long it took and how good it is."""
     data = config.load(config.seed, config.device)
-    times = config.times or (20 if config.dataset == "digits" else 1)
+    times = config.times or (5 if config.dataset == "digits" else 1)
     found = {
         name: replace(recipe, epochs=times * recipe.epochs)
         for name, recipe in recipes().items()

@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 
 from amal.errors import UserError
 from amal.findings import Diagnosis, Finding, diagnosis_from
+from amal.processes import kill_group
 
 START_UP: Final = 300.0
 """Seconds that Python and torch may take to start, on a slow or busy machine."""
@@ -78,13 +79,7 @@ def _running(results: Path, path: Path, names: list[str], report: Report) -> Ite
     try:
         yield process
     finally:
-        try:
-            if sys.platform == "win32":
-                process.kill()
-            else:
-                os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        kill_group(process)
         process.wait()
         reader.join(timeout=5)
 
@@ -107,14 +102,12 @@ def _listen(
 ) -> list[str] | None:
     """Follow what the process does; return the names that are left if it must be started again, None if all is done."""
     read, stage = 0, "starting"
-    names: list[str] = []
-    operations: list[str] = []
-    words = waiting
+    chosen: list[tuple[str, str]] = []  # names, and the operations that they are meant to be
+    done = 0
     since = time.monotonic()
     while True:
         over = process.poll() is not None
-        text = results.read_text(encoding="utf-8")
-        lines = text[read:].splitlines(keepends=True)
+        lines = results.read_text(encoding="utf-8")[read:].splitlines(keepends=True)
         for line in lines:
             if not line.endswith("\n"):
                 break
@@ -127,19 +120,14 @@ def _listen(
                 case "failed":
                     raise UserError(entry["said"])
                 case "imported":
-                    stage, names, operations = "functions", entry["names"], entry["operations"]
-                    words = words or list(names)
-                    if not names:
-                        return None
+                    stage, chosen = "functions", list(zip(entry["names"], entry["operations"], strict=True))
                 case "examined":
                     report.diagnoses.append(diagnosis_from(entry["diagnosis"]))
-                    names, operations, words = names[1:], operations[1:], (words or [])[1:]
-                    if not names:
-                        return None
-        if over and not lines:
-            break
+                    done += 1
+            if stage == "functions" and done == len(chosen):
+                return None
         limit = START_UP if stage == "starting" else time_limit
-        if time.monotonic() - since > limit:
+        if (over and not lines) or time.monotonic() - since > limit:
             break
         if not lines:
             time.sleep(0.01)
@@ -148,9 +136,10 @@ def _listen(
         raise UserError(f"the process that should examine {path} {what}: {report.printed.strip()[-300:]}")
     if stage == "import":
         raise UserError(f"{path} cannot be imported: it {what}")
-    name = names[0]
-    report.diagnoses.append(Diagnosis(name, operations[0], "", (Finding("raises", f"{name} {what}."),)))
-    return (words or [])[1:] or None
+    name, operation = chosen[done]
+    report.diagnoses.append(Diagnosis(name, operation, "", (Finding("raises", f"{name} {what}."),)))
+    words = waiting or [name for name, _ in chosen]  # as they were asked for, with what each is meant to be
+    return words[done + 1 :] or None
 
 
 def _ending(process: "subprocess.Popen[bytes]", time_limit: float) -> str:

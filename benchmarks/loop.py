@@ -20,9 +20,10 @@ from torch import nn
 
 from amal.data import Split, Splits
 from amal.training import RunLogbook, TrainingConfig, epoch_batches, fit
+from amal.training.device import synchronize
 from benchmarks.ops import RESULTS, machine
 from benchmarks.report import write_report
-from benchmarks.timing import compare_told, synchronize
+from benchmarks.timing import compare_told
 
 MODELS = {"MNIST MLP, 784-100-10": (784, 100, 10), "tiny, 2-10-2": (2, 10, 2)}
 BATCH_SIZE, BATCHES = 100, 200

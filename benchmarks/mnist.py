@@ -27,9 +27,10 @@ from amal.functional import cross_entropy
 from amal.nn import mlp
 from amal.optim import Adam
 from amal.training import RunLogbook, TrainingConfig, fit
+from amal.training.device import synchronize
 from benchmarks.ops import RESULTS, machine
 from benchmarks.report import write_report
-from benchmarks.timing import compare_told, synchronize
+from benchmarks.timing import compare_told
 
 SETTINGS = {
     "784-512-256-10 in batches of 100, as tme3.classifier": ((512, 256), 100),
@@ -49,6 +50,15 @@ class Config:
     """Epochs of each kind, a first one not counted."""
 
 
+def plain_mlp(hidden: tuple[int, ...]) -> nn.Sequential:
+    """Return an MLP for MNIST in torch's own layers."""
+    sizes = (784, *hidden)
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], 10))
+
+
 def epochs(
     data: Images, root: Path, hidden: tuple[int, ...], batch_size: int, folder: Path
 ) -> tuple[Callable[[], float], Callable[[], float]]:
@@ -66,11 +76,7 @@ def epochs(
 
     def theirs() -> float:
         torch.manual_seed(0)
-        sizes = (784, *hidden)
-        layers: list[nn.Module] = [nn.Flatten()]
-        for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.ReLU()]
-        model = nn.Sequential(*layers, nn.Linear(sizes[-1], 10)).to(device)
+        model = plain_mlp(hidden).to(device)
         optimizer = torch.optim.Adam(model.parameters())
         usual = Subset(datasets.MNIST(root, transform=transforms.ToTensor()), range(len(data.train)))
         started = time.perf_counter()

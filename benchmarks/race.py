@@ -20,15 +20,16 @@ from typing import NamedTuple
 
 import torch
 import tyro
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms  # type: ignore[import-untyped]
 
 from amal.data import Images, Split, default_root, mnist
+from amal.training.device import synchronize
 from benchmarks.ops import RESULTS, machine
 from benchmarks.report import write_report
-from benchmarks.timing import synchronize
 from tme3.fast import recipes, test_accuracy, train
+from tme3.reference_example import joined
 
 GOAL = 0.99
 MOST_EPOCHS = 14
@@ -78,7 +79,7 @@ def example(root: Path, test: Split, seed: int) -> Finish:
         schedule.step()
         synchronize()
         seconds += time.perf_counter() - started
-        found = test_accuracy(model.eval(), looked_at)
+        found = test_accuracy(model, looked_at)
         if found >= GOAL:
             return Finish(seconds, found, epoch)
     return Finish(seconds, found, MOST_EPOCHS)
@@ -112,15 +113,6 @@ def ours(data: Images, step: str, seed: int) -> Finish:
     return Finish(trained.seconds, test_accuracy(trained.model, data.test), recipe.epochs)
 
 
-def everything(images: Images) -> Images:
-    """Return the images with all 60 000 to learn from: nothing is chosen here."""
-
-    def joined(of: str) -> Tensor:
-        return torch.cat([getattr(images.train, of), getattr(images.validation, of)])
-
-    return replace(images, train=Split(joined("input"), joined("target")))
-
-
 def summary(finishes: list[Finish]) -> dict[str, float | int]:
     """Return medians, means and extremes over the rounds."""
     seconds, accuracies = [of.seconds for of in finishes], [of.accuracy for of in finishes]
@@ -138,7 +130,8 @@ def summary(finishes: list[Finish]) -> dict[str, float | int]:
 
 def main(config: Config) -> None:
     """Race."""
-    images = everything(mnist(config.data_root))
+    images = mnist(config.data_root)
+    images = replace(images, train=joined(images.train, images.validation))  # nothing is chosen here
     for device in ("cuda",) if torch.cuda.is_available() else ("cpu",):
         data = images.to(device)
         found: dict[str, list[Finish]] = {"the PyTorch example": [], "the recipe of one epoch": [], "tme3.fast": []}

@@ -15,38 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from amal.checking.mutants import SOLUTIONS
 from benchmarks.ops import RESULTS, machine
 from benchmarks.report import write_report
 
 ROUNDS = 5
-LAB = """
-from torch.autograd import Function
-
-
-class MSE(Function):
-    @staticmethod
-    def forward(ctx, prediction, target):
-        ctx.save_for_backward(prediction, target)
-        return ((prediction - target) ** 2).mean()
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        prediction, target = ctx.saved_tensors
-        gradient = grad_output * 2 * (prediction - target) / prediction.numel()
-        return gradient, -gradient
-
-
-class Linear(Function):
-    @staticmethod
-    def forward(ctx, X, W, b):
-        ctx.save_for_backward(X, W)
-        return X @ W + b
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        X, W = ctx.saved_tensors
-        return grad_output @ W.T, X.T @ grad_output, grad_output.sum(0)
-"""
 
 
 def measured(command: list[str]) -> tuple[float, float]:
@@ -64,7 +37,7 @@ def main() -> None:
     """Measure every command."""
     with tempfile.TemporaryDirectory() as folder:
         lab = Path(folder) / "lab.py"
-        lab.write_text(LAB, encoding="utf-8")
+        lab.write_text(SOLUTIONS["mse"] + SOLUTIONS["linear"], encoding="utf-8")
         python = sys.executable
         commands = {
             "python -c 'import torch'": [python, "-c", "import torch"],

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from amal import functional, optim
 from amal.nn import Autoencoder, SiLU, highway_network, mlp
+from benchmarks.mnist import plain_mlp
 from benchmarks.ops import RESULTS, machine
 from benchmarks.report import write_report
 from benchmarks.roofline import line, rates, work_of
@@ -60,12 +61,6 @@ class PlainHighway(nn.Module):
         return self.transform(input).relu() * gate + input * (1 - gate)
 
 
-def plain_mlp() -> nn.Module:
-    """Return the classifier of tme3.classifier in torch's layers."""
-    layers = (nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10))
-    return nn.Sequential(nn.Flatten(), *layers)
-
-
 def plain_highway() -> nn.Module:
     """Return the highway classifier in torch's layers."""
     return nn.Sequential(
@@ -87,7 +82,12 @@ def of_classes(on: Any, output: Tensor, target: Tensor) -> Tensor:
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], Loss, int]] = {
-    "MLP 784-512-256-10, batch of 100": (lambda: mlp(MNIST, 10, (512, 256)), plain_mlp, of_classes, 100),
+    "MLP 784-512-256-10, batch of 100": (
+        lambda: mlp(MNIST, 10, (512, 256)),
+        lambda: plain_mlp((512, 256)),
+        of_classes,
+        100,
+    ),
     "tied autoencoder 784-500-100-30, batch of 100": (
         lambda: Autoencoder(MNIST, (500, 100, 30), None, None, SiLU),
         lambda: PlainTied((500, 100, 30)),

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Splits
+from amal.training.device import synchronize
 from amal.training.logbook import Silent
 from benchmarks.ops import RESULTS, machine
 from benchmarks.report import write_report
-from benchmarks.timing import compare_told, synchronize
+from benchmarks.timing import compare_told
 from tme2._checkerboard import BoardConfig, Setting, board, train
 from tme2.checkerboard import REPORTED
 

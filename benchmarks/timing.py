@@ -6,9 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import torch
-
-from amal.training.device import keep_freed_memory
+from amal.training.device import keep_freed_memory, synchronize
 
 
 class Ratio(NamedTuple):
@@ -59,9 +57,3 @@ def _time(call: Callable[[], object], calls: int) -> float:
         call()
     synchronize()
     return (time.perf_counter() - started) / calls
-
-
-def synchronize() -> None:
-    """Wait until the device has done what it was asked to."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

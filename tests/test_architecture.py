@@ -12,7 +12,8 @@ GROUND = {"errors", "experiments", "seeds"}  # plain Python that every room stan
 MAY_IMPORT = {
     "errors": set(),
     "findings": set(),
-    "isolation": {"errors", "findings"},
+    "processes": set(),
+    "isolation": {"errors", "findings", "processes"},
     "experiments": set(),
     "seeds": set(),
     "ops": set(),
@@ -21,13 +22,14 @@ MAY_IMPORT = {
     "data": GROUND,
     "training": GROUND,
     "optim": set(),
-    "checking": {"errors", "findings", "ops", "functional"},  # operations for the table's references, and nothing else
+    # operations for the table's references, and nothing else
+    "checking": {"errors", "findings", "processes", "ops", "functional"},
     "report": GROUND,
-    "exercises": GROUND,
+    "exercises": {*GROUND, "processes"},
     "board": {"errors"},
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
-    "cli": {*GROUND, "board", "findings", "isolation", "checking", "exercises", "graph", "report", "show"},
+    "cli": {*GROUND, "board", "findings", "isolation", "processes", "checking", "exercises", "graph", "report", "show"},
     "__main__": {"cli"},
     "__init__": set(),
 }

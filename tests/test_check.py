@@ -14,6 +14,7 @@ from amal import cli
 from amal.checking import assert_correct, check, examine
 from amal.checking.doctor import student
 from amal.checking.doctor.definitions import all_operations
+from amal.checking.mutants import SOLUTIONS
 from amal.errors import UserError
 from amal.findings import CODES, as_text, diagnosis_from
 from amal.isolation import examine_file
@@ -21,18 +22,7 @@ from amal.ops import LinearFunction, MSEFunction
 from tme1._mistakes import BiasNotSummed, DetachedBackward, GradOutputInPlace, TensorKeptOnContext
 
 HEAD = "import ctypes, os, sys\nimport torch\nfrom torch.autograd import Function\n"
-LINEAR = """
-class Linear(Function):
-    @staticmethod
-    def forward(ctx, X, W, b):
-        ctx.save_for_backward(X, W)
-        return X @ W + b
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        X, W = ctx.saved_tensors
-        return grad_output @ W.T, X.T @ grad_output, grad_output.sum(0)
-"""
+LINEAR = SOLUTIONS["linear"]
 SQUARE = """
 class {name}(Function):
     @staticmethod

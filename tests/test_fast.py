@@ -11,6 +11,7 @@ from torch import nn
 from amal.data import digits
 from amal.errors import UserError
 from amal.functional import cross_entropy
+from amal.nn import fast_network
 from tme2 import profiler
 from tme3 import fast
 
@@ -34,7 +35,7 @@ def test_steps_build_on_one_another_and_extras_on_all():
 def test_networks_take_every_size_and_the_small_one_is_smaller(shape):
     sizes = []
     for small in (False, True):
-        network = fast.network(shape, 10, small)
+        network = fast_network(shape, 10, small)
         assert network(torch.zeros(3, *shape)).shape == (3, 10)
         sizes.append(sum(parameter.numel() for parameter in network.parameters()))
     assert sizes[1] < sizes[0]
@@ -42,7 +43,7 @@ def test_networks_take_every_size_and_the_small_one_is_smaller(shape):
 
 def test_the_hardest_are_those_with_the_greatest_losses(data):
     torch.manual_seed(0)
-    model, recipe = fast.network(data.shape, 10, True), fast.Recipe(hard=0.25)
+    model, recipe = fast_network(data.shape, 10, True), fast.Recipe(hard=0.25)
     input, target = data.train.input[:40], data.train.target[:40]
     chosen, classes = fast.hardest(model, input, target, recipe)
     losses = cross_entropy(model(input), target, reduction="none")

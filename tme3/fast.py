@@ -33,12 +33,21 @@ from torch.utils.data import DataLoader
 
 from amal.data import ImageDataset, Images, Split
 from amal.functional import cross_entropy
-from amal.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from amal.nn import fast_network
 from amal.optim import Adam
 from amal.report import new_figure
 from amal.seeds import generator
-from amal.training import Logbook, Outcome, RunConfig, launch, require, require_some
-from amal.training.batches import Part, epoch_batches
+from amal.training import (
+    Logbook,
+    Outcome,
+    RunConfig,
+    epoch_batches,
+    evaluate,
+    launch,
+    require,
+    require_some,
+)
+from amal.training.device import synchronize
 from tme3._images import ImageConfig, accuracy, one_cycle, seeded
 
 if TYPE_CHECKING:
@@ -80,6 +89,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "compiled": {"compile": True},
 }
 """Name -> what it changes, on top of all steps."""
+CHANGES = STEPS | EXTRAS
 RISE = 0.2
 """Share of the steps after which only what is hard is learnt from: that in which the learning rate rises."""
 
@@ -104,7 +114,7 @@ class Config(RunConfig, ImageConfig):
         if self.times is not None:
             require_some(self, "times")
         for name in self.steps:
-            require(name in (*STEPS, *EXTRAS), f"--steps {name}: expected some of {'; '.join((*STEPS, *EXTRAS))}")
+            require(name in CHANGES, f"--steps {name}: expected some of {'; '.join(CHANGES)}")
 
 
 @dataclass(frozen=True)
@@ -128,39 +138,11 @@ def recipes() -> dict[str, Recipe]:
     return found | {name: replace(recipe, **change) for name, change in EXTRAS.items()}
 
 
-def network(shape: tuple[int, int, int], classes: int, small: bool) -> Sequential:
-    """Return two convolutions and two linear layers.
-
-    Args:
-        shape: of an image, at least 8 × 8.
-        classes: how many.
-        small: 16 channels then 32, at every second place if the image is large enough, and 128 units; otherwise those
-            of the well-known recipe, 24 then 32, at every place, each halved by a maximum, and 256 units.
-    """
-    if small:
-        stride = 2 if min(shape[1:]) >= 16 else 1
-        features = [Conv2d(shape[0], 16, 5, stride), ReLU(), Conv2d(16, 32, 3), MaxPool2d(2), ReLU(), Flatten()]
-        return with_head(features, shape, 128, classes)
-    padding = 0 if min(shape[1:]) >= 16 else 2
-    features = [
-        *(Conv2d(shape[0], 24, 5, padding=padding), ReLU(), MaxPool2d(2)),
-        *(Conv2d(24, 32, 3), ReLU(), MaxPool2d(2), Flatten()),
-    ]
-    return with_head(features, shape, 256, classes)
-
-
-def with_head(features: list[nn.Module], shape: tuple[int, int, int], hidden: int, classes: int) -> Sequential:
-    """Return the features with two linear layers after them."""
-    with torch.no_grad():
-        count = Sequential(*features)(torch.zeros(1, *shape)).shape[1]
-    return Sequential(*features, Linear(count, hidden), ReLU(), Linear(hidden, classes))
-
-
 def train(data: Images, recipe: Recipe, seed: int) -> Trained:
     """Train a network as a recipe says, on images that lie on the device; shift and scale of pixels are left alone."""
     synchronize()
     started = time.perf_counter()
-    model = seeded(seed, lambda: network(data.shape, len(data.classes), recipe.small)).to(data.train.input.device)
+    model = seeded(seed, lambda: fast_network(data.shape, len(data.classes), recipe.small)).to(data.train.input.device)
     part = data.train
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -204,15 +186,13 @@ def hardest(model: nn.Module, input: Tensor, target: Tensor, recipe: Recipe) -> 
 
 def batches(part: Split, recipe: Recipe, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches without end, each epoch in another order."""
-    source: Part = part
-    if not recipe.in_memory:
-        device = part.input.device
-        dataset = ImageDataset(Split(part.input.cpu(), part.target.cpu()))
-        loader = DataLoader(dataset, recipe.batch_size, shuffle=True, generator=generator(seed, "loader"))
-        for input, target in chain.from_iterable(loader for _ in count()):
-            yield input.reshape(-1, *part.input.shape[1:]).to(device), target.to(device)
-    for epoch in count(1):
-        yield from epoch_batches(source, recipe.batch_size, seed, epoch)
+    if recipe.in_memory:
+        for epoch in count(1):
+            yield from epoch_batches(part, recipe.batch_size, seed, epoch)
+    dataset = ImageDataset(Split(part.input.cpu(), part.target.cpu()))
+    loader = DataLoader(dataset, recipe.batch_size, shuffle=True, generator=generator(seed, "loader"))
+    for input, target in chain.from_iterable(loader for _ in count()):
+        yield input.reshape(-1, *part.input.shape[1:]).to(part.input.device), target.to(part.input.device)
 
 
 def compiled(model: nn.Module, part: Split, recipe: Recipe) -> Any:
@@ -229,19 +209,9 @@ def compiled(model: nn.Module, part: Split, recipe: Recipe) -> Any:
     return forward
 
 
-@torch.no_grad()
 def test_accuracy(model: nn.Module, part: Split) -> float:
     """Return the share of images whose class is found."""
-    right = [
-        accuracy(model(x), y) * len(y) for x, y in zip(part.input.split(1000), part.target.split(1000), strict=True)
-    ]  # type: ignore[no-untyped-call]
-    return float(torch.stack(right).sum() / len(part.target))
-
-
-def synchronize() -> None:
-    """Wait until the device has done what it was asked to."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    return evaluate(model, {"accuracy": accuracy}, part, 1000)["accuracy"]
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:
@@ -262,8 +232,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         book = logbook.child(name)
         for step, loss in enumerate(torch.stack(trained[0].losses).tolist()):
             book.scalar("loss of a batch", loss, step)
-        changes = STEPS.get(name) or EXTRAS.get(name) or {}
-        book.text("changed", ", ".join(f"{key} = {value}" for key, value in changes.items()) or "nothing yet")
+        book.text("changed", ", ".join(f"{key} = {value}" for key, value in CHANGES[name].items()) or "nothing yet")
         results = {"accuracy_test": accuracies[name], "seconds": seconds[name]}
         book.settings({"step": name, "dataset": config.dataset, **settings_of(recipe)}, results)
     first = next(iter(seconds))
@@ -272,8 +241,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         "|---|---|--:|--:|--:|--:|",
     ]
     for name in found:
-        changes = STEPS.get(name) or EXTRAS.get(name) or {}
-        what = ", ".join(f"{key} {value}" for key, value in changes.items())
+        what = ", ".join(f"{key} {value}" for key, value in CHANGES[name].items())
         faster = seconds[first] / seconds[name]
         lines.append(
             f"| {name} | {what} | {seconds[name]:.2f} | {faster:.1f}x | {accuracies[name]:.4f} | {start_up[name]:.2f} |"

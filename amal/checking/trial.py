@@ -4,10 +4,7 @@ import gc
 import importlib.util
 import json
 import linecache
-import multiprocessing
-import multiprocessing.process
 import os
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -15,9 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from amal.processes import kill_group, preloaded_process
+
 from . import mutants
 
 PASSED, NOTHING_FOUND = 0, 5  # pytest's exit statuses
+PRELOADED = ["torch", "pytest", "amal.checking.trial"]
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,15 @@ class Trial:
 def trial(test_file: Path, module: str, names: tuple[str, ...], text: str, time_limit: float) -> Trial:
     """Run pytest on a file in a new process in which a module holds the Function of a text, under some names."""
     with tempfile.TemporaryDirectory(prefix="amal-grade-") as folder:
-        process = _new_process(target=_run_pytest, args=(str(test_file), module, names, text, folder))
+        process = preloaded_process(PRELOADED, target=_run_pytest, args=(str(test_file), module, names, text, folder))
         process.start()
         try:
             process.join(time_limit)
         finally:
             timed_out = process.is_alive()
             if timed_out:
-                _stop(process)
+                kill_group(process)
+                process.join()
         try:
             told = json.loads(Path(folder, "result.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -57,27 +58,6 @@ def trial(test_file: Path, module: str, names: tuple[str, ...], text: str, time_
         output = Path(folder, "output.txt")
         said = output.read_text(encoding="utf-8", errors="replace")[-20_000:] if output.exists() else ""
     return Trial(None if timed_out else told["status"], told["failed"], said, timed_out)
-
-
-def _new_process(**what: Any) -> multiprocessing.process.BaseProcess:
-    """Return a process in which torch and pytest are imported already, where that can be had: on Linux."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn").Process(**what)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "pytest", "amal.checking.trial"])
-    return context.Process(**what)
-
-
-def _stop(process: multiprocessing.process.BaseProcess) -> None:
-    """End a process and those that it started, whatever they are doing."""
-    if process.pid is not None and hasattr(os, "killpg"):
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # none of them is left
-            process.kill()
-    else:
-        process.kill()
-    process.join()
 
 
 def _run_pytest(test_file: str, module: str, names: tuple[str, ...], text: str, folder: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from amal.experiments import LABS
+from amal.processes import kill_group
 
 from . import source, trial
 
@@ -178,10 +179,7 @@ def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") ->
 
 def _kill(process: "subprocess.Popen[str]") -> None:
     if process.poll() is None:
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+        kill_group(process)
     process.wait()
 
 

@@ -30,6 +30,7 @@ from .loss import MSELoss as MSELoss
 from .loss import NLLLoss as NLLLoss
 from .models import conv1d_network as conv1d_network
 from .models import conv2d_network as conv2d_network
+from .models import fast_network as fast_network
 from .models import highway_network as highway_network
 from .models import lenet as lenet
 from .models import mlp as mlp

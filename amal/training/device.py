@@ -37,3 +37,9 @@ def keep_freed_memory() -> None:
     every step pays for its memory anew: a millisecond for 4 MB, ten times what it takes to multiply them.
     """
     torch.empty(30 * 2**20, dtype=torch.uint8)
+
+
+def synchronize() -> None:
+    """Wait until the device has done what it was asked to, before a clock is read."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .hypotheses import same
-from .specimen import Arguments, Raised
+from .specimen import Arguments, Raised, at, plain
 from .subject import Found, Subject, cast, differentiated, gradients, random_like
 
 
@@ -37,20 +37,16 @@ def in_float32(subject: Subject) -> Iterator[Found]:
     arguments = cast(subject.arguments, torch.float32)
     try:
         call = subject.specimen(arguments, subject.variables)
-        returned = call.backward(random_like(call.output, 1)) if call.node is not None else ()
+        returned = call.backward(random_like(call.output, 1))
     except Raised as error:
         yield Found("raises", f"in float32: {error}")
         return
     if call.output.dtype != torch.float32:
-        yield Found("forward-value", f"for inputs in float32 the output is in {_plain(call.output.dtype)}")
+        yield Found("forward-value", f"for inputs in float32 the output is in {plain(call.output.dtype)}")
     for place in subject.variables:
-        of = returned[place] if place < len(returned) else None
+        of = at(returned, place)
         if isinstance(of, Tensor) and of.dtype != torch.float32:
-            yield Found("grad-dtype", f"is in {_plain(of.dtype)}, and {subject.name(place)} in float32", place)
-
-
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+            yield Found("grad-dtype", f"is in {plain(of.dtype)}, and {subject.name(place)} in float32", place)
 
 
 def some_alone(subject: Subject) -> Iterator[Found]:
@@ -62,13 +58,13 @@ def some_alone(subject: Subject) -> Iterator[Found]:
             words = f"when only {names} need{'s' if count == 1 else ''} a gradient"
             try:
                 call = subject.specimen(subject.arguments, needs)
-                returned = call.backward(random_like(call.output, 1)) if call.node is not None else ()
+                returned = call.backward(random_like(call.output, 1))
             except Raised as error:
                 yield Found("raises", f"{words}: {error}")
                 return
             for place in needs:
-                now = returned[place] if place < len(returned) else None
-                before = everything[place] if place < len(everything) else None
+                now = at(returned, place)
+                before = at(everything, place)
                 if isinstance(before, Tensor) and now is None:
                     yield Found("grad-missing", f"is None {words}", place)
                     return
@@ -81,21 +77,21 @@ def _agrees(subject: Subject, arguments: Arguments, words: str, contiguous: bool
     """Value and gradients equal those of the definition; of a Function without one, those for contiguous tensors."""
     try:
         call = subject.specimen(arguments, subject.variables, contiguous)
-        returned = call.backward(random_like(call.output, 1, contiguous)) if call.node is not None else ()
+        returned = call.backward(random_like(call.output, 1, contiguous))
     except Raised as error:
         yield Found("raises", f"{words}: {error}")
         return
     if subject.definition is None:
         usual = subject.specimen(arguments, subject.variables)
-        expected, wanted = usual.output, usual.backward(random_like(usual.output, 1)) if usual.node is not None else ()
+        expected, wanted = usual.output, usual.backward(random_like(usual.output, 1))
     else:
         expected, wanted = differentiated(subject.definition, arguments, subject.variables, random_like(call.output, 1))
     if not same(call.output.detach(), expected.detach(), subject.tolerance):
         yield Found("forward-value", f"the output is not what the definition gives {words}")
         return
     for place in subject.variables:
-        actual = returned[place] if place < len(returned) else None
-        right = wanted[place] if place < len(wanted) else None
+        actual = at(returned, place)
+        right = at(wanted, place)
         if not isinstance(actual, Tensor) or not isinstance(right, Tensor):
             continue
         if actual.shape != right.shape:

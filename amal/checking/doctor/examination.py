@@ -97,7 +97,7 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
         names = ", ".join(of.name for of in known.definitions)
         raise ValueError(f"{known.name} has no definition {definition}; there are {names}")
     try:
-        found, arguments, dtype = recognised(specimen, definitions, asked=definition is not None)
+        found, arguments, dtype = recognised(specimen, definitions)
     except Raised as error:
         said = str(error)
         return _result(specimen, known, None, [Finding("raises", f"{said[0].upper()}{said[1:]}.")])

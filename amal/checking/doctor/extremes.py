@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .definitions import Kink
 from .hypotheses import same
-from .specimen import Arguments, Raised
+from .specimen import Arguments, Raised, at
 from .subject import Found, Subject, differentiated
 
 
@@ -19,7 +19,7 @@ def at_extremes(subject: Subject) -> Iterator[Found]:
             continue
         try:
             call = subject.specimen(arguments, subject.variables)
-            returned = call.backward(torch.ones_like(call.output)) if call.node is not None else ()
+            returned = call.backward(torch.ones_like(call.output))
         except Raised as error:
             yield Found("raises", f"for {subject.operation.extremes_are}: {error}")
             return
@@ -34,7 +34,7 @@ def at_extremes(subject: Subject) -> Iterator[Found]:
             yield Found("forward-unstable", f"forward is finite and wrong {where}")
             return
         for place in subject.variables:
-            of = returned[place] if place < len(returned) else None
+            of = at(returned, place)
             if isinstance(of, Tensor) and place == 0 and not torch.isfinite(of).all():
                 yield Found("forward-unstable", f"is {_first_bad(of)} {where}", place)
                 return
@@ -61,7 +61,7 @@ def at_kinks(subject: Subject) -> Iterator[Found]:
             continue
         try:
             call = subject.specimen(arguments, subject.variables)
-            returned = call.backward(torch.ones_like(call.output))[0] if call.node is not None else None
+            returned = at(call.backward(torch.ones_like(call.output)), 0)
         except Raised as error:
             yield Found("raises", f"at a kink: {error}")
             return

@@ -11,7 +11,7 @@ from torch import Tensor
 from .definitions import Definition, Draw
 from .hypotheses import Evidence, explain_shape, explain_use_of_grad_output, explain_value, worst_entry
 from .recognition import SEED
-from .specimen import Call, Raised, Slopes, slopes
+from .specimen import Call, Raised, Slopes, plain, slopes
 from .subject import Found, Subject, cast, random_like
 
 
@@ -84,8 +84,8 @@ def _of_one(
         yield Found("grad-dtype", f"is {type(actual).__name__}, not a tensor", place)
         return
     if actual.dtype != input.dtype:
-        plain = [str(of).removeprefix("torch.") for of in (actual.dtype, input.dtype)]
-        yield Found("grad-dtype", f"is in {plain[0]}, and {subject.name(place)} in {plain[1]}", place)
+        kinds = f"is in {plain(actual.dtype)}, and {subject.name(place)} in {plain(input.dtype)}"
+        yield Found("grad-dtype", kinds, place)
     evidence = Evidence(
         place,
         [subject.name(of) for of in range(len(subject.arguments))],

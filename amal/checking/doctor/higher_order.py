@@ -1,14 +1,14 @@
 """The derivative of backward, and what torch.func and forward mode can do with a Function."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from .hypotheses import same
-from .specimen import STEP, Arguments, Raised
+from .specimen import STEP, Arguments, Raised, slopes
 from .subject import Found, Subject, gradients, random_like
 
 TOLERANCE = 1e-5
@@ -28,8 +28,9 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
     places = [place for place in variables if place < len(returned) and isinstance(returned[place], Tensor)]
     weights = {place: random_like(returned[place], 7 + place) for place in places}
 
-    def weighed(arguments: Arguments, grad_output: Tensor) -> Tensor:
-        pulled = specimen(arguments, variables).backward(grad_output)
+    def weighed(arguments: Arguments) -> Tensor:
+        *inputs, grad_output = arguments
+        pulled = specimen(inputs, variables).backward(grad_output)
         return torch.stack([(weights[place] * pulled[place]).sum() for place in places]).sum()
 
     inputs = [subject.arguments[place].detach().clone().requires_grad_() for place in places]
@@ -46,8 +47,9 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
     except (RuntimeError, NotImplementedError):
         return  # refused, loudly
     names = [*(subject.name(place) for place in places), "grad_output"]
-    for variable, name, at_place in zip([*inputs, outer], names, [*places, None], strict=True):
-        measured = _slope(weighed, subject.arguments, grad_output, at_place)
+    everything = (*subject.arguments, grad_output)
+    for variable, name, place in zip([*inputs, outer], names, [*places, len(everything) - 1], strict=True):
+        measured = slopes(weighed, everything, place).jacobian.reshape(variable.shape)
         actual = torch.zeros_like(measured) if variable.grad is None else variable.grad
         if not same(actual, measured, TOLERANCE):
             how = "wrong" if actual.any() else "missing"
@@ -55,27 +57,6 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
             words += ": backward uses something that the graph does not know"
             yield Found("second-order", words)
             return
-
-
-def _slope(
-    function: Callable[[Arguments, Tensor], Tensor], arguments: Arguments, grad_output: Tensor, place: int | None
-) -> Tensor:
-    """Measure how a number moves with each entry of an argument, or of grad_output."""
-    variable = grad_output if place is None else arguments[place]
-    found = torch.zeros(variable.numel(), dtype=torch.float64)
-
-    def at(entry: int, step: float) -> float:
-        moved = variable.detach().clone(memory_format=torch.contiguous_format)
-        moved.view(-1)[entry] += step
-        if place is None:
-            return float(function(arguments, moved))
-        return float(function((*arguments[:place], moved, *arguments[place + 1 :]), grad_output))
-
-    for entry in range(variable.numel()):
-        near = (at(entry, STEP) - at(entry, -STEP)) / (2 * STEP)
-        far = (at(entry, 2 * STEP) - at(entry, -2 * STEP)) / (4 * STEP)
-        found[entry] = (4 * near - far) / 3
-    return found.reshape(variable.shape)
 
 
 def transforms(subject: Subject) -> Iterator[Found]:

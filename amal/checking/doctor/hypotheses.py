@@ -4,7 +4,7 @@ Nothing is concluded from error messages. To ask whether a factor is missing, th
 was measured; to ask whether two gradients are exchanged, each is compared with the other's slope; and so on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
@@ -309,12 +309,3 @@ def worst_entry(
     place = f" [{', '.join(map(str, index))}]" if index else ""
     given, slope = float(actual.flatten()[worst]), float(expected.flatten()[worst])
     return f"Worst entry{place}: {names[0]} {given:.6g}, {names[1]} {slope:.6g}."
-
-
-def each(explanations: list[Explanation]) -> Iterator[Explanation]:
-    """Yield each code once."""
-    seen = set()
-    for code, words in explanations:
-        if code not in seen:
-            seen.add(code)
-            yield code, words

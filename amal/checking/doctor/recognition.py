@@ -17,7 +17,7 @@ SEED = 0
 
 
 def recognised(
-    specimen: Specimen, definitions: Sequence[Definition], asked: bool
+    specimen: Specimen, definitions: Sequence[Definition]
 ) -> tuple[Definition | None, Arguments, torch.dtype]:
     """Return the definition that the values follow, None if none, with arguments for it and a dtype that runs.
 
@@ -25,21 +25,18 @@ def recognised(
         Raised: forward runs with the arguments of no definition.
     """
     row_bias = _says_row_bias(specimen.function)
-    ordered = sorted(definitions, key=lambda of: of.asked and not (asked or row_bias))
-    if row_bias:
-        ordered = sorted(ordered, key=lambda of: not of.asked)
-    fitting = [of for of in ordered if specimen.takes(len(of.draw(Draw(SEED))))]
+    ordered = sorted(definitions, key=lambda of: of.asked != row_bias)
+    drawn = [(of, of.draw(Draw(SEED))) for of in ordered]
+    fitting = [(of, arguments) for of, arguments in drawn if specimen.takes(len(arguments))]
     if not fitting:
-        counts = sorted({len(of.draw(Draw(SEED))) for of in definitions})
-        wanted = " or ".join(map(str, counts))
+        wanted = " or ".join(map(str, sorted({len(arguments) for _, arguments in drawn})))
         error = TypeError(f"it takes ({', '.join(specimen.names)}), and the operation has {wanted} inputs")
         raise Raised("forward", error)
     errors: list[Raised] = []
     runs: list[tuple[bool, Arguments, torch.dtype]] = []
-    for definition in fitting:
-        if definition.asked and not (asked or row_bias) and runs:
+    for definition, arguments in fitting:
+        if definition.asked and not row_bias and runs:
             continue  # it could not be told from what has run already
-        arguments = definition.draw(Draw(SEED))
         expected = definition.reference(*arguments)
         for dtype in (torch.float64, torch.float32):
             try:

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import BackwardCFunction, FunctionCtx
+from torch.autograd.function import FunctionCtx
 
 from amal.checking.cases import strided
+from amal.checking.properties import function_nodes
 
 Arguments = tuple[Any, ...]
 STEP = 1e-3
@@ -41,9 +42,12 @@ class Call:
     output: Tensor
     outputs: tuple[Any, ...]
     node: Any
+    """None if the output leads to none: it is cut off from the inputs."""
 
     def backward(self, grad_output: Tensor, copy: bool = True) -> tuple[Any, ...]:
         """Return what backward returns, untouched, for a gradient of the first output that is a floating tensor.
+
+        Nothing where no node is behind the output.
 
         Args:
             grad_output: of that output.
@@ -52,6 +56,8 @@ class Call:
         Raises:
             Raised: backward raised an exception.
         """
+        if self.node is None:
+            return ()
         place = next(place for place, output in enumerate(self.outputs) if output is self.output)
         gradients = [torch.zeros_like(output) if isinstance(output, Tensor) else None for output in self.outputs]
         gradients[place] = grad_output.clone() if copy else grad_output
@@ -111,7 +117,7 @@ class Specimen:
             kinds = ", ".join(type(of).__name__ for of in outputs)
             raise Raised("forward", TypeError(f"it returned {kinds}, not a floating-point tensor"))
         output = floating[0]
-        return Call(arguments, output, outputs, node_of(output))
+        return Call(arguments, output, outputs, next(function_nodes(output), None))
 
     def value(self, arguments: Sequence[Any]) -> Tensor:
         """Return the output alone."""
@@ -119,24 +125,20 @@ class Specimen:
             return self(arguments).output
 
 
+def at(returned: Sequence[Any], place: int) -> Any:
+    """Return what backward returned for an input; None where it returned too little."""
+    return returned[place] if place < len(returned) else None
+
+
+def plain(dtype: torch.dtype) -> str:
+    """Return the name of a dtype, such as float32."""
+    return str(dtype).removeprefix("torch.")
+
+
 def copied(value: Tensor, contiguous: bool = True) -> Tensor:
     """Return a copy of its own memory: contiguous, or in another layout."""
     copy = value.detach().clone(memory_format=torch.contiguous_format)
     return copy if contiguous else strided(copy)
-
-
-def node_of(output: Tensor) -> Any:
-    """Return the node of the graph that applies a Function's backward; None if the output leads to none."""
-    waiting, seen = [output.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if isinstance(node, BackwardCFunction):
-            return node
-        waiting += [following for following, _ in node.next_functions]
-    return None
 
 
 def kept_on(ctx: FunctionCtx) -> Iterator[tuple[str, Tensor]]:

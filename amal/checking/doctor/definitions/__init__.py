@@ -5,7 +5,7 @@ entries, a sum, or a sum for each example, averaged; a weight may be (in, out) o
 goes with it. So the doctor first asks which definition the values follow.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,8 +128,3 @@ def operation_called(name: str) -> Operation | None:
     plain = normalised(name)
     operations = all_operations()
     return operations.get(name) or next((of for of in operations.values() if plain in of.aliases), None)
-
-
-def names_of_operations() -> Iterator[str]:
-    """Yield the names of all operations."""
-    yield from sorted(all_operations())

@@ -8,8 +8,9 @@ BIN := .venv/bin
 labs: .venv/installed
 	$(BIN)/amal labs
 
+# A process on each core, with one thread: threads that share a core slow each other down.
 test: .venv/installed-test lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -1,37 +1,21 @@
 """The command `amal`: the whole package from one place. Imports nothing heavy, so that it answers at once."""
 
-import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import tyro
 
 from amal.errors import UserError
-from amal.experiments import LABS, Experiment, board_command, find_experiments, new_run_dir
-from amal.processes import preloaded_process
+from amal.experiments import LABS, board_command, find_experiments
+from amal.labs import as_table, at_once, run_labs
 
 app = tyro.extras.SubcommandApp()
-PRELOADED = ["torch.utils.tensorboard", "matplotlib.figure", "amal.nn", "amal.training"]
-"""What every script of the labs imports: five seconds saved on each."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one script did, for the table."""
-
-    script: str
-    experiment: Experiment
-    measured: str
-    seconds: float
-    failed: bool
 
 
 @app.command
@@ -40,29 +24,40 @@ def labs(
     /,
     runs: Path = Path("runs"),
     progress: bool = True,
+    jobs: int = 0,
 ) -> None:
     """Run every experiment of the labs with its default settings, then compare with the course documents.
 
     Each script runs in a process of its own; one that fails does not stop the others, and the exit status is then 1.
+    Several run at once, and what one prints is shown when it is done; those that measure time come last, alone.
 
     Args:
         names: the labs to run.
         runs: where the runs are written, each to a new folder below.
-        progress: show the progress of each script.
+        progress: show the progress of a script that runs alone.
+        jobs: scripts at once; 0 for one on each core, at most 8. With 1, each prints as it goes.
     """
-    experiments = find_experiments(names)
-    rows = []
+    if jobs < 0:
+        refuse("labs", f"--jobs {jobs}: expected at least 1, or 0 for one on each core")
+    experiments, jobs = find_experiments(names), jobs or at_once()
+    if jobs > 1:
+        print(f"{len(experiments)} scripts, {jobs} at once; what one prints is shown when it is done", flush=True)
+    started, rows = time.perf_counter(), {}
     try:
-        for place, (script, experiment) in enumerate(experiments.items(), start=1):
-            print(f"\n[{place}/{len(experiments)}] {experiment.number} {experiment.title}", flush=True)
-            rows.append(run_script(script, experiment, new_run_dir(script, runs), progress))
+        for row in run_labs(experiments, runs, progress, jobs):
+            rows[row.script] = row
+            if row.printed:
+                print(f"\n{row.experiment.number} {row.experiment.title}\n{row.printed}", end="")
+            print(f"[{len(rows)}/{len(experiments)}] {row.script}: {row.seconds:.0f} s", flush=True)
     except KeyboardInterrupt:
         print("\ninterrupted" + ("; what the finished scripts measured:" if rows else ""), file=sys.stderr)
-        print(as_table(rows) if rows else "")
-        raise SystemExit(130) from None
-    print("\n" + as_table(rows))
+    in_order = [rows[script] for script in experiments if script in rows]
+    if in_order:
+        print("\n" + as_table(in_order, terminal_width(), time.perf_counter() - started))
+    if len(rows) < len(experiments):
+        raise SystemExit(130)
     print(f"\nTo see the curves and pictures: {board_command(runs)}")
-    failures = [row.script for row in rows if row.failed]
+    failures = [row.script for row in in_order if row.failed]
     if failures:
         print(f"failed: {', '.join(failures)}", file=sys.stderr)
         raise SystemExit(1)
@@ -402,60 +397,6 @@ def known_operation(name: str) -> str:
         print(f"amal: no mutants of {name}; there are those of {', '.join(known.MUTANTS)}", file=sys.stderr)
         raise SystemExit(2)
     return operation
-
-
-def run_script(script: str, experiment: Experiment, run_dir: Path, progress: bool) -> Row:
-    """Run one script as its user would, and read what it measured from its run directory."""
-    arguments = [f"--run-dir={run_dir}", *([] if progress else ["--no-progress"])]
-    print(f"$ python -m {script} {' '.join(arguments)}", flush=True)
-    started = time.perf_counter()
-    process = preloaded_process(PRELOADED, target=run_as_main, args=(script, arguments))
-    process.start()
-    process.join()
-    status, seconds = process.exitcode, time.perf_counter() - started
-    try:
-        result = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        result = {"status": "nothing written", "measured": ""}
-    failed = status != 0 or result["status"] != "completed"
-    measured = f"FAILED (exit status {status}): {result['status']}" if failed else result["measured"]
-    return Row(script, experiment, measured, seconds, failed)
-
-
-def run_as_main(script: str, arguments: list[str]) -> None:
-    """Do what `python -m script arguments` does."""
-    sys.argv = [script, *arguments]
-    runpy.run_module(script, run_name="__main__", alter_sys=True)
-
-
-def as_table(rows: list[Row]) -> str:
-    """Set the rows as a table that fits the terminal: experiment, reported, measured, seconds."""
-    width = terminal_width()
-    titles = ("experiment", "documents report", "measured", "s")
-    widths = [(width - 10) * share // 10 for share in (3, 3, 4)] + [5]
-
-    def line(*texts: str) -> str:
-        wrapped = [textwrap.wrap(text, size) or [""] for text, size in zip(texts, widths, strict=True)]
-        height = max(map(len, wrapped))
-        columns = [cell + [""] * (height - len(cell)) for cell in wrapped]
-        return "\n".join(
-            "  ".join(text.ljust(size) for text, size in zip(texts, widths, strict=True)).rstrip()
-            for texts in zip(*columns, strict=True)
-        )
-
-    rule = "  ".join("─" * size for size in widths)
-    body = [
-        line(
-            f"{row.experiment.number} {row.experiment.title}",
-            row.experiment.reported,
-            row.measured,
-            f"{row.seconds:.1f}",
-        )
-        for row in rows
-    ]
-    return "\n".join(
-        [line(*titles), rule, *body, rule, line("", "", "in all", f"{sum(row.seconds for row in rows):.1f}")]
-    )
 
 
 def main() -> None:

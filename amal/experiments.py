@@ -8,6 +8,8 @@ A module of tme1, tme2 or tme3 is an experiment when its docstring begins
 
     In TensorBoard: Custom scalars, the loss; Images, the slider of `fit`.
 
+One whose results are times says, in a paragraph "Alone: ...", that nothing must run beside it.
+
 A script may carry several of the course's experiments. Each further one has a paragraph, with the options that make a
 run one of it, and what is reported of it, if anything is:
 
@@ -46,6 +48,8 @@ class Experiment:
     """What the course documents report."""
     look: str = ""
     """What to look at in TensorBoard, in which order, the steps separated by semicolons."""
+    alone: bool = False
+    """Whether it measures time, so that nothing may run beside it."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ class Part:
 def declared(docstring: str | None) -> Experiment | None:
     """Return the experiment that a module's docstring declares; None where it declares none."""
     head = re.match(r"Experiment (\d+\.\d+): (.+?)\.\n", docstring or "")
-    reported, look = (_paragraph(docstring or "", name) for name in ("Reported", "In TensorBoard"))
-    return Experiment(head[1], head[2], reported, look) if head and reported else None
+    reported, look, alone = (_paragraph(docstring or "", name) for name in ("Reported", "In TensorBoard", "Alone"))
+    return Experiment(head[1], head[2], reported, look, bool(alone)) if head and reported else None
 
 
 def _paragraph(docstring: str, name: str) -> str:
@@ -131,7 +135,9 @@ def parts(script: str, docstring: str) -> Iterator[Part]:
         return
     paragraphs = [paragraph for paragraph in docstring.split("\n\n")[1:] if not paragraph.startswith("    ")]
     joined = [" ".join(paragraph.split()) for paragraph in paragraphs]
-    set_up = tuple(text for text in joined if not text.startswith(("Also ", "Reported: ", "In TensorBoard: ")))
+    set_up = tuple(
+        text for text in joined if not text.startswith(("Also ", "Reported: ", "In TensorBoard: ", "Alone: "))
+    )
     yield Part(first.number, first.title, first.reported.removesuffix("."), script, set_up)
     for text in joined:
         also = re.fullmatch(r"Also (\d+\.\d+): (.+?)(?: \((--[^)]+)\))?\.(?: Reported: (.+))?", text)

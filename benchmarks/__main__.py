@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from amal.data import default_root
-from benchmarks import loop, mnist, ops, optim, race, startup, steps, sweep
+from benchmarks import epoch, loop, mnist, ops, optim, startup, steps, sweep
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ def main(config: Config) -> None:
         print(benchmark.__name__, flush=True)
         benchmark.main()
     if (config.data_root / "MNIST").is_dir():
+        epoch.main(epoch.Config(config.data_root))
         mnist.main(mnist.Config(config.data_root))
-        race.main(race.Config(config.data_root))
     else:
-        print(f"no MNIST below {config.data_root}: benchmarks.mnist and benchmarks.race are left out")
+        print(f"no MNIST below {config.data_root}: benchmarks.epoch and benchmarks.mnist are left out")
 
 
 if __name__ == "__main__":

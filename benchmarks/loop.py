@@ -9,7 +9,6 @@ the whole data are left out of both. The second model is so small that the loop 
 Writes benchmarks/results/loop-<device>.json, and benchmarks/RESULTS.md from all that lies there.
 """
 
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,9 +20,9 @@ from torch import nn
 from amal.data import Split, Splits
 from amal.training import RunLogbook, TrainingConfig, epoch_batches, fit
 from amal.training.device import synchronize
-from benchmarks.ops import RESULTS, machine
-from benchmarks.report import write_report
-from benchmarks.timing import compare_told
+from benchmarks.report import write
+from benchmarks.roofline import roofline
+from benchmarks.timing import compare_told, devices
 
 MODELS = {"MNIST MLP, 784-100-10": (784, 100, 10), "tiny, 2-10-2": (2, 10, 2)}
 BATCH_SIZE, BATCHES = 100, 200
@@ -66,15 +65,15 @@ def loops(widths: tuple[int, int, int], device: str, folder: Path) -> tuple[Call
 
 def main() -> None:
     """Measure every model."""
-    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+    for device in devices():
+        rows = []
         with tempfile.TemporaryDirectory() as folder:
-            rows = [
-                {"name": name, "epoch": compare_told(*loops(widths, device, Path(folder)), rounds=25)._asdict()}
-                for name, widths in MODELS.items()
-            ]
-        result = {**machine(device), "steps": BATCHES, "rows": rows}
-        (RESULTS / f"loop-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    write_report(RESULTS)
+            for name, widths in MODELS.items():
+                ours, theirs = loops(widths, device, Path(folder))
+                measured = compare_told(ours, theirs, rounds=25)
+                asked = roofline(theirs, measured.ours, device)
+                rows.append({"name": name, "epoch": measured._asdict()} | asked)
+        write("loop", device, {"steps": BATCHES, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -7,24 +7,23 @@ Writes benchmarks/results/ops-<device>.json, and benchmarks/RESULTS.md from all 
 """
 
 import json
-import platform
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 import tyro
+from torch import Tensor
 from tqdm import tqdm
 
 from amal import functional
 from amal.checking import Case
 from amal.checking.budget import saved_bytes
 from amal.checking.cases import case, given, named, random_like
-from benchmarks.report import write_report
-from benchmarks.timing import compare
+from benchmarks.report import RESULTS, write
+from benchmarks.roofline import roofline
+from benchmarks.timing import compare, devices
 
-RESULTS = Path(__file__).parent / "results"
 CLASSES = torch.arange(4096) % 10
 PRODUCTS = ("linear", "conv1d", "conv2d", "scaled_dot_product_attention")
 """Operations made of matrix products and convolutions; all others run over every entry."""
@@ -161,7 +160,7 @@ class Config:
     """Time spent on each comparison."""
     compiled: bool = True
     """Measure inside torch.compile too."""
-    devices: tuple[str, ...] = field(default_factory=lambda: ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",))
+    devices: tuple[str, ...] = field(default_factory=devices)
     """Where to measure."""
 
 
@@ -179,6 +178,7 @@ def measure(small: Case, large: Case, device: str, config: Config) -> dict[str, 
         "saved bytes": saved_bytes(large.operation, inputs),
         "saved bytes torch": saved_bytes(large.reference, inputs),
     }
+    row |= roofline(with_gradient(large, large.operation, device), row["realistic both"]["ours"], device)
     if config.compiled:
         torch.compiler.reset()
         ours, theirs = (torch.compile(f, fullgraph=True) for f in (large.operation, large.reference))
@@ -195,18 +195,19 @@ def forward(case: Case, device: str, config: Config) -> dict[str, float]:
 
 def both(case: Case, device: str, config: Config) -> dict[str, float]:
     """Compare calls and their gradients."""
+    step, reference = (with_gradient(case, function, device) for function in (case.operation, case.reference))
+    return compare(step, reference, config.seconds)._asdict()
+
+
+def with_gradient(case: Case, function: Callable[..., Tensor], device: str) -> Callable[[], object]:
+    """Return a call of the function and of its gradient."""
     inputs = case.inputs(torch.float32, device)
     grad_output = random_like(case.reference(*inputs), 1)
-
-    def step(function: Any) -> Any:
-        return lambda: torch.autograd.grad(function(*inputs), given(inputs), grad_output)
-
-    return compare(step(case.operation), step(case.reference), config.seconds)._asdict()
+    return lambda: torch.autograd.grad(function(*inputs), given(inputs), grad_output)
 
 
 def main(config: Config) -> None:
     """Measure what is asked for and write it down beside what was measured before."""
-    RESULTS.mkdir(exist_ok=True)
     for device in config.devices:
         path = RESULTS / f"ops-{device}.json"
         chosen = [pair for pair in WORKLOADS if not config.names or pair[1].op in config.names]
@@ -215,22 +216,12 @@ def main(config: Config) -> None:
         for small, large in tqdm(chosen, desc=device):
             rows[large.name] = rows.get(large.name, {}) | measure(small, large, device, config)
         order = [pair[1].name for pair in WORKLOADS]
-        result = {**machine(device), "rows": sorted(rows.values(), key=lambda row: order.index(row["name"]))}
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    write_report(RESULTS)
+        write("ops", device, {"rows": sorted(rows.values(), key=lambda row: order.index(row["name"]))})
 
 
 def kind(large: Case) -> str:
     """Return the class of work that an operation is, which its budget goes by."""
     return "layer" if large.op == "highway" else "product" if large.op in PRODUCTS else "entries"
-
-
-def machine(device: str) -> dict[str, str]:
-    """Return what the figures were measured on."""
-    name = (
-        torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} cores"
-    )
-    return {"device": device, "machine": name, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
 
 
 if __name__ == "__main__":

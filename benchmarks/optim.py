@@ -5,7 +5,6 @@
 Writes benchmarks/results/optim-<device>.json, and benchmarks/RESULTS.md from all that lies there.
 """
 
-import json
 from itertools import pairwise
 from typing import Any
 
@@ -13,9 +12,9 @@ import torch
 from tqdm import tqdm
 
 from amal import optim
-from benchmarks.ops import RESULTS, machine
-from benchmarks.report import write_report
-from benchmarks.timing import compare
+from benchmarks.report import write
+from benchmarks.roofline import roofline
+from benchmarks.timing import compare, devices
 
 NETWORKS = {
     "MNIST MLP, 784-100-10": (784, 100, 10),
@@ -43,17 +42,17 @@ def parameters(widths: tuple[int, ...], device: str) -> list[torch.Tensor]:
 
 def main() -> None:
     """Measure every optimiser on every network."""
-    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+    for device in devices():
         rows = []
         for network, widths in tqdm(NETWORKS.items(), desc=device):
             for name, options in OPTIMISERS:
                 ours = getattr(optim, name)(parameters(widths, device), **options)
                 theirs = getattr(torch.optim, name)(parameters(widths, device), foreach=True, **options)
-                ratio = compare(ours.step, theirs.step)._asdict()
-                rows.append({"name": name, "options": options, "network": network, "step": ratio})
-        result = {**machine(device), "rows": rows}
-        (RESULTS / f"optim-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    write_report(RESULTS)
+                ratio = compare(ours.step, theirs.step)
+                called = f"{name}({', '.join(f'{key}={value}' for key, value in options.items())})"
+                about = {"name": f"{called}, {network}", "optimiser": called, "network": network}
+                rows.append(about | {"step": ratio._asdict()} | roofline(ours.step, ratio.ours, device))
+        write("optim", device, {"rows": rows})
 
 
 if __name__ == "__main__":

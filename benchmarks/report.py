@@ -1,10 +1,17 @@
-"""Set the measurements as a page."""
+"""Write measurements down, and set them as a page."""
 
 import json
+import platform
+import time
 from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
+import torch
+
+from benchmarks.roofline import rates
+
+RESULTS = Path(__file__).parent / "results"
 BUDGETS = {
     "product": ("matrix products and convolutions", 1.05, 1.25),
     "entries": ("operations on every entry, losses, pooling, normalisation", 1.6, 2.5),
@@ -15,6 +22,33 @@ TITLES = (
     *("operation", "shapes", "forward", "both", "ms ours", "ms torch"),
     *("both, compiled", "both, small", "forward, small", "bytes saved"),
 )
+ROOFLINE = (
+    "Matrix products of this machine reach {flops:.0f} GFLOP/s, copies {bytes:.0f} GB/s, read and written, of more "
+    "than caches hold: what fits there may exceed 100 %. Asked for, and done at these shares of the rates; the bound "
+    "is the least time that a rate allows, over the time taken."
+)
+
+
+def write(kind: str, device: str, measured: dict[str, Any]) -> None:
+    """Write a measurement to results/, with where and when it was made, and the page of all of them anew."""
+    RESULTS.mkdir(exist_ok=True)
+    result = {**machine(device), "rates": rates(device)._asdict(), **measured}
+    (RESULTS / f"{kind}-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_report(RESULTS)
+
+
+def machine(device: str) -> dict[str, str]:
+    """Return what the figures were measured on."""
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{processor()}, {torch.get_num_threads()} threads"
+    return {"device": device, "machine": name, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
+
+
+def processor() -> str:
+    """Return the processor's name, where Linux tells it; its architecture elsewhere."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def write_report(results: Path) -> None:
@@ -22,26 +56,65 @@ def write_report(results: Path) -> None:
     pages = [
         page(json.loads(path.read_text(encoding="utf-8")))
         for kind, page in (
-            ("ops", as_page),
+            ("mnist", of_mnist),
+            ("epoch", of_epoch),
+            ("steps", of_steps),
+            ("ops", of_ops),
             ("optim", of_optimisers),
             ("loop", of_loop),
             ("sweep", of_sweep),
-            ("mnist", of_mnist),
-            ("race", of_race),
-            ("steps", of_steps),
             ("startup", of_startup),
         )
         for path in sorted(results.glob(f"{kind}-*.json"))
     ]
-    text = "# Benchmarks\n\nTime and memory over torch's own; below 1 amal is ahead.\n\n" + "\n".join(pages)
-    (results.parent / "RESULTS.md").write_text(text, encoding="utf-8")
+    about = (
+        "Time and memory over torch's own, medians of rounds in turn; below 1 amal is ahead. In brackets, quartiles."
+    )
+    (results.parent / "RESULTS.md").write_text(f"# Benchmarks\n\n{about}\n\n" + "\n".join(pages), encoding="utf-8")
 
 
 def as_section(title: str, result: dict[str, Any], about: str, titles: str, rows: list[str]) -> str:
-    """Set a table with what it shows and where it was measured."""
+    """Set a table with what it shows and where it was measured, then what the machine could do."""
     where = f"{result['machine']}; torch {result['torch']}; {result['date']}; float32."
-    rule = "|---" + "|--:" * (titles.count("|") - 2) + "|"
-    return "\n".join([f"## {title} on {result['device']}", "", f"{where} {about}", "", titles, rule, *rows, ""])
+    lines = [f"## {title} on {result['device']}", "", f"{where} {about}", "", *as_table(titles, rows)]
+    return "\n".join(lines + roofline_of(result))
+
+
+def as_table(titles: str, rows: list[str]) -> list[str]:
+    """Set a table whose first column is words."""
+    return [titles, "|---" + "|--:" * (titles.count("|") - 2) + "|", *rows, ""]
+
+
+def roofline_of(result: dict[str, Any]) -> list[str]:
+    """Set what each row asks of the machine beside what the machine can do; nothing where it was not counted."""
+    rows = []
+    for row in result["rows"]:
+        if roof := row.get("roofline"):
+            shares = [f"{100 * roof[f'share of {what}']:.0f} %" for what in ("product", "copy", "bound")]
+            asked = f"{roof['gflop']:.3g} | {roof['gbyte']:.3g} | {in_words(roof['seconds'])}"
+            rows.append(f"| {row['name']} | {asked} | {' | '.join(shares)} |")
+    if not rows:
+        return []
+    about = ROOFLINE.format(**{name: rate / 1e9 for name, rate in result["rates"].items()})
+    return [about, "", *as_table("| | GFLOP | GB | time | of products | of copying | of the bound |", rows)]
+
+
+def in_words(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    for unit, name in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= unit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def spread(measured: dict[str, float]) -> str:
+    """Return a ratio with its quartiles."""
+    return f"**{measured['ratio']:.2f}** ({measured['low']:.2f} – {measured['high']:.2f})"
+
+
+def faster(measured: dict[str, float]) -> str:
+    """Return how many times faster ours was, with quartiles."""
+    return f"**{1 / measured['ratio']:.1f}** ({1 / measured['high']:.1f} – {1 / measured['low']:.1f})"
 
 
 def of_optimisers(result: dict[str, Any]) -> str:
@@ -49,8 +122,7 @@ def of_optimisers(result: dict[str, Any]) -> str:
     networks = list(dict.fromkeys(row["network"] for row in result["rows"]))
     steps: dict[str, list[str]] = {}
     for row in result["rows"]:
-        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
-        steps.setdefault(f"{row['name']}({options})", []).append(f"{row['step']['ratio']:.2f}")
+        steps.setdefault(row["optimiser"], []).append(spread(row["step"]))
     about = "`python -m benchmarks.optim`: one step over one of torch's with foreach=True. Each may be 1.1."
     rows = [f"| {name} | {' | '.join(ratios)} |" for name, ratios in steps.items()]
     return as_section("Optimisers", result, about, f"| | {' | '.join(networks)} |", rows)
@@ -64,9 +136,9 @@ def of_loop(result: dict[str, Any]) -> str:
     )
     rows = []
     for row in result["rows"]:
-        ratio, ours, theirs = (row["epoch"][key] for key in ("ratio", "ours", "theirs"))
+        ours, theirs = (row["epoch"][key] for key in ("ours", "theirs"))
         micro = [f"{seconds / result['steps'] * 1e6:.0f}" for seconds in (ours, theirs)]
-        rows.append(f"| {row['name']} | **{ratio:.3f}** | {' | '.join(micro)} |")
+        rows.append(f"| {row['name']} | {spread(row['epoch'])} | {' | '.join(micro)} |")
     return as_section("Training loop", result, about, "| model | ratio | µs a step, ours | bare |", rows)
 
 
@@ -74,67 +146,60 @@ def of_sweep(result: dict[str, Any]) -> str:
     """Set the sweep's measurements."""
     about = (
         "`python -m benchmarks.sweep`: the settings of experiment 2.5 trained at once, over the same runs one after "
-        f"another in plain eager torch; {result['threads']} threads. The speedup may be no less than 5."
+        "another in plain eager torch. The speedup may be no less than 5."
     )
     rows = [
-        f"| {row['seeds']} | {row['runs']} | **{1 / row['sweep']['ratio']:.1f}** | {row['sweep']['ours']:.1f} | "
+        f"| {row['name']} | {row['runs']} | {row['rounds']} | {faster(row['sweep'])} | {row['sweep']['ours']:.1f} | "
         f"{row['sweep']['theirs']:.1f} |"
         for row in result["rows"]
     ]
-    return as_section("Sweep", result, about, "| seeds | runs | speedup | s, at once | s, one after another |", rows)
+    return as_section("Sweep", result, about, "| | runs | rounds | speedup | s, at once | s, one after another |", rows)
+
+
+def of_epoch(result: dict[str, Any]) -> str:
+    """Set the measurements of an epoch on MNIST."""
+    about = (
+        "`python -m benchmarks.epoch`: an epoch of 55 000 images by `fit`, over one with the input pipeline of the "
+        "PyTorch example (DataLoader, ToTensor, Normalize) and torch's own layers. The MLP's speedup may be no less "
+        "than 10."
+    )
+    rows = [
+        f"| {row['name']} | {faster(row['epoch'])} | {row['epoch']['ours']:.2f} | {row['epoch']['theirs']:.2f} |"
+        for row in result["rows"]
+    ]
+    return as_section("Epoch on MNIST", result, about, "| | speedup | s, ours | s, usual |", rows)
 
 
 def of_mnist(result: dict[str, Any]) -> str:
-    """Set the measurements of an epoch on MNIST."""
-    about = (
-        "`python -m benchmarks.mnist`: an epoch of 55 000 images over the usual one with "
-        "DataLoader, ToTensor and torch's own layers. The speedup may be no less than 10."
-    )
-    rows = []
-    for row in result["rows"]:
-        ratio, ours, theirs = (row["epoch"][key] for key in ("ratio", "ours", "theirs"))
-        rows.append(f"| {row['name']} | **{1 / ratio:.1f}** | {ours:.2f} | {theirs:.2f} |")
-    return as_section("Epoch on MNIST", result, about, "| MLP | speedup | s, ours | s, usual |", rows)
-
-
-def of_race(result: dict[str, Any]) -> str:
     """Set the race to 99 % of MNIST."""
     about = (
-        f"`python -m benchmarks.race`: seconds of training alone, in turn in one run, {result['threads']} threads, all "
-        "60 000 images; median, least and most. The example stops when it first reaches 99 %; accuracies are means. "
-        f"tme3.fast is its step *{result['step']}*. It may take no more than half of the recipe's time, a sixtieth of "
-        "the example's."
+        "`python -m benchmarks.mnist`: seconds of training alone, in turn in one run, all 60 000 images; median, least "
+        "and most, also of how many times longer than tme3.fast in the same round. The example stops when it first "
+        f"reaches 99 %; accuracies are means. tme3.fast is its step *{result['step']}*. It may take no more than half "
+        "of the recipe's time, a sixtieth of the example's."
     )
-    ours = next(row for row in result["rows"] if row["name"] == "tme3.fast")
     rows = [
-        f"| {row['name']} | **{row['seconds']:.2f}** ({row['least']:.2f} – {row['most']:.2f}) | "
-        f"{row['seconds'] / ours['seconds']:.1f} | {100 * row['accuracy']:.2f} % ({100 * row['lowest']:.2f} – "
-        f"{100 * row['highest']:.2f}) | {row['epochs']:.1f} | {row['rounds']} |"
+        f"| {row['name']} | **{row['seconds']:.2f}** ({row['least']:.2f} – {row['most']:.2f}) | **{row['times']:.1f}** "
+        f"({row['times least']:.1f} – {row['times most']:.1f}) | {100 * row['accuracy']:.2f} % "
+        f"({100 * row['lowest']:.2f} – {100 * row['highest']:.2f}) | {row['epochs']:.1f} | {row['rounds']} |"
         for row in result["rows"]
     ]
-    titles = "| | s | times tme3.fast | accuracy on test | epochs | seeds |"
+    titles = "| | s | × tme3.fast | accuracy on test | epochs | seeds |"
     return as_section("99 % of MNIST", result, about, titles, rows)
 
 
 def of_steps(result: dict[str, Any]) -> str:
-    """Set the steps of the course's networks, with their rooflines."""
-    flops, copied = result["rates"]["flops"] / 1e9, result["rates"]["bytes"] / 1e9
+    """Set the steps of the course's networks."""
     about = (
-        "`python -m benchmarks.steps`: forward, loss, backward and Adam over the same on torch.nn; "
-        f"{result['threads']} threads. The machine multiplies large matrices at {flops:.0f} GFLOP/s and copies "
-        f"{copied:.0f} GB/s, read and written; the shares are ours. *Of the bound*: the least time that either rate "
-        "allows, over the time taken."
+        "`python -m benchmarks.steps`: forward, loss, backward and Adam over the same on torch.nn. Memory is the most "
+        "that a step holds at once, beside what stood before it."
     )
     rows = []
     for row in result["rows"]:
-        roof, ratio = row["roofline"], row["step"]
-        shares = [f"{100 * roof[f'share of {what}']:.0f} %" for what in ("product", "copy", "bound")]
-        rows.append(
-            f"| {row['name']} | **{ratio['ratio']:.2f}** | {ratio['ours'] * 1e3:.2f} | {ratio['theirs'] * 1e3:.2f} | "
-            f"{roof['gflop']:.2f} | {roof['gbyte']:.2f} | {' | '.join(shares)} |"
-        )
-    titles = "| network | ratio | ms, ours | ms, torch.nn | GFLOP | GB | of products | of copying | of the bound |"
-    return as_section("Steps", result, about, titles, rows)
+        times = " | ".join(f"{row['step'][which] * 1e3:.2f}" for which in ("ours", "theirs"))
+        peaks = " | ".join(f"{peak / 2**20:.1f}" for peak in row["peaks"])
+        rows.append(f"| {row['name']} | {spread(row['step'])} | {times} | {peaks} |")
+    return as_section("Steps", result, about, "| | ratio | ms, ours | ms, torch.nn | MiB, ours | MiB, torch.nn |", rows)
 
 
 def of_startup(result: dict[str, Any]) -> str:
@@ -147,24 +212,14 @@ def of_startup(result: dict[str, Any]) -> str:
     return as_section("Start-up", result, about, "| command | s | MB |", rows)
 
 
-def as_page(result: dict[str, Any]) -> str:
-    """Set one device's measurements: the table, then what it comes to."""
-    lines = [
-        f"## Operations on {result['device']}",
-        "",
-        f"{result['machine']}; torch {result['torch']}; {result['date']}; float32. `python -m benchmarks.ops` calls "
-        "ours and torch's in turn; each figure is the median of the ratios. *Both* is forward and backward, by "
-        "`torch.autograd.grad` with respect to every argument. The shapes are the realistic ones; of small ones, which "
-        "take microseconds, see benchmarks/ops.py.",
-        "",
-        f"| {' | '.join(TITLES)} |",
-        f"|---|---{'|--:' * (len(TITLES) - 2)}|",
-        *map(as_row, result["rows"]),
-        "",
-        *summary(result["rows"]),
-        "",
-    ]
-    return "\n".join(lines)
+def of_ops(result: dict[str, Any]) -> str:
+    """Set the operations: the table, then what it comes to."""
+    about = (
+        "`python -m benchmarks.ops`: *both* is forward and backward, by `torch.autograd.grad` with respect to every "
+        "argument. The shapes are the realistic ones; of small ones, which take microseconds, see benchmarks/ops.py."
+    )
+    titles = f"| {' | '.join(TITLES)} |"
+    return as_section("Operations", result, about, titles, [*map(as_row, result["rows"]), "", *summary(result["rows"])])
 
 
 def as_row(row: dict[str, Any]) -> str:
@@ -176,7 +231,7 @@ def as_row(row: dict[str, Any]) -> str:
         row["name"],
         shapes,
         f"{row['realistic forward']['ratio']:.2f}",
-        f"**{both['ratio']:.2f}**",
+        spread(both),
         f"{both['ours'] * 1e3:.2f}",
         f"{both['theirs'] * 1e3:.2f}",
         f"{compiled['ratio']:.2f}" if compiled else "",

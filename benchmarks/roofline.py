@@ -18,7 +18,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from amal.training.device import synchronize
 
-VIEWS = ("view", "t", "transpose", "permute", "expand", "slice", "select", "unsqueeze", "squeeze", "detach", "alias")
+VIEWS = (
+    *("view", "unsafe_view", "t", "transpose", "permute", "expand", "slice", "select", "split", "unbind"),
+    *("unsqueeze", "squeeze", "detach", "alias"),
+)
+CHOICES = ("index", "index_select", "gather", "embedding")
+"""Operations that read no more of a tensor than they return."""
 
 
 class Rates(NamedTuple):
@@ -33,8 +38,12 @@ class Rates(NamedTuple):
 class Work(NamedTuple):
     """What a call asks of it."""
 
-    flops: int
-    bytes: int
+    flops: float
+    bytes: float
+
+    def times(self, number: float) -> "Work":
+        """Return the work of so many calls."""
+        return Work(self.flops * number, self.bytes * number)
 
 
 class _Bytes(TorchDispatchMode):
@@ -46,8 +55,9 @@ class _Bytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         returned = func(*args, **(kwargs or {}))
-        if func.overloadpacket.__name__.strip("_") not in VIEWS:
-            touched: list[Any] = [args, kwargs or {}, returned]
+        name = func.overloadpacket.__name__.strip("_")
+        if name not in VIEWS:
+            touched: list[Any] = [args[1:], returned, returned] if name in CHOICES else [args, kwargs or {}, returned]
             while touched:
                 of = touched.pop()
                 if isinstance(of, Tensor):
@@ -91,14 +101,34 @@ def _median(call: Callable[[], object]) -> float:
     return statistics.median(seconds[1:])
 
 
-def line(work: Work, seconds: float, device: str) -> dict[str, float]:
-    """Return the roofline of a piece of work that took so long: shares of both rates, and of the bound."""
-    machine = rates(device)
-    least = max(work.flops / machine.flops, work.bytes / machine.bytes)
+def roofline(work: Work | Callable[[], object], seconds: float, device: str) -> dict[str, dict[str, float]]:
+    """Return, under "roofline", the work (of a call) that took so long, and its shares of both rates and the bound."""
+    asked, machine = work if isinstance(work, Work) else work_of(work), rates(device)
+    least = max(asked.flops / machine.flops, asked.bytes / machine.bytes)
     return {
-        "gflop": work.flops / 1e9,
-        "gbyte": work.bytes / 1e9,
-        "share of product": work.flops / seconds / machine.flops,
-        "share of copy": work.bytes / seconds / machine.bytes,
-        "share of bound": least / seconds,
+        "roofline": {
+            "seconds": seconds,
+            "gflop": asked.flops / 1e9,
+            "gbyte": asked.bytes / 1e9,
+            "share of product": asked.flops / seconds / machine.flops,
+            "share of copy": asked.bytes / seconds / machine.bytes,
+            "share of bound": least / seconds,
+        }
     }
+
+
+def memory_peak(call: Callable[[], object], device: str) -> int:
+    """Return the most bytes that a call holds at once, beside what stood before it."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return torch.cuda.max_memory_allocated() - before
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiled:
+        call()
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak

@@ -7,7 +7,6 @@ Whole processes, in turn, five of each after a first.
 Writes benchmarks/results/startup-cpu.json, and benchmarks/RESULTS.md from all that lies there.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -16,8 +15,7 @@ import time
 from pathlib import Path
 
 from amal.checking.mutants import SOLUTIONS
-from benchmarks.ops import RESULTS, machine
-from benchmarks.report import write_report
+from benchmarks.report import write
 
 ROUNDS = 5
 
@@ -56,9 +54,7 @@ def main() -> None:
         memory = max(of for _, of in times)
         spread = {"seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
         rows.append({"command": name, **spread, "mbyte": memory})
-    text = json.dumps({**machine("cpu"), "rows": rows}, indent=1) + "\n"
-    (RESULTS / "startup-cpu.json").write_text(text, encoding="utf-8")
-    write_report(RESULTS)
+    write("startup", "cpu", {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ hour.
 Writes benchmarks/results/sweep-<device>.json, and benchmarks/RESULTS.md from all that lies there.
 """
 
-import json
 import math
 import tempfile
 import time
@@ -22,9 +21,9 @@ from torch import Tensor, nn
 from amal.data import Splits
 from amal.training.device import synchronize
 from amal.training.logbook import Silent
-from benchmarks.ops import RESULTS, machine
-from benchmarks.report import write_report
-from benchmarks.timing import compare_told
+from benchmarks.report import write
+from benchmarks.roofline import Work, roofline, work_of
+from benchmarks.timing import compare_told, devices
 from tme2._checkerboard import BoardConfig, Setting, board, train
 from tme2.checkerboard import REPORTED
 
@@ -33,12 +32,16 @@ LOOKS = 10
 """Iterations from one look to the next."""
 
 
+LONGEST = {batches: max(n for n, same in SETTINGS if same == batches) for _, batches in SETTINGS}
+"""Batches in an epoch -> the most epochs of a setting with so many; a sweep sees the shorter ones on the way."""
+WIDTH = BoardConfig().width
+
+
 def sweeps(seeds: int, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
     """Return the sweep and the runs one after another, on so many seeds; each tells its seconds."""
     config = BoardConfig(evaluate_every=LOOKS, seeds=seeds, progress=False, device=device)
-    longest = {batches: max(n for n, same in SETTINGS if same == batches) for _, batches in SETTINGS}
-    looks = {batches: tuple(n for n, same in SETTINGS if same == batches) for batches in longest}
-    settings = [Setting(n, batches, 0.01, looks=looks[batches]) for batches, n in longest.items()]
+    looks = {batches: tuple(n for n, same in SETTINGS if same == batches) for batches in LONGEST}
+    settings = [Setting(n, batches, 0.01, looks=looks[batches]) for batches, n in LONGEST.items()]
     boards = [board(seed).to(device) for seed in range(seeds)]
 
     def ours() -> float:
@@ -51,27 +54,48 @@ def sweeps(seeds: int, device: str) -> tuple[Callable[[], float], Callable[[], f
         started = time.perf_counter()
         for iterations, batches in SETTINGS:
             for data in boards:
-                plain(data, iterations, math.ceil(len(data.train) / batches), config.width)
+                plain(data, iterations, math.ceil(len(data.train) / batches))
         synchronize()
         return time.perf_counter() - started
 
     return ours, theirs
 
 
-def plain(data: Splits, iterations: int, batch_size: int, width: int) -> None:
+def plain(data: Splits, iterations: int, batch_size: int) -> None:
     """Train one network in plain eager torch."""
-    layers = [nn.Linear(2, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh()]
-    model = nn.Sequential(*layers, nn.Linear(width, 1)).to(data.train.input.device)
-    loss, optimizer = nn.BCEWithLogitsLoss(reduction="sum"), torch.optim.SGD(model.parameters(), 0.01)
+    model, step = stepper(data)
     for epoch in range(iterations):
         order = torch.randperm(len(data.train), device=data.train.input.device)
         for rows in order.split(batch_size):
-            optimizer.zero_grad()
-            loss(model(data.train.input[rows]), data.train.target[rows]).backward()
-            optimizer.step()
+            step(rows)
         if epoch % LOOKS == 0:
             for part in (data.train, data.validation, data.test):
                 look(model, part.input, part.target)
+
+
+def stepper(data: Splits) -> tuple[nn.Module, Callable[[Tensor], None]]:
+    """Return a network, and what takes a step on some rows of the training data."""
+    layers = [nn.Linear(2, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh(), nn.Linear(WIDTH, WIDTH), nn.Tanh()]
+    model = nn.Sequential(*layers, nn.Linear(WIDTH, 1)).to(data.train.input.device)
+    loss, optimizer = nn.BCEWithLogitsLoss(reduction="sum"), torch.optim.SGD(model.parameters(), 0.01)
+
+    def step(rows: Tensor) -> None:
+        optimizer.zero_grad()
+        loss(model(data.train.input[rows]), data.train.target[rows]).backward()
+        optimizer.step()
+
+    return model, step
+
+
+def asked(seeds: int, device: str) -> Work:
+    """Return what the steps of a sweep ask of the machine."""
+    data = board(0).to(device)
+    _, step = stepper(data)
+    works = []
+    for batches, iterations in LONGEST.items():
+        rows = torch.arange(math.ceil(len(data.train) / batches), device=device)
+        works.append(work_of(lambda rows=rows: step(rows)).times(seeds * batches * iterations))
+    return Work(sum(work.flops for work in works), sum(work.bytes for work in works))
 
 
 @torch.no_grad()
@@ -84,14 +108,13 @@ def look(model: nn.Module, input: Tensor, target: Tensor) -> tuple[float, float]
 
 def main() -> None:
     """Measure one seed and five."""
-    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+    for device in devices():
         rows = []
-        for seeds, rounds in ((1, 2), (5, 1)):
+        for seeds, rounds in ((1, 5), (5, 1)):
             measured = compare_told(*sweeps(seeds, device), rounds)
-            rows.append({"seeds": seeds, "runs": seeds * len(SETTINGS), "sweep": measured._asdict()})
-        result = {**machine(device), "threads": torch.get_num_threads(), "rows": rows}
-        (RESULTS / f"sweep-{device}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    write_report(RESULTS)
+            about = {"name": f"{seeds} seed{'s' * (seeds > 1)}", "runs": seeds * len(SETTINGS), "rounds": rounds}
+            rows.append(about | {"sweep": measured._asdict()} | roofline(asked(seeds, device), measured.ours, device))
+        write("sweep", device, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import torch
+
 from amal.training.device import keep_freed_memory, synchronize
 
 
@@ -14,9 +16,17 @@ class Ratio(NamedTuple):
 
     ratio: float
     """Median over the rounds of our time over theirs."""
+    low: float
+    """First quartile of the ratios: half of the rounds lie between it and `high`."""
+    high: float
     ours: float
     """Median seconds of one call."""
     theirs: float
+
+
+def devices() -> tuple[str, ...]:
+    """Return where to measure: the CPU, and CUDA if there is one."""
+    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
 def compare(
@@ -46,8 +56,9 @@ def _in_turn(ours: Callable[[], float], theirs: Callable[[], float], number: int
 
 
 def _ratio(pairs: list[tuple[float, float]]) -> Ratio:
-    median = statistics.median
-    return Ratio(median(a / b for a, b in pairs), median(a for a, _ in pairs), median(b for _, b in pairs))
+    ratios, median = [a / b for a, b in pairs], statistics.median
+    low, middle, high = statistics.quantiles(ratios * 2 if len(pairs) == 1 else ratios, n=4, method="inclusive")
+    return Ratio(middle, low, high, median(a for a, _ in pairs), median(b for _, b in pairs))
 
 
 def _time(call: Callable[[], object], calls: int) -> float:

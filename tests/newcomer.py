@@ -4,7 +4,7 @@ Each step prints what one would type, and what was promised of it. No network: t
 that runs this.
 
     python tests/newcomer.py                # some two minutes, in a temporary folder
-    python tests/newcomer.py --everything   # `make` with all labs, some six minutes
+    python tests/newcomer.py --everything   # `make` with all labs, some four minutes
 """
 
 import argparse
@@ -83,11 +83,6 @@ class Newcomer:
             start_new_session=True,
         )
 
-    def has(self, command):
-        """Return whether `amal` has a command."""
-        asked = ["python", "-c", f"from amal.cli import {command}"]
-        return subprocess.run(asked, cwd=self.clone, env=self.env, capture_output=True, check=False).returncode == 0
-
     def metrics(self, run):
         """Return the last word of a run."""
         return json.loads((self.clone / run / "metrics.json").read_text(encoding="utf-8"))
@@ -142,7 +137,7 @@ def install(student, everything=False):
 
 def look(student):
     """TensorBoard on the runs, at the address that it prints."""
-    line = "amal board" if student.has("board") else "tensorboard --logdir runs --port 0"
+    line = "amal board"
     board = student.starts(line)
     try:
         found = next((found for text in board.stdout if (found := re.search(r"http://\S+", text))), None)
@@ -177,8 +172,7 @@ def doctor(student):
     """Amal check on a wrong Linear."""
     (student.clone / "lab.py").write_text(WRONG, encoding="utf-8")
     student.types("amal check lab.py", ["WRONG", "Linear", "not-summed", "has shape"], status=1)
-    if student.has("show"):
-        student.types("amal show linear", ["grad_bias"])
+    student.types("amal show linear", ["grad_bias"])
 
 
 def exercise(student):
@@ -212,13 +206,12 @@ def resume(student):
 
 
 def hand_in(student):
-    """The report of it all, if this version writes one."""
-    if student.has("report"):
-        student.types("amal report -o report.html")
-        page = (student.clone / "report.html").read_text(encoding="utf-8")
-        run = max((student.clone / "runs" / "tme1" / "chain_rule").iterdir())
-        measured = student.metrics(run)["measured"].split(";")[0]
-        keeps("report.html", 0, page, 0, ["<html", "tme1.chain_rule", measured.split("'")[0]])
+    """The report of it all."""
+    student.types("amal report -o report.html")
+    page = (student.clone / "report.html").read_text(encoding="utf-8")
+    run = max((student.clone / "runs" / "tme1" / "chain_rule").iterdir())
+    measured = student.metrics(run)["measured"].split(";")[0]
+    keeps("report.html", 0, page, 0, ["<html", "tme1.chain_rule", measured.split("'")[0]])
 
 
 def walk(home, everything=False):

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "board": {"errors"},
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
-    "cli": {*GROUND, "board", "findings", "isolation", "processes", "checking", "exercises", "graph", "report", "show"},
+    "labs": {"experiments", "processes"},
+    "cli": {*GROUND, "board", "findings", "isolation", "checking", "exercises", "graph", "labs", "report", "show"},
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -45,6 +46,7 @@ LIBRARIES = {
     "report": {"torch", "matplotlib", "tensorboard", "google", "PIL", "jinja2"},  # google: the protobuf of its events
     "graph": {"torch"},
     "show": {"torch"},
+    "labs": {"torch"},
     "cli": {"tyro", "tqdm"},
 }
 

@@ -26,7 +26,8 @@ def test_steps_build_on_one_another_and_extras_on_all():
     assert list(recipes) == [*fast.STEPS, *fast.EXTRAS]
     assert recipes["as usual"] == fast.Recipe()
     last = recipes["what is hard"]
-    assert (last.in_memory, last.batch_size, last.cycle, last.small, last.hard) == (True, 256, True, True, 0.25)
+    assert (last.in_memory, last.fused, last.cycle, last.small) == (True,) * 4
+    assert (last.batch_size, last.hard) == (256, 0.25)
     assert recipes["channels last"] == replace(last, channels_last=True)
     assert recipes["bfloat16"] == replace(last, bfloat16=True)
 
@@ -70,6 +71,19 @@ def test_channels_last_changes_the_memory_and_not_the_result(data):
     other = fast.train(data, replace(recipe, channels_last=True), 0)
     torch.testing.assert_close(torch.stack(plain.losses[:3]), torch.stack(other.losses[:3]), rtol=1e-3, atol=1e-4)
     assert any(p.is_contiguous(memory_format=torch.channels_last) for p in other.model.parameters() if p.dim() == 4)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_fused_loss_is_the_same_in_fewer_operations(data, reduction):
+    torch.manual_seed(0)
+    model = fast_network(data.shape, 10, True)
+    fused, apart = (
+        fast.loss_of(model, data.train.input[:9], data.train.target[:9], fast.Recipe(fused=fused), reduction)
+        for fused in (True, False)
+    )
+    torch.testing.assert_close(fused, apart)
+    assert fused.grad_fn.name() == "CrossEntropyFunctionBackward"
+    assert (fused.grad_fn.name(), apart.grad_fn.name()) == ("CrossEntropyFunctionBackward", "NLLFunctionBackward")
 
 
 def test_the_learning_rate_ends_at_zero_and_the_network_learns(data):

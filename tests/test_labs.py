@@ -1,10 +1,12 @@
 """What holds of every script, and `amal labs`: help, wrong input, nothing overwritten, failures told."""
 
+import contextlib
 import importlib
 import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -184,6 +186,7 @@ def test_every_lab_is_compiled_and_mixes_precisions(lab, option, apart, tmp_path
 
 DOCSTRING = '"""Experiment {number}: {title}.\n\nReported: {reported}.\n"""\n'
 SCRIPT = """
+from pathlib import Path
 from amal.training import Logbook, Outcome, RunConfig, launch
 def run(config: RunConfig, logbook: Logbook) -> Outcome:
     {body}
@@ -224,6 +227,55 @@ def test_labs_succeeds_when_all_scripts_do(tmp_path):
     answer = command("amal", "labs", "tme1", "--runs", "elsewhere", cwd=tmp_path)
     assert answer.returncode == 0
     assert len(list(tmp_path.glob("elsewhere/tme1/good/*/metrics.json"))) == 1
+
+
+def test_labs_shows_each_script_whole_and_leaves_what_measures_time_alone(tmp_path):
+    alone = "assert not list(Path('runs/tme1').glob('[ab]*/*/running')); return Outcome('alone', {})"
+    beside = (
+        "p = logbook.folder / 'running'; p.touch(); print('first\\nsecond'); p.unlink(); return Outcome('done', {})"
+    )
+    make_lab(tmp_path, timing=alone, a=beside, b=beside, c=beside)
+    script = tmp_path / "tme1" / "timing.py"
+    script.write_text(script.read_text().replace('.\n"""', '.\n\nAlone: it measures time.\n"""', 1))
+    answer = command("amal", "labs", "tme1", "--jobs", "2", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.startswith("4 scripts, 2 at once")
+    assert answer.stdout.count("first\nsecond\n") == 3
+    assert re.findall(r"^\[\d/4\] tme1\.(\w+)", answer.stdout, re.MULTILINE)[-1] == "timing"
+    rows = re.findall(r"^1\.\d+ the (\w+) one", answer.stdout[answer.stdout.index("documents report") :], re.MULTILINE)
+    assert rows == ["timing", "a", "b", "c"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups on Windows")
+def test_labs_interrupted_tells_what_was_measured_and_starts_nothing_more(tmp_path):
+    waiting = "import signal; Path({name!r}).write_text('waits'); signal.pause(); return Outcome('never', {{}})"
+    scripts = {name: waiting.format(name=name) for name in ("a", "b", "c")}
+    make_lab(tmp_path, good="return Outcome('43 measured', {})", **scripts)
+    for name in ("a", "b"):
+        os.mkfifo(tmp_path / name)
+    labs = subprocess.Popen(
+        [sys.executable, "-m", "amal", "labs", "tme1", "--jobs", "2"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        for name in ("a", "b"):
+            assert (tmp_path / name).read_text() == "waits"  # it runs; and b runs because good is done
+        os.killpg(labs.pid, signal.SIGINT)
+        printed, complaint = labs.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(labs.pid, signal.SIGKILL)
+        labs.wait()
+    assert labs.returncode == 130
+    assert "interrupted; what the finished scripts measured" in complaint
+    assert "43 measured" in printed
+    assert "never" not in printed
+    assert not (tmp_path / "runs" / "tme1" / "c").exists()
 
 
 def test_labs_names_an_unknown_lab(tmp_path):

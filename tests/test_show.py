@@ -216,7 +216,8 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch, terminal, no_colo
 # ---------------------------------------------------------------------------------- the commands
 
 
-def test_show_without_a_name_lists_the_operations(capsys):
+def test_show_without_a_name_lists_the_operations(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     cli.show(())
     printed = capsys.readouterr().out
     assert re.findall(r"^\w+", printed, re.MULTILINE) == list(OPERATIONS)

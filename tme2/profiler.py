@@ -9,6 +9,8 @@ run's other files, to be opened in Perfetto (ui.perfetto.dev) or chrome://tracin
 
 In TensorBoard: Images, `parts`: which part grows with the batch; Text, the operations of each batch size.
 
+Alone: it measures time.
+
     python -m tme2.profiler
     python -m tme2.profiler --batch-sizes 10 10000 --width 500
 """

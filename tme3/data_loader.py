@@ -9,6 +9,8 @@ experiments take, a choice of rows of one tensor.
 In TensorBoard: Text, `settings`, the table; Images, `first images`, with their classes; HParams, the seconds of an
 epoch.
 
+Alone: it measures time.
+
     python -m tme3.data_loader
     python -m tme3.data_loader --dataset mnist --data-root data --workers 2
 """

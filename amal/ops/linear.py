@@ -45,7 +45,7 @@ class LinearFunction(Function):
         input, weight = ctx.saved_tensors
         needs_input, needs_weight, needs_bias = ctx.needs_input_grad
         grad_input = grad_output @ weight if needs_input else None
-        grad_weight = grad_output.mT @ input if needs_weight else None
+        grad_weight = _like_weight(grad_output, input, weight) if needs_weight else None
         grad_bias = grad_output.sum(0) if needs_bias else None
         return grad_input, grad_weight, grad_bias
 
@@ -80,6 +80,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     vector = bias if bias is None or bias.dim() == 1 else bias.unsqueeze(0)
     output: Tensor = LinearFunction.apply(rows, matrix, vector)
     return output if input.dim() == weight.dim() == 2 else output.reshape(input.shape[:-1] + weight.shape[:-1])
+
+
+def _like_weight(grad_output: Tensor, input: Tensor, weight: Tensor) -> Tensor:
+    """Return gᵀ x in memory as the weight lies: a tied weight's two gradients then add up entry beside entry."""
+    if weight.stride(0) < weight.stride(1):  # transposed
+        return (input.mT @ grad_output).mT
+    return grad_output.mT @ input
 
 
 def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:

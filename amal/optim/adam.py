@@ -12,7 +12,8 @@ With θ the parameters, g their gradient at step t, γ the learning rate, λ the
 A step is about γ long in every entry, however large the gradient. AMSGrad takes for v̂ the largest v so far, so that the
 step of a weight never grows again.
 
-Source: Kingma and Ba 2015, algorithm 1; Reddi, Kale and Kumar 2018 for AMSGrad (torch's v̂ = max v / (1 − β₂ᵗ)).
+Source: Kingma and Ba 2015, algorithm 1, in the order that the end of their section 2 gives; Reddi, Kale and Kumar 2018
+for AMSGrad (torch's v̂ = max v / (1 − β₂ᵗ)).
 """
 
 from typing import Any
@@ -88,11 +89,13 @@ class Adam(Optimizer):
             torch._foreach_maximum_(largest, squares)
             squares = largest
 
-        # √v̂ + ε = √v / √(1 − β₂ᵗ) + ε, and the correction of m goes into the length of the step
+        # with c = √(1 − β₂ᵗ), m̂ / (√v̂ + ε) = m c / (1 − β₁ᵗ) / (√v + ε c): numbers are corrected, and no tensor twice
+        corrections = [(1 - beta2 ** state["step"]) ** 0.5 for state in states]
         denominators = torch._foreach_sqrt(squares)
-        torch._foreach_div_(denominators, [(1 - beta2 ** state["step"]) ** 0.5 for state in states])
-        torch._foreach_add_(denominators, group["eps"])
-        lengths = [-float(group["lr"]) / (1 - beta1 ** state["step"]) for state in states]
+        torch._foreach_add_(denominators, [float(group["eps"]) * c for c in corrections])
+        lengths = [
+            -float(group["lr"]) * c / (1 - beta1 ** state["step"]) for c, state in zip(corrections, states, strict=True)
+        ]
         torch._foreach_addcdiv_(parameters, means, denominators, lengths)
 
     def state_of(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:

@@ -165,6 +165,15 @@ def test_linear_equals_torch_for_any_shape(leading, features, outputs, with_bias
     assert_close(torch.autograd.grad(ours, arguments, grad_output), torch.autograd.grad(theirs, arguments, grad_output))
 
 
+@pytest.mark.parametrize("lies", ["as it is", "transposed"])
+def test_the_gradient_of_a_weight_lies_in_memory_as_the_weight(lies):
+    weight, input = torch.randn(3, 4, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
+    weight = weight if lies == "as it is" else weight.t().contiguous().t()
+    gradient = torch.autograd.grad(F.linear(input, weight.requires_grad_()).square().sum(), weight)[0]
+    assert_close(gradient, 2 * (input @ weight.mT).mT @ input)
+    assert gradient.stride() == weight.stride()
+
+
 HIGHWAY = [torch.zeros(5, 3), torch.zeros(3, 3), torch.zeros(3), torch.zeros(3, 3), torch.zeros(3)]
 
 

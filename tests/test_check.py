@@ -193,7 +193,6 @@ def test_a_name_can_be_mapped_to_an_operation(tmp_path):
     ]
 
 
-@pytest.mark.slow
 def test_a_file_may_import_its_neighbour_and_be_part_of_a_package(tmp_path):
     write(tmp_path, "two = 2\n", name="neighbour.py")
     path = write(tmp_path, "from neighbour import two\n", square())

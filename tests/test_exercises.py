@@ -243,7 +243,6 @@ def test_a_wrong_filling_is_seen_and_only_its_own_question_is_wrong(lab, file, q
     assert re.search(said, words), words
 
 
-@pytest.mark.slow
 def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
     """One folder with all of it: a flood, an exit, a death, a crash, an endless loop, and things that are right."""
     texts = source.solved("tme1")
@@ -361,7 +360,6 @@ def test_answers_are_shown_as_text_and_as_json():
     }
 
 
-@pytest.mark.slow
 def test_pytest_in_the_student_s_folder_fails_for_the_same_tests(tmp_path):
     folder = write(tmp_path / "mine", source.to_fill_in("tme1", ["6b", "7a"]))
     ran = command("pytest", "-q", "-p", "no:cacheprovider", "--junitxml=../results.xml", cwd=folder)

@@ -111,7 +111,6 @@ def test_the_command_lists():
     assert "[not-summed]" in of_one.stdout
 
 
-@pytest.mark.slow
 def test_the_command_shows_a_mutant_and_a_solution():
     shown = command("amal", "mutants", "linear", "--show", "bias-not-summed").stdout
     assert "-         grad_b = grad_output.sum(0)\n+         grad_b = grad_output\n" in shown
@@ -143,7 +142,6 @@ def test_weak_tests_leave_survivors(write, only):
     assert outcomes == {"bias-averaged": False, "weight-gradient-transposed": "test_shapes", "no-bias": False}
 
 
-@pytest.mark.slow
 def test_strong_tests_kill_all(write):
     done = command("amal", "grade", str(write(STRONG)), "linear", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -154,7 +152,6 @@ def test_strong_tests_kill_all(write):
     assert killers["weight-changed"] == "test_value"
 
 
-@pytest.mark.slow
 def test_the_command_prints_a_table_and_fails_when_one_survives(write):
     nothing = "from functions import LeakyReLU\n\ndef test_that_it_is_there():\n    assert LeakyReLU\n"
     done = command("amal", "grade", str(write(nothing)), "LeakyReLU")

@@ -53,7 +53,6 @@ def test_two_layers_predict_housing_prices_better_than_one_neuron(tmp_path, real
     assert metrics["two_layers_test"] < 0.8 * metrics["one_neuron_test"]
 
 
-@pytest.mark.slow
 def test_two_layers_separate_what_one_cannot(tmp_path):
     metrics, _ = run(four_gaussians, tmp_path)
     assert metrics["two_layers_test"] >= 0.99

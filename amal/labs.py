@@ -9,7 +9,6 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,41 +52,36 @@ def run_labs(experiments: Mapping[str, Experiment], runs: Path, progress: bool, 
     """
     beside = [script for script, experiment in experiments.items() if jobs > 1 and not experiment.alone]
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    folders = {script: new_run_dir(script, runs) for script in experiments}
-    with tempfile.TemporaryDirectory() as outputs, ThreadPoolExecutor(jobs) as pool, _cancelling(pool):
-        waiting = [
-            pool.submit(run_script, script, experiments[script], folders[script], False, Path(outputs, script), threads)
-            for script in beside
-        ]
-        for done in as_completed(waiting):
-            yield done.result()
+    with tempfile.TemporaryDirectory() as outputs:
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            waiting = [
+                pool.submit(run_script, script, experiments[script], runs, False, Path(outputs, script), threads)
+                for script in beside
+            ]
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:  # whatever ends it: those that run are waited for, and nothing more is started
+            pool.shutdown(cancel_futures=True)
     for script, experiment in experiments.items():
         if script not in beside:
-            yield run_script(script, experiment, folders[script], progress)
-
-
-@contextmanager
-def _cancelling(pool: ThreadPoolExecutor) -> Iterator[None]:
-    """Whatever ends the block: start nothing more."""
-    try:
-        yield
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+            yield run_script(script, experiment, runs, progress)
 
 
 def run_script(
-    script: str, experiment: Experiment, folder: Path, progress: bool, output: Path | None = None, threads: int = 0
+    script: str, experiment: Experiment, runs: Path, progress: bool, output: Path | None = None, threads: int = 0
 ) -> Row:
-    """Run one script as its user would, and read what it measured from its folder.
+    """Run one script as its user would, in a new folder, and read what it measured from there.
 
     Args:
         script: such as tme1.regression.
         experiment: what it declares.
-        folder: of the run.
+        runs: the folder below which the new one is.
         progress: show how far it is.
         output: a file for what it prints; None for the terminal.
         threads: of torch; 0 for as many as torch takes.
     """
+    folder = new_run_dir(script, runs)
     arguments = [f"--run-dir={folder}", *([] if progress else ["--no-progress"])]
     command = f"$ python -m {script} {' '.join(arguments)}\n"
     if output is None:

@@ -40,7 +40,7 @@ def main() -> None:
             peaks = [memory_peak(step, device) for step in (ours, theirs)]
             about = {"name": f"{name}, batch of {batch_size}", "step": ratio._asdict(), "peaks": peaks}
             rows.append(about | roofline(ours, ratio.ours, device))
-        write("steps", device, {"threads": torch.get_num_threads(), "rows": rows})
+        write("steps", device, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -30,8 +30,6 @@ from tme2.checkerboard import REPORTED
 SETTINGS = list(REPORTED)
 LOOKS = 10
 """Iterations from one look to the next."""
-
-
 LONGEST = {batches: max(n for n, same in SETTINGS if same == batches) for _, batches in SETTINGS}
 """Batches in an epoch -> the most epochs of a setting with so many; a sweep sees the shorter ones on the way."""
 WIDTH = BoardConfig().width

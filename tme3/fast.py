@@ -6,9 +6,9 @@ course documents.
 It starts as one usually does: batches of 64 by a DataLoader, Adam with its default learning rate, three epochs. Each
 step keeps what the ones before it changed. Images lie in memory; softmax, logarithm and loss are one operation instead
 of two; batches are larger; the learning rate rises and falls once, which makes one epoch enough; the network is
-smaller; and once the learning rate has risen, each batch is looked
-at without a graph, and only the quarter with the greatest losses is learnt from (Jiang et al., Accelerating Deep
-Learning by Focusing on the Biggest Losers, 2019): a look costs a third of a step, and most digits are easy.
+smaller; and once the learning rate has risen, each batch is looked at without a graph, and only the quarter with the
+greatest losses is learnt from (Jiang et al., Accelerating Deep Learning by Focusing on the Biggest Losers, 2019): a
+look costs a third of a step, and most digits are easy.
 
 Three more are tried on top, each alone: channels last, which is how convolutions like to have their images in memory;
 bfloat16, half of the bits; and torch.compile, whose time to compile stands apart (on CUDA it replays CUDA graphs).
@@ -24,7 +24,7 @@ Alone: it measures time.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
@@ -51,6 +51,7 @@ from amal.training import (
     require_some,
 )
 from amal.training.device import synchronize
+from amal.training.looks import Model
 from tme3._images import ImageConfig, accuracy, one_cycle, seeded
 
 if TYPE_CHECKING:
@@ -174,9 +175,7 @@ def train(data: Images, recipe: Recipe, seed: int) -> Trained:
     return Trained(model, time.perf_counter() - begun, begun - started, losses)
 
 
-def loss_of(
-    model: Callable[[Tensor], Tensor], input: Tensor, target: Tensor, recipe: Recipe, reduction: str = "mean"
-) -> Tensor:
+def loss_of(model: Model, input: Tensor, target: Tensor, recipe: Recipe, reduction: str = "mean") -> Tensor:
     """Return the cross-entropy, computed in bfloat16 where the recipe says so and autocast thinks it safe."""
     low = torch.autocast(input.device.type, torch.bfloat16) if recipe.bfloat16 else nullcontext()
     with low:
@@ -187,7 +186,7 @@ def loss_of(
 
 
 @torch.no_grad()
-def hardest(model: Callable[[Tensor], Tensor], input: Tensor, target: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+def hardest(model: Model, input: Tensor, target: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Return the examples of a batch whose losses are the greatest."""
     assert recipe.hard is not None
     losses = loss_of(model, input, target, recipe, reduction="none")

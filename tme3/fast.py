@@ -268,6 +268,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
 
 def drawn(seconds: Mapping[str, float], accuracies: Mapping[str, float], title: str) -> "Figure":
     """Draw the steps as points: how long, how good; the way leads to the left."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     figure = new_figure(7.0, 4.0)
     axes = figure.add_subplot(title=title, xlabel="seconds of training", ylabel="accuracy on test", xscale="log")
     way = [name for name in STEPS if name in seconds]
@@ -275,7 +277,10 @@ def drawn(seconds: Mapping[str, float], accuracies: Mapping[str, float], title: 
     for name in seconds:
         axes.plot(seconds[name], accuracies[name], "o" if name in STEPS else "s")
         axes.annotate(name, (seconds[name], accuracies[name]), (4, 4), textcoords="offset points", fontsize=8)
-    axes.margins(x=0.25)
+    axes.margins(x=0.35)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     return figure
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from .definitions import Definition, Draw
 from .hypotheses import Evidence, explain_shape, explain_use_of_grad_output, explain_value, worst_entry
 from .recognition import SEED
-from .specimen import Call, Raised, Slopes, plain, slopes
+from .slopes import Slopes, slopes
+from .specimen import Call, Raised, plain
 from .subject import Found, Subject, cast, random_like
 
 
@@ -121,8 +122,10 @@ def _of_one(
         at = torch.ones_like(grad_output)
         yield Found(code, words, place)
     expected = slope.pull(at)
+    if actual.shape != expected.shape:
+        return
     agrees = torch.where(slope.smooth, actual.double(), expected)
-    if actual.shape == expected.shape and not evidence.same(agrees, expected):
+    if not evidence.same(agrees, expected, slope.margin(at)):
         for code, words in explain_value(agrees, at, evidence):
             yield Found(code, words, place, worst_entry(agrees, expected))
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .specimen import Slopes
+from .slopes import Slopes
 
 Explanation = tuple[str, str]
 """A code, and a sentence without its beginning: what is said of the gradient."""
@@ -39,19 +39,25 @@ class Evidence:
         """Of the input whose gradient it is."""
         return self.names[self.position]
 
-    def same(self, actual: Tensor, expected: Tensor) -> bool:
+    def same(self, actual: Tensor, expected: Tensor, error: Tensor | float = 0.0) -> bool:
         """Whether two gradients are equal, up to the accuracy of the measurement."""
-        return same(actual, expected, self.tolerance)
+        return same(actual, expected, self.tolerance, error)
 
 
-def same(actual: Tensor, expected: Tensor, tolerance: float = 1e-6) -> bool:
-    """Whether shapes are equal and entries differ by no more than a small share of themselves or of the largest."""
+def same(actual: Tensor, expected: Tensor, tolerance: float = 1e-6, error: Tensor | float = 0.0) -> bool:
+    """Whether shapes are equal and entries differ by no more than a small share of themselves or of the largest.
+
+    Args:
+        actual, expected: tensors.
+        tolerance: the share.
+        error: how far `expected` may be off, entry by entry, which is allowed besides.
+    """
     if actual.shape != expected.shape:
         return False
     if not actual.numel():
         return True
     actual, expected = actual.double(), expected.double()
-    margin = tolerance * (expected.abs() + 0.1 * expected.abs().max() + 1e-3)
+    margin = tolerance * (expected.abs() + 0.1 * expected.abs().max() + 1e-3) + error
     return bool(((actual - expected).abs() <= margin).all())
 
 

@@ -7,19 +7,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .specimen import Arguments, Call, kept_on
+from .specimen import Call, kept_on
 from .subject import Found, Subject, random_like
 
 
 def leaves_alone(subject: Subject) -> Iterator[Found]:
     """Forward and backward change nothing that was passed in."""
-    mine = tuple(of.detach().clone() if isinstance(of, Tensor) else of for of in subject.arguments)
-    needing = tuple(
-        of.requires_grad_() if place in subject.variables and isinstance(of, Tensor) else of
-        for place, of in enumerate(mine)
-    )
-    call = subject.specimen.on(needing)
-    yield from _changed(subject, needing, "forward")
+    call = subject.specimen(subject.arguments, subject.variables)
+    yield from _changed(subject, call, "forward")
     if call.node is None:
         return
     grad_output = random_like(call.output, 1)
@@ -29,13 +24,15 @@ def leaves_alone(subject: Subject) -> Iterator[Found]:
         yield Found(
             "mutates-grad-output", "backward changes grad_output, which belongs to others: they will read it too"
         )
-    yield from _changed(subject, needing, "backward")
+    yield from _changed(subject, call, "backward")
 
 
-def _changed(subject: Subject, arguments: Arguments, where: str) -> Iterator[Found]:
-    for place, (now, before) in enumerate(zip(arguments, subject.arguments, strict=True)):
-        if isinstance(now, Tensor) and not torch.equal(now.detach(), before):
-            yield Found("mutates-input", f"{where} changes it, and it belongs to the caller", place)
+def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
+    """Yield which inputs are not what they were, those apart that forward returns: it marks them as dirty."""
+    for place, (now, before) in enumerate(zip(call.arguments, subject.arguments, strict=True)):
+        marked = any(now is output for output in call.outputs)
+        if isinstance(now, Tensor) and not marked and not torch.equal(now.detach(), before):
+            yield Found("mutates-input", f"is changed by {where}, and it belongs to the caller", place)
 
 
 def keeps_nothing(subject: Subject) -> Iterator[Found]:

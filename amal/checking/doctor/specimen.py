@@ -7,7 +7,7 @@ another, so that what backward returned can only be seen by calling it.
 import inspect
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,6 @@ from amal.checking.cases import strided
 from amal.checking.properties import function_nodes
 
 Arguments = tuple[Any, ...]
-STEP = 1e-3
 
 
 class Raised(Exception):
@@ -39,28 +38,40 @@ class Call:
     """One call of a Function, and the node that it left in the graph."""
 
     arguments: Arguments
-    output: Tensor
     outputs: tuple[Any, ...]
+    place: int
+    """Of the output that is examined."""
     node: Any
-    """None if the output leads to none: it is cut off from the inputs."""
+    """None if that output leads to none: it is cut off from the inputs."""
+
+    @property
+    def output(self) -> Tensor:
+        """Return the output that is examined."""
+        output: Tensor = self.outputs[self.place]
+        return output
 
     def backward(self, grad_output: Tensor, copy: bool = True) -> tuple[Any, ...]:
-        """Return what backward returns, untouched, for a gradient of the first output that is a floating tensor.
+        """Return what backward returns, untouched, for a gradient of the output that is examined, 0 for all others.
 
         Nothing where no node is behind the output.
 
         Args:
             grad_output: of that output.
-            copy: give backward a copy of it, lest it change what others will read.
+            copy: give backward a copy of it, so that what it changes is not read by others.
 
         Raises:
             Raised: backward raised an exception.
         """
+        return self.pull({self.place: grad_output.clone() if copy else grad_output})
+
+    def pull(self, grad_outputs: Mapping[int, Tensor]) -> tuple[Any, ...]:
+        """Return what backward returns for gradients of several outputs, by place, 0 for all others."""
         if self.node is None:
             return ()
-        place = next(place for place, output in enumerate(self.outputs) if output is self.output)
-        gradients = [torch.zeros_like(output) if isinstance(output, Tensor) else None for output in self.outputs]
-        gradients[place] = grad_output.clone() if copy else grad_output
+        gradients = [
+            grad_outputs.get(place, torch.zeros_like(output)) if isinstance(output, Tensor) else None
+            for place, output in enumerate(self.outputs)
+        ]
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
@@ -71,10 +82,15 @@ class Call:
 
 
 class Specimen:
-    """A Function under examination."""
+    """A Function under examination, by one of its outputs.
 
-    def __init__(self, function: type[Any]) -> None:
-        self.function = function
+    Args:
+        function: the class.
+        place: of the output; None for the first that is a floating-point tensor.
+    """
+
+    def __init__(self, function: type[Any], place: int | None = None) -> None:
+        self.function, self.place = function, place
         old_form = function.setup_context is torch.autograd.function._SingleLevelFunction.setup_context
         parameters = list(inspect.signature(function.forward).parameters.values())[1 if old_form else 0 :]
         plain = [of for of in parameters if of.kind in (of.POSITIONAL_ONLY, of.POSITIONAL_OR_KEYWORD)]
@@ -97,11 +113,8 @@ class Specimen:
         Raises:
             Raised: forward raised an exception, or returned no floating-point tensor.
         """
-        copies = tuple(
-            copied(value, contiguous).requires_grad_(place in needs) if isinstance(value, Tensor) else value
-            for place, value in enumerate(arguments)
-        )
-        return self.on(copies)
+        copies = (copied(value, contiguous) if isinstance(value, Tensor) else value for value in arguments)
+        return self.on(tuple(needing(value) if place in needs else value for place, value in enumerate(copies)))
 
     def on(self, arguments: Arguments) -> Call:
         """Apply the Function to these very arguments."""
@@ -112,17 +125,33 @@ class Specimen:
         except BaseException as error:
             raise Raised("forward", error) from error
         outputs = tuple(returned) if isinstance(returned, tuple | list) else (returned,)
-        floating = [of for of in outputs if isinstance(of, Tensor) and of.is_floating_point()]
+        floating = floating_places(outputs)
         if not floating:
-            kinds = ", ".join(type(of).__name__ for of in outputs)
+            kinds = ", ".join(type(output).__name__ for output in outputs)
             raise Raised("forward", TypeError(f"it returned {kinds}, not a floating-point tensor"))
-        output = floating[0]
-        return Call(arguments, output, outputs, next(function_nodes(output), None))
+        place = floating[0] if self.place is None else self.place
+        return Call(arguments, outputs, place, next(function_nodes(outputs[place]), None))
+
+    def differentiable_outputs(self, arguments: Arguments, variables: Sequence[int]) -> list[int]:
+        """Return the places of the outputs that have a derivative; the first floating one where none has."""
+        call = self(arguments, variables)
+        floating = floating_places(call.outputs)
+        return [place for place in floating if call.outputs[place].requires_grad] or floating[:1]
 
     def value(self, arguments: Sequence[Any]) -> Tensor:
         """Return the output alone."""
         with torch.no_grad():
             return self(arguments).output
+
+
+def floating_places(outputs: Sequence[Any]) -> list[int]:
+    """Return the places of floating-point tensors."""
+    return [place for place, output in enumerate(outputs) if isinstance(output, Tensor) and output.is_floating_point()]
+
+
+def needing(value: Tensor) -> Tensor:
+    """Return the value as the result of an operation that needs a gradient: it may be changed in place."""
+    return value.requires_grad_().clone()
 
 
 def at(returned: Sequence[Any], place: int) -> Any:
@@ -148,43 +177,3 @@ def kept_on(ctx: FunctionCtx) -> Iterator[tuple[str, Tensor]]:
         for inner in values if isinstance(value, dict | list | tuple | set) else (value,):
             if isinstance(inner, Tensor):
                 yield name, inner
-
-
-@dataclass(frozen=True)
-class Slopes:
-    """How an output moves with one input, measured."""
-
-    jacobian: Tensor
-    """(entries of the output, entries of the input), float64."""
-    smooth: Tensor
-    """Of each entry of the input: whether the output has a slope there."""
-    shape: torch.Size
-
-    def pull(self, grad_output: Tensor) -> Tensor:
-        """Return what grad_output gives for the input: the gradient that backward should return."""
-        return (grad_output.double().flatten() @ self.jacobian).reshape(self.shape)
-
-
-def slopes(function: Callable[..., Tensor], arguments: Sequence[Any], position: int) -> Slopes:
-    """Measure the derivative of a function's output by one argument, by steps of 1e-3 in each entry.
-
-    Two central differences, with a step and with twice that, give a formula right to fourth order. Where the two are
-    far apart there is no slope: a kink, or a jump.
-    """
-    variable = arguments[position].detach()
-
-    def moved(entry: int, step: float) -> Tensor:
-        at = variable.clone(memory_format=torch.contiguous_format)
-        at.view(-1)[entry] += step
-        return function((*arguments[:position], at, *arguments[position + 1 :])).detach().double().flatten()
-
-    columns, smooth = [], []
-    for entry in range(variable.numel()):
-        near = (moved(entry, STEP) - moved(entry, -STEP)) / (2 * STEP)
-        far = (moved(entry, 2 * STEP) - moved(entry, -2 * STEP)) / (4 * STEP)
-        columns.append((4 * near - far) / 3)
-        apart = (near - far).abs().max() if near.numel() else torch.zeros(())
-        smooth.append(bool(apart <= 1e-3 * (1 + near.abs().max() if near.numel() else 1)))
-    rows = function(tuple(arguments)).numel()
-    jacobian = torch.stack(columns, 1) if columns else torch.zeros(rows, 0, dtype=torch.float64)
-    return Slopes(jacobian, torch.tensor(smooth, dtype=torch.bool).reshape(variable.shape), variable.shape)

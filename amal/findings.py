@@ -25,8 +25,13 @@ CODES: Final = {
     "mutates-grad-output": "grad_output was changed",
     "second-order": "the second derivative is wrong, and nothing says so",
     "keeps-tensors": "a tensor is kept alive, or on ctx where save_for_backward should have it",
+    "engine": "torch's engine refuses what backward returns",
+    "undefined-gradient": "a gradient comes out where none came in",
+    "shared-gradient": "two gradients are views of one tensor, to which both will be added",
+    "not-examined": "something could not be examined",
     "kink": "at a kink, the gradient is not the one that is agreed on",
     "raises": "the code raised an exception, or did not come to an end",
+    "vmap": "torch.func.vmap gives something else than one example after the other",
     "no-vmap": "torch.func.vmap cannot be used",
     "no-jvp": "forward mode cannot be used",
     "definition": "which of several definitions this is",
@@ -34,7 +39,7 @@ CODES: Final = {
 """Code of a finding -> what it stands for."""
 
 Severity = Literal["error", "note"]
-Verdict = Literal["correct", "wrong", "error"]
+Verdict = Literal["correct", "wrong", "error", "not examined"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,12 @@ class Diagnosis:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to: `error` where the code could not be run, so that nothing else can be said."""
+        """What it comes to: `error` where the code could not be run, `not examined` where nothing could be compared."""
         codes = {finding.code for finding in self.findings if finding.severity == "error"}
         if not codes:
             return "correct"
+        if codes == {"not-examined"}:
+            return "not examined"
         return "error" if codes == {"raises"} else "wrong"
 
     def __str__(self) -> str:
@@ -100,7 +107,7 @@ def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
     blocks = []
     for of in diagnoses:
         known = f"{of.operation}: {of.definition}" if of.definition else of.operation
-        lines = textwrap.wrap(f"{of.verdict.upper():8}{of.function}  ({known})", width, subsequent_indent=" " * 8)
+        lines = textwrap.wrap(f"{of.verdict.upper():<7} {of.function}  ({known})", width, subsequent_indent=" " * 8)
         for finding in sorted(of.findings, key=lambda finding: finding.severity):
             if finding.code == "definition":
                 continue

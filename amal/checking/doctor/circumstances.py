@@ -50,27 +50,30 @@ def in_float32(subject: Subject) -> Iterator[Found]:
 
 
 def some_alone(subject: Subject) -> Iterator[Found]:
-    """A gradient is the same whichever of the other inputs need one."""
+    """A gradient is the same whichever of the other inputs need one: each alone, each left out, each two."""
     everything = gradients(subject, subject.arguments)
-    for count in range(1, len(subject.variables)):
-        for needs in combinations(subject.variables, count):
-            names = " and ".join(subject.name(place) for place in needs)
-            words = f"when only {names} need{'s' if count == 1 else ''} a gradient"
-            try:
-                call = subject.specimen(subject.arguments, needs)
-                returned = call.backward(random_like(call.output, 1))
-            except Raised as error:
-                yield Found("raises", f"{words}: {error}")
+    variables = subject.variables
+    left_out = [tuple(other for other in variables if other != place) for place in variables]
+    for needs in dict.fromkeys([*((place,) for place in variables), *combinations(variables, 2), *left_out]):
+        if needs in ((), variables):
+            continue
+        names = " and ".join(subject.name(place) for place in needs)
+        words = f"when only {names} need{'s' if len(needs) == 1 else ''} a gradient"
+        try:
+            call = subject.specimen(subject.arguments, needs)
+            returned = call.backward(random_like(call.output, 1))
+        except Raised as error:
+            yield Found("raises", f"{words}: {error}")
+            return
+        for place in needs:
+            now = at(returned, place)
+            before = at(everything, place)
+            if isinstance(before, Tensor) and now is None:
+                yield Found("grad-missing", f"is None {words}", place)
                 return
-            for place in needs:
-                now = at(returned, place)
-                before = at(everything, place)
-                if isinstance(before, Tensor) and now is None:
-                    yield Found("grad-missing", f"is None {words}", place)
-                    return
-                if isinstance(before, Tensor) and isinstance(now, Tensor) and not same(now, before):
-                    yield Found("grad-value", f"is another {words}", place)
-                    return
+            if isinstance(before, Tensor) and isinstance(now, Tensor) and not same(now, before):
+                yield Found("grad-value", f"is another {words}", place)
+                return
 
 
 def _agrees(subject: Subject, arguments: Arguments, words: str, contiguous: bool = True) -> Iterator[Found]:

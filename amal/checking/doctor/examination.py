@@ -12,6 +12,7 @@ and where the two differ tries one explanation after the other until one gives t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,9 +20,9 @@ from torch import Tensor
 
 from amal.findings import Diagnosis, Finding, as_text
 
-from . import circumstances, extremes, higher_order, manners
+from . import circumstances, engine, extremes, higher_order, manners
 from .definitions import Definition, Operation, all_operations, operation_called
-from .gradients import of_gradients
+from .gradients import of_gradients, of_outputs_together
 from .recognition import of_value, recognised, right_for_another
 from .specimen import Arguments, Raised, Specimen
 from .subject import Found, Subject, cast
@@ -30,6 +31,7 @@ MANNERS = (manners.leaves_alone, manners.keeps_nothing)
 CIRCUMSTANCES = (
     extremes.at_extremes,
     extremes.at_kinks,
+    engine.in_engine,
     circumstances.in_other_layouts,
     circumstances.in_batches_of_one_and_none,
     circumstances.some_alone,
@@ -122,7 +124,8 @@ def _diagnosed(
     subject = Subject(specimen, operation, definition, arguments, variables, dtype, given)
     found: list[Found] = []
     try:
-        found.extend(_all_found(subject))  # what came before an exception stays
+        for each in _each_output(subject):
+            found.extend(each)  # what came before an exception stays
     except Raised as error:
         if not found:
             found.append(Found("raises", str(error)))
@@ -130,6 +133,18 @@ def _diagnosed(
         in_float32 = ", examined in float32" if dtype == torch.float32 else ""
         found.append(Found("definition", definition.says + in_float32, note=True))
     return _result(specimen, operation, definition, (_told(of, subject) for of in found))
+
+
+def _each_output(subject: Subject) -> Iterator[Iterator[Found]]:
+    """Yield what is found of each output that has a derivative, alone, then of all together."""
+    places = subject.specimen.differentiable_outputs(subject.arguments, subject.variables)
+    if len(places) == 1:
+        yield _all_found(subject)
+        return
+    for place in places:
+        alone = subject.of_output(place)
+        yield (replace(of, words=f"{of.words} (output {place})") for of in _all_found(alone))
+    yield of_outputs_together(subject, places)
 
 
 def _all_found(subject: Subject) -> Iterator[Found]:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from .definitions import Definition, Draw
-from .hypotheses import Evidence, explain_shape, explain_use_of_grad_output, explain_value, worst_entry
+from .hypotheses import Evidence, explain_shape, explain_use_of_grad_output, explain_value, same, worst_entry
 from .recognition import SEED
 from .slopes import Slopes, slopes
-from .specimen import Call, Raised, plain
+from .specimen import Call, Raised, at, plain
 from .subject import Found, Subject, cast, random_like
 
 
@@ -32,6 +32,21 @@ def of_gradients(subject: Subject) -> Iterator[Found]:
             raise
         yield Found("raises", f"{error}; what follows is about sizes that are all alike")
     yield from found
+
+
+def of_outputs_together(subject: Subject, places: Sequence[int]) -> Iterator[Found]:
+    """What backward gives for gradients of all outputs is the sum of what it gives for each alone."""
+    call = subject.specimen(subject.arguments, subject.variables)
+    grad_outputs = {place: random_like(call.outputs[place], 1 + place) for place in places}
+    alone = [call.pull({place: grad_output.clone()}) for place, grad_output in grad_outputs.items()]
+    together = call.pull({place: grad_output.clone() for place, grad_output in grad_outputs.items()})
+    for variable in subject.variables:
+        parts = [at(of, variable) for of in alone]
+        whole = at(together, variable)
+        alike = all(isinstance(part, Tensor) and part.shape == parts[0].shape for part in (*parts, whole))
+        if alike and not same(whole, torch.stack(parts).sum(0), subject.tolerance):
+            words = "for all outputs together is not the sum of those for each alone"
+            yield Found("nonlinear-in-grad-output", words, variable)
 
 
 def _with_sizes_alike(subject: Subject) -> list[Found]:
@@ -116,17 +131,20 @@ def _of_one(
             return
         actual = fixed
     used = explain_use_of_grad_output(shaped, grad_output, evidence)
-    at = grad_output
     if used:
         (code, words), actual = used
-        at = torch.ones_like(grad_output)
+        grad_output = torch.ones_like(grad_output)
         yield Found(code, words, place)
-    expected = slope.pull(at)
+    expected = slope.pull(grad_output)
     if actual.shape != expected.shape:
         return
+    if subject.given and not slope.smooth.all():
+        count = int((~slope.smooth).sum())
+        words = f"was not compared in {count} of {slope.smooth.numel()} entries: the output has no slope there, or"
+        yield Found("not-examined", f"{words} one that no step measures", place, note=count < slope.smooth.numel())
     agrees = torch.where(slope.smooth, actual.double(), expected)
-    if not evidence.same(agrees, expected, slope.margin(at)):
-        for code, words in explain_value(agrees, at, evidence):
+    if not evidence.same(agrees, expected, slope.margin(grad_output)):
+        for code, words in explain_value(agrees, grad_output, evidence):
             yield Found(code, words, place, worst_entry(agrees, expected))
 
 

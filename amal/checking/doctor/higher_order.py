@@ -63,10 +63,12 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
 
 
 def transforms(subject: Subject) -> Iterator[Found]:
-    """What torch.func and forward mode can do with it."""
+    """What torch.func and forward mode can do with it: whatever the class says that it has is run."""
     function = subject.specimen.function
     own_vmap = function.vmap is not torch.autograd.Function.vmap
-    if not (own_vmap or getattr(function, "generate_vmap_rule", False)):
+    if own_vmap or getattr(function, "generate_vmap_rule", False):
+        yield from _batched(subject)
+    else:
         yield Found(
             "no-vmap", "there is neither generate_vmap_rule nor vmap: torch.func.vmap cannot batch it", note=True
         )
@@ -74,6 +76,39 @@ def transforms(subject: Subject) -> Iterator[Found]:
         yield Found("no-jvp", "there is no jvp: forward mode cannot differentiate it", note=True)
     elif subject.dtype == torch.float64:
         yield from _forward_mode(subject)
+
+
+def _batched(subject: Subject) -> Iterator[Found]:
+    """Under torch.func.vmap, over three examples, value and gradients are those of one example after the other."""
+    variables, arguments = subject.variables, subject.arguments
+    examples = [tuple(arguments[place] * (1 + 0.01 * number) for place in variables) for number in range(3)]
+
+    def with_gradients(*values: Tensor) -> tuple[Tensor, ...]:
+        given = dict(zip(variables, values, strict=True))
+
+        def output(*values: Tensor) -> Tensor:
+            at = dict(zip(variables, values, strict=True))
+            return subject.specimen.on(tuple(at.get(place, value) for place, value in enumerate(arguments))).output
+
+        value, pull = torch.func.vjp(output, *given.values())
+        return value, *pull(torch.ones_like(value))
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one_by_one = [with_gradients(*values) for values in examples]
+            stacked = [torch.stack(values) for values in zip(*examples, strict=True)]
+            batched = torch.func.vmap(with_gradients)(*stacked)
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        yield Found("no-vmap", f"torch.func.vmap cannot be used: {type(error).__name__}: {said}", note=True)
+        return
+    for number, (actual, expected) in enumerate(zip(batched, zip(*one_by_one, strict=True), strict=True)):
+        if not same(actual, torch.stack(expected), subject.tolerance):
+            place = variables[number - 1] if number else None
+            words = "is another under torch.func.vmap" if number else "the output is another under torch.func.vmap"
+            yield Found("vmap", f"{words} than for one example after the other", place)
+            return
 
 
 def _forward_mode(subject: Subject) -> Iterator[Found]:

@@ -66,7 +66,8 @@ def slope(along: Callable[[float], Tensor], scale: float = 1.0) -> Slope:
         near, middle, far = ((a - b) / (2 * k * h) for k, (a, b) in zip((1, 2, 4), points, strict=True))
         value = (4 * near - middle) / 3
         largest = torch.stack([side.abs() for pair in points for side in pair]).amax(0)
-        rounding = EPSILON * (4 * largest / h + value.abs() / step)
+        still = torch.stack([(side == here) for pair in points for side in pair]).all(0)
+        rounding = torch.where(still, 0.0, EPSILON * (4 * largest / h + value.abs() / step))
         error = ((value - (4 * middle - far) / 3).abs() + rounding).nan_to_num(torch.inf, torch.inf)
         # Of a smooth function the change of slope from left to right halves with the step; at a kink it stays.
         change, wider = (((a - 2 * here + b) / (k * h)).abs() for k, (a, b) in zip((1, 2), points, strict=False))

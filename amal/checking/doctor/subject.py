@@ -1,7 +1,8 @@
 """What is examined, with which arguments; what is found of it, before it is put in sentences."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +31,13 @@ class Subject:
         """How far a gradient may be from the slope."""
         return 1e-6 if self.dtype == torch.float64 else 3e-3
 
+    def of_output(self, place: int) -> "Subject":
+        """Return the same, examined by another of its outputs; so is what it is compared with."""
+        definition = self.definition
+        if definition is not None:
+            definition = replace(definition, reference=partial(_output, definition.reference, place))
+        return replace(self, specimen=Specimen(self.specimen.function, place), definition=definition)
+
     def name(self, position: int) -> str:
         """Return what forward calls an argument."""
         return self.specimen.name(position)
@@ -49,6 +57,12 @@ class Subject:
         except Exception:
             return None
         return cast(arguments, self.dtype) if len(first) <= len(self.arguments) else None
+
+
+def _output(function: Callable[..., Any], place: int, *arguments: Any) -> Tensor:
+    """Return one of the outputs of a function that has several."""
+    returned = function(*arguments)
+    return returned[place] if isinstance(returned, tuple | list) else returned  # type: ignore[no-any-return]
 
 
 def cast(arguments: Sequence[Any], dtype: torch.dtype) -> Arguments:

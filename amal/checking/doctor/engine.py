@@ -1,0 +1,78 @@
+"""What torch's engine makes of a Function. It is asked, not believed: it refuses some of what backward may return."""
+
+import warnings
+from collections.abc import Iterator
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from .hypotheses import same
+from .specimen import Raised, at, copied
+from .subject import Found, Subject
+
+
+def in_engine(subject: Subject) -> Iterator[Found]:
+    """A real backward pass takes what backward returns, and gives what backward gives by itself."""
+    try:
+        leaves = _backward(subject)
+    except Raised:
+        raise
+    except Exception as error:
+        yield Found("engine", f"torch's engine refuses what backward returns: {' '.join(str(error).split())[:300]}")
+        return
+    yield from _without_gradient(subject)
+    call = subject.specimen(subject.arguments, subject.variables)
+    returned = call.backward(torch.ones_like(call.output))
+    for place, leaf in leaves.items():
+        alone = at(returned, place)
+        if not isinstance(alone, Tensor) or alone.shape != leaf.shape or leaf.grad is None:
+            continue
+        if not same(leaf.grad, alone, subject.tolerance):
+            words = "is another for the grad_output of output.sum(): ones that share one place in memory (expanded)"
+            yield Found("grad-value", words, place)
+    for one, other in combinations(leaves, 2):
+        grads = leaves[one].grad, leaves[other].grad
+        if grads[0] is not None and grads[1] is not None and _shared(grads[0], grads[1]):
+            names = f"{subject.name(one)} and {subject.name(other)}"
+            words = (
+                f"the gradients of {names} are views of one tensor: what is added to one .grad is added to the other"
+            )
+            yield Found("shared-gradient", words)
+
+
+def _backward(subject: Subject, undefined: bool = False) -> dict[int, Tensor]:
+    """Return the variables as leaves, after a backward pass from the sum of the output.
+
+    Args:
+        subject: what is examined.
+        undefined: send no gradient, as a Function does that returns None, instead of ones.
+    """
+    copies = [copied(value) if isinstance(value, Tensor) else value for value in subject.arguments]
+    leaves = {place: copies[place].requires_grad_() for place in subject.variables}
+    call = subject.specimen.on(tuple(value.clone() if place in leaves else value for place, value in enumerate(copies)))
+    if not call.output.requires_grad:
+        return leaves
+    output = torch._C._functions.UndefinedGrad()(call.output) if undefined else call.output  # type: ignore[attr-defined]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        output.sum().backward()
+    return leaves
+
+
+def _shared(one: Tensor, other: Tensor) -> bool:
+    return one.numel() > 0 and one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def _without_gradient(subject: Subject) -> Iterator[Found]:
+    """Where no gradient arrives at the output, none comes out, or zeros."""
+    try:
+        leaves = _backward(subject, undefined=True)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        words = "with set_materialize_grads(False), backward must take a grad_output of None, which it is given where"
+        yield Found("undefined-gradient", f"{words} no gradient arrives: it raised {type(error).__name__}: {said}")
+        return
+    for place, leaf in leaves.items():
+        if leaf.grad is not None and bool((leaf.grad != 0).any()):
+            yield Found("undefined-gradient", "is not 0 where no gradient arrives (a grad_output of None)", place)

@@ -34,6 +34,7 @@ CODES: Final = {
     "vmap": "torch.func.vmap gives something else than one example after the other",
     "no-vmap": "torch.func.vmap cannot be used",
     "no-jvp": "forward mode cannot be used",
+    "surrogate": "backward is meant to give the derivative of another function",
     "definition": "which of several definitions this is",
 }
 """Code of a finding -> what it stands for."""

@@ -11,21 +11,22 @@ and where the two differ tries one explanation after the other until one gives t
     assert_correct(MyLinear, (input, weight, bias))          # in a test
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from amal.findings import Diagnosis, Finding, as_text
+from amal.findings import CODES, Diagnosis, Finding, as_text
 
 from . import circumstances, engine, extremes, higher_order, manners
+from .anything import prepared
 from .definitions import Definition, Operation, all_operations, operation_called
 from .gradients import of_gradients, of_outputs_together
 from .recognition import of_value, recognised, right_for_another
-from .specimen import Arguments, Raised, Specimen
-from .subject import Found, Subject, cast
+from .specimen import Composite, Raised, Specimen
+from .subject import Found, Subject
 
 MANNERS = (manners.leaves_alone, manners.keeps_nothing)
 CIRCUMSTANCES = (
@@ -41,38 +42,74 @@ CIRCUMSTANCES = (
 
 
 def check(
-    function: type[torch.autograd.Function],
+    function: Callable[..., Any],
     inputs: Sequence[Any],
-    reference: Callable[..., Tensor] | None = None,
+    *,
+    reference: Callable[..., Any] | None = None,
+    surrogate: Callable[..., Any] | None = None,
+    requires: Collection[int | str] | None = None,
+    allow: Collection[str] = (),
 ) -> Diagnosis:
-    """Examine any Function, with any inputs.
+    """Examine any Function, module or other callable, with any inputs.
 
     Args:
-        function: a subclass of torch.autograd.Function, in the old form (`forward(ctx, ...)`) or with `setup_context`.
-        inputs: what to pass to `apply`. Floating-point tensors are variables: a gradient is asked for each. They are
-            taken to float64, and must lie away from kinks.
+        function: a subclass of torch.autograd.Function, in the old form (`forward(ctx, ...)`) or with
+            `setup_context`; an nn.Module, whose parameters are examined besides its inputs; or any other
+            callable, such as an operator of torch.library. Of a Function what backward itself returns is
+            examined, of others what torch's engine gives.
+        inputs: what to call it with. Tensors are taken to float64. If some have requires_grad, these are the
+            variables, for which a gradient is asked; otherwise all floating-point tensors are.
         reference: a function of the same inputs that computes the same; None to take the values as they are.
+        surrogate: a function of the same inputs whose derivative backward is meant to give, for a gradient
+            that is wrong on purpose (straight-through, spikes, reversal). Forward is then judged by itself.
+        requires: the variables, by position or by the name that forward has for them; a module's parameters
+            by theirs.
+        allow: codes that become notes, such as "second-order" or "kink".
 
     Returns:
-        what was found; `str` it with `amal.findings.as_text`, or see `.verdict` and `.findings`.
+        what was found; `str` it, or see `.verdict` and `.findings`.
 
     Raises:
-        TypeError: not a Function.
+        TypeError: the function cannot be called, or a variable has no gradient.
+        ValueError: there is no such variable, or no such code.
     """
-    _require_function(function)
-    arguments = cast(inputs, torch.float64)
-    definitions = (Definition("reference", "the reference given", reference, lambda _: arguments),) if reference else ()
-    operation = Operation("any function", (), "", definitions)
-    return _diagnosed(Specimen(function), operation, definitions[0] if definitions else None, arguments, given=True)
+    unknown = set(allow) - set(CODES)
+    if unknown:
+        raise ValueError(f"allow: no code {', '.join(sorted(unknown))}; there are {', '.join(CODES)}")
+    ready = prepared(function, inputs, requires, reference)
+    kind = "any callable" if isinstance(ready.specimen, Composite) else "any function"
+    definitions = (
+        (Definition("reference", "the reference given", ready.reference, lambda _: ready.arguments),)
+        if ready.reference
+        else ()
+    )
+    operation = Operation(kind, (), "", definitions)
+    if ready.unable:
+        why = f"{ready.unable[0].upper()}{ready.unable[1:]}."
+        return _result(ready.specimen, operation, None, [Finding("not-examined", why)])
+    definition = definitions[0] if definitions else None
+    subject = Subject(
+        ready.specimen, operation, definition, ready.arguments, ready.variables, given=True, surrogate=surrogate
+    )
+    return _allowed(_diagnosed(subject), allow)
 
 
-def assert_correct(
-    function: type[torch.autograd.Function],
-    inputs: Sequence[Any],
-    reference: Callable[..., Tensor] | None = None,
-) -> None:
-    """Raise an AssertionError that says in words what is wrong with a Function, if something is; see `check`."""
-    diagnosis = check(function, inputs, reference)
+def _allowed(diagnosis: Diagnosis, codes: Collection[str]) -> Diagnosis:
+    """Return the diagnosis with findings of some codes as notes."""
+    findings = (
+        replace(finding, severity="note") if finding.code in codes else finding for finding in diagnosis.findings
+    )
+    return replace(diagnosis, findings=tuple(findings))
+
+
+def assert_correct(function: Callable[..., Any], inputs: Sequence[Any], **options: Any) -> None:
+    """Raise an AssertionError that says in words what is wrong, or that nothing could be examined; see `check`.
+
+    Args:
+        function, inputs: as `check` takes them.
+        options: as `check` takes them, by name.
+    """
+    diagnosis = check(function, inputs, **options)
     if diagnosis.verdict != "correct":
         raise AssertionError("\n" + as_text([diagnosis]))
 
@@ -103,7 +140,8 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
     except Raised as error:
         said = str(error)
         return _result(specimen, known, None, [Finding("raises", f"{said[0].upper()}{said[1:]}.")])
-    return _diagnosed(specimen, known, found, arguments, dtype)
+    variables = tuple(place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point())
+    return _diagnosed(Subject(specimen, known, found, arguments, variables, dtype))
 
 
 def _require_function(function: Any) -> None:
@@ -111,17 +149,9 @@ def _require_function(function: Any) -> None:
         raise TypeError(f"expected a subclass of torch.autograd.Function, got {function!r}")
 
 
-def _diagnosed(
-    specimen: Specimen,
-    operation: Operation,
-    definition: Definition | None,
-    arguments: Arguments,
-    dtype: torch.dtype = torch.float64,
-    given: bool = False,
-) -> Diagnosis:
+def _diagnosed(subject: Subject) -> Diagnosis:
     """Examine a Function with the arguments of a definition, or with those given."""
-    variables = tuple(place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point())
-    subject = Subject(specimen, operation, definition, arguments, variables, dtype, given)
+    specimen, operation, definition = subject.specimen, subject.operation, subject.definition
     found: list[Found] = []
     try:
         for each in _each_output(subject):
@@ -129,8 +159,11 @@ def _diagnosed(
     except Raised as error:
         if not found:
             found.append(Found("raises", str(error)))
-    if definition is not None and not given:
-        in_float32 = ", examined in float32" if dtype == torch.float32 else ""
+    if subject.surrogate is not None:
+        words = "backward is held against the derivative of the surrogate given, not of forward"
+        found.append(Found("surrogate", words, note=True))
+    if definition is not None and not subject.given:
+        in_float32 = ", examined in float32" if subject.dtype == torch.float32 else ""
         found.append(Found("definition", definition.says + in_float32, note=True))
     return _result(specimen, operation, definition, (_told(of, subject) for of in found))
 
@@ -173,7 +206,7 @@ def _result(
     """Put together what was found, each code once for each input."""
     unique = {(of.code, of.input, of.severity): of for of in reversed(list(findings))}
     says = definition.says if definition else ""
-    return Diagnosis(specimen.function.__name__, operation.name, says, tuple(unique.values())[::-1])
+    return Diagnosis(specimen.title, operation.name, says, tuple(unique.values())[::-1])
 
 
 def _told(found: Found, subject: Subject) -> Finding:

@@ -38,8 +38,12 @@ def of_outputs_together(subject: Subject, places: Sequence[int]) -> Iterator[Fou
     """What backward gives for gradients of all outputs is the sum of what it gives for each alone."""
     call = subject.specimen(subject.arguments, subject.variables)
     grad_outputs = {place: random_like(call.outputs[place], 1 + place) for place in places}
-    alone = [call.pull({place: grad_output.clone()}) for place, grad_output in grad_outputs.items()]
-    together = call.pull({place: grad_output.clone() for place, grad_output in grad_outputs.items()})
+
+    def pulled(*chosen: int) -> tuple[Any, ...]:
+        again = subject.specimen(subject.arguments, subject.variables)
+        return again.pull({place: grad_outputs[place].clone() for place in chosen})
+
+    alone, together = [pulled(place) for place in places], pulled(*places)
     for variable in subject.variables:
         parts = [at(of, variable) for of in alone]
         whole = at(together, variable)
@@ -76,7 +80,7 @@ def _compared(subject: Subject) -> Iterator[Found]:
 def _measured(subject: Subject, place: int) -> Slopes:
     """Measure the slope of the output; of a Function in float32, that of its definition."""
     if subject.dtype == torch.float64 or subject.definition is None:
-        return slopes(subject.specimen.value, subject.arguments, place)
+        return slopes(subject.differentiable, subject.arguments, place)
     return slopes(partial(_value, subject.definition), cast(subject.arguments, torch.float64), place)
 
 
@@ -91,7 +95,7 @@ def _of_one(
     optional = subject.definition is not None and place in subject.definition.optional
     slope, input = measured[place], subject.arguments[place]
     expected = slope.pull(grad_output)
-    actual = call.backward(grad_output)[place]
+    actual = subject.pulled(grad_output)[place]
     if actual is None:
         if expected.abs().max() > 1e-8 and not optional:
             yield Found("grad-missing", "is None, and the output depends on it", place)
@@ -115,7 +119,7 @@ def _of_one(
 
     def shaped(grad: Tensor) -> Tensor:
         """What backward returns, in the shape of the input if it can be had."""
-        of: Tensor = call.backward(grad)[place].double()
+        of: Tensor = subject.pulled(grad)[place].double()
         if of.shape == slope.shape:
             return of
         fixed = explain_shape(of, grad, evidence)[1]

@@ -9,7 +9,7 @@ from torch.autograd import forward_ad
 
 from .hypotheses import same
 from .slopes import slope, slopes
-from .specimen import Arguments, Raised, plain
+from .specimen import Arguments, Composite, Raised, plain
 from .subject import Found, Subject, gradients, random_like
 
 TOLERANCE = 1e-5
@@ -64,6 +64,8 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
 
 def transforms(subject: Subject) -> Iterator[Found]:
     """What torch.func and forward mode can do with it: whatever the class says that it has is run."""
+    if isinstance(subject.specimen, Composite):
+        return
     function = subject.specimen.function
     own_vmap = function.vmap is not torch.autograd.Function.vmap
     if own_vmap or getattr(function, "generate_vmap_rule", False):
@@ -118,7 +120,7 @@ def _forward_mode(subject: Subject) -> Iterator[Found]:
         moved = tuple(
             of + step * tangents[place] if place in tangents else of for place, of in enumerate(subject.arguments)
         )
-        return subject.specimen.value(moved)
+        return subject.differentiable(moved)
 
     measured = slope(along)
     try:

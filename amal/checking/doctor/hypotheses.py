@@ -14,6 +14,8 @@ from torch import Tensor
 
 from .slopes import Slopes
 
+NOTHING = 1e-9
+"""A gradient below it is taken for 0."""
 Explanation = tuple[str, str]
 """A code, and a sentence without its beginning: what is said of the gradient."""
 
@@ -115,7 +117,7 @@ def explain_use_of_grad_output(
         return ("nonlinear-in-grad-output", "changes its shape with the values of grad_output"), of_one
     zero, negative = gradient(torch.zeros_like(grad_output)), gradient(-grad_output)
     other = gradient(3 * ones - 0.5 * grad_output)
-    if not (of_this.abs().max() if of_this.numel() else 0) and not of_one.any():
+    if max((float(of.abs().max()) for of in (of_this, of_one) if of.numel()), default=0.0) < NOTHING:
         return None
     if evidence.same(of_one, of_this) and evidence.same(other, of_one) and evidence.same(zero, of_one):
         return (

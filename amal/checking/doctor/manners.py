@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .specimen import Call, kept_on
+from .specimen import Call, Composite, kept_on
 from .subject import Found, Subject, random_like
 
 
@@ -37,6 +37,8 @@ def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
 
 def keeps_nothing(subject: Subject) -> Iterator[Found]:
     """Tensors go through save_for_backward, and die with the graph."""
+    if isinstance(subject.specimen, Composite):
+        return
     collecting = gc.isenabled()
     gc.disable()  # a reference cycle must not be swept up before we look
     try:

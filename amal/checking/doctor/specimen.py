@@ -1,13 +1,14 @@
 """A Function as the doctor handles it: called as a graph calls it, its backward as the engine calls it.
 
 The engine is kept out of the way: it sums a gradient that was not summed over the batch, and turns one dtype into
-another, so that what backward returned can only be seen by calling it.
+another, so that what backward returned can only be seen by calling it. Of a callable that is no Function only what the
+engine gives can be had.
 """
 
 import inspect
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +76,28 @@ class Call:
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                returned = self.node.apply(*gradients)
+                returned = self._asked(gradients)
         except BaseException as error:
             raise Raised("backward", error) from error
         return tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+
+    def _asked(self, gradients: Sequence[Any]) -> Any:
+        return self.node.apply(*gradients)
+
+
+class EngineCall(Call):
+    """One call of a callable that is no Function: torch's engine says what the gradients are."""
+
+    def _asked(self, gradients: Sequence[Any]) -> Any:
+        pairs = [
+            (output, gradient)
+            for output, gradient in zip(self.outputs, gradients, strict=True)
+            if isinstance(output, Tensor) and output.requires_grad
+        ]
+        asked = [value for value in self.arguments if isinstance(value, Tensor) and value.requires_grad]
+        outputs, grad_outputs = zip(*pairs, strict=True)
+        found = iter(torch.autograd.grad(outputs, asked, grad_outputs, allow_unused=True))
+        return tuple(next(found) if any(value is one for one in asked) else None for value in self.arguments)
 
 
 class Specimen:
@@ -91,6 +110,7 @@ class Specimen:
 
     def __init__(self, function: type[Any], place: int | None = None) -> None:
         self.function, self.place = function, place
+        self.title = function.__name__
         old_form = function.setup_context is torch.autograd.function._SingleLevelFunction.setup_context
         parameters = list(inspect.signature(function.forward).parameters.values())[1 if old_form else 0 :]
         plain = [of for of in parameters if of.kind in (of.POSITIONAL_ONLY, of.POSITIONAL_OR_KEYWORD)]
@@ -121,7 +141,7 @@ class Specimen:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                returned = self.function.apply(*arguments)
+                returned = self.applied(arguments)
         except BaseException as error:
             raise Raised("forward", error) from error
         outputs = tuple(returned) if isinstance(returned, tuple | list) else (returned,)
@@ -130,7 +150,19 @@ class Specimen:
             kinds = ", ".join(type(output).__name__ for output in outputs)
             raise Raised("forward", TypeError(f"it returned {kinds}, not a floating-point tensor"))
         place = floating[0] if self.place is None else self.place
+        return self.call(arguments, outputs, place)
+
+    def applied(self, arguments: Arguments) -> Any:
+        """Return what the Function returns."""
+        return self.function.apply(*arguments)
+
+    def call(self, arguments: Arguments, outputs: tuple[Any, ...], place: int) -> Call:
+        """Return the call that gave the outputs."""
         return Call(arguments, outputs, place, next(function_nodes(outputs[place]), None))
+
+    def by(self, place: int) -> "Specimen":
+        """Return the same, examined by another of its outputs."""
+        return Specimen(self.function, place)
 
     def differentiable_outputs(self, arguments: Arguments, variables: Sequence[int]) -> list[int]:
         """Return the places of the outputs that have a derivative; the first floating one where none has."""
@@ -142,6 +174,35 @@ class Specimen:
         """Return the output alone."""
         with torch.no_grad():
             return self(arguments).output
+
+
+class Composite(Specimen):
+    """A callable that is no Function: what is inside is seen together, as autograd differentiates it.
+
+    Args:
+        function: any callable of tensors.
+        names: of its arguments.
+        title: what it is called.
+        place: of the output; None for the first that is a floating-point tensor.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], names: tuple[str, ...], title: str, place: int | None = None
+    ) -> None:
+        self.function, self.names, self.title, self.place = function, names, title, place
+        self.required, self.any_number = 0, True
+
+    def applied(self, arguments: Arguments) -> Any:
+        """Return what the callable returns."""
+        return self.function(*arguments)
+
+    def call(self, arguments: Arguments, outputs: tuple[Any, ...], place: int) -> Call:
+        """Return the call that gave the outputs."""
+        return EngineCall(arguments, outputs, place, outputs[place].grad_fn)
+
+    def by(self, place: int) -> "Specimen":
+        """Return the same, examined by another of its outputs."""
+        return Composite(self.function, self.names, self.title, place)
 
 
 def floating_places(outputs: Sequence[Any]) -> list[int]:

@@ -25,6 +25,8 @@ class Subject:
     dtype: torch.dtype = torch.float64
     given: bool = False
     """Whether the arguments were given by the user, so that no others can be drawn."""
+    surrogate: Callable[..., Any] | None = None
+    """A function of the same arguments whose derivative backward is meant to give; None for forward's own."""
 
     @property
     def tolerance(self) -> float:
@@ -33,10 +35,23 @@ class Subject:
 
     def of_output(self, place: int) -> "Subject":
         """Return the same, examined by another of its outputs; so is what it is compared with."""
-        definition = self.definition
+        definition, surrogate = self.definition, self.surrogate
         if definition is not None:
             definition = replace(definition, reference=partial(_output, definition.reference, place))
-        return replace(self, specimen=Specimen(self.specimen.function, place), definition=definition)
+        if surrogate is not None:
+            surrogate = partial(_output, surrogate, place)
+        return replace(self, specimen=self.specimen.by(place), definition=definition, surrogate=surrogate)
+
+    def differentiable(self, arguments: Sequence[Any]) -> Tensor:
+        """Return the value of what backward is the derivative of: the output, or that of the surrogate."""
+        if self.surrogate is None:
+            return self.specimen.value(arguments)
+        with torch.no_grad():
+            return self.surrogate(*arguments)  # type: ignore[no-any-return]
+
+    def pulled(self, grad_output: Tensor) -> tuple[Any, ...]:
+        """Return what backward returns for a grad_output, in a new graph: some can only run once."""
+        return self.specimen(self.arguments, self.variables).backward(grad_output)
 
     def name(self, position: int) -> str:
         """Return what forward calls an argument."""

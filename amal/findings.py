@@ -29,6 +29,7 @@ CODES: Final = {
     "undefined-gradient": "a gradient comes out where none came in",
     "shared-gradient": "two gradients are views of one tensor, to which both will be added",
     "not-examined": "something could not be examined",
+    "sampled": "a gradient was compared along random directions alone",
     "kink": "at a kink, the gradient is not the one that is agreed on",
     "raises": "the code raised an exception, or did not come to an end",
     "vmap": "torch.func.vmap gives something else than one example after the other",

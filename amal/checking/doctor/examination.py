@@ -191,7 +191,7 @@ def _all_found(subject: Subject) -> Iterator[Found]:
     yield from manners
     if value:
         return
-    if gradients or manners:
+    if not all(found.note for found in (*gradients, *manners)):
         yield from (of for of in extremes.at_extremes(subject) if of.position is None)
         return
     later = [of for each in CIRCUMSTANCES for of in each(subject)]

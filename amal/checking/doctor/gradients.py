@@ -1,6 +1,6 @@
 """Compare what backward returns with the slope of the output, and explain where they differ."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from .definitions import Definition, Draw
-from .hypotheses import Evidence, explain_shape, explain_use_of_grad_output, explain_value, same, worst_entry
+from .directions import MANY, depends, pairs_along
+from .hypotheses import (
+    Evidence,
+    explain_shape,
+    explain_use_of_grad_output,
+    explain_value,
+    is_linear,
+    same,
+    shown,
+    worst_entry,
+)
 from .recognition import SEED
 from .slopes import Slopes, slopes
 from .specimen import Call, Raised, at, plain
@@ -68,13 +78,36 @@ def _compared(subject: Subject) -> Iterator[Found]:
     if call.node is None:
         yield Found("grad-missing", "the output does not need a gradient: it is cut off from the inputs")
         return
-    measured = {place: _measured(subject, place) for place in subject.variables}
+    measured = Measured(subject)
     grad_output = random_like(call.output, 1)
     returned, count = call.backward(grad_output), len(subject.arguments)
-    if len(returned) < count or any(of is not None for of in returned[count:]):
+    if len(returned) < count or any(extra is not None for extra in returned[count:]):
         yield Found("grad-count", f"backward returns {len(returned)} gradients, and forward was given {count} inputs")
     for place in subject.variables[: len(returned)]:
-        yield from _of_one(subject, call, place, measured, grad_output)
+        yield from _of_one(subject, call, place, measured, grad_output, returned[place])
+
+
+class Measured(Mapping[int, Slopes]):
+    """The slopes of the output by each variable, measured when they are asked for; those too large are not there."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.known = subject, dict[int, Slopes]()
+        rows = subject.specimen(subject.arguments).output.numel()
+        sizes = {place: subject.arguments[place].numel() for place in subject.variables}
+        self.places = [place for place, size in sizes.items() if size <= MANY or (size <= 4096 and size * rows <= 4e6)]
+
+    def __getitem__(self, place: int) -> Slopes:
+        if place not in self.places:
+            raise KeyError(place)
+        if place not in self.known:
+            self.known[place] = _measured(self.subject, place)
+        return self.known[place]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
 def _measured(subject: Subject, place: int) -> Slopes:
@@ -89,15 +122,13 @@ def _value(definition: Definition, arguments: Sequence[Any]) -> Tensor:
 
 
 def _of_one(
-    subject: Subject, call: Call, place: int, measured: dict[int, Slopes], grad_output: Tensor
+    subject: Subject, call: Call, place: int, measured: Measured, grad_output: Tensor, actual: Any
 ) -> Iterator[Found]:
     """Yield what is wrong with the gradient of one input."""
     optional = subject.definition is not None and place in subject.definition.optional
-    slope, input = measured[place], subject.arguments[place]
-    expected = slope.pull(grad_output)
-    actual = subject.pulled(grad_output)[place]
+    input = subject.arguments[place]
     if actual is None:
-        if expected.abs().max() > 1e-8 and not optional:
+        if not optional and depends(subject, place):
             yield Found("grad-missing", "is None, and the output depends on it", place)
         return
     if not isinstance(actual, Tensor):
@@ -108,7 +139,7 @@ def _of_one(
         yield Found("grad-dtype", kinds, place)
     evidence = Evidence(
         place,
-        [subject.name(of) for of in range(len(subject.arguments))],
+        [subject.name(other) for other in range(len(subject.arguments))],
         subject.arguments,
         call.output.detach(),
         measured,
@@ -119,12 +150,24 @@ def _of_one(
 
     def shaped(grad: Tensor) -> Tensor:
         """What backward returns, in the shape of the input if it can be had."""
-        of: Tensor = subject.pulled(grad)[place].double()
-        if of.shape == slope.shape:
-            return of
-        fixed = explain_shape(of, grad, evidence)[1]
-        return of if fixed is None else fixed
+        gradient: Tensor = subject.pulled(grad)[place].double()
+        if gradient.shape == input.shape:
+            return gradient
+        fixed = explain_shape(gradient, grad, evidence)[1]
+        return gradient if fixed is None else fixed
 
+    many = input.numel() > MANY and subject.dtype == torch.float64
+    if actual.shape == input.shape and (many or place not in measured):
+        found = list(_along_directions(subject, place, shaped, grad_output, evidence))
+        if all(one.note for one in found) or place not in measured:
+            yield from found
+            return
+    if place not in measured:
+        yield Found(
+            "grad-shape", f"has shape {tuple(actual.shape)}, and {subject.name(place)} {tuple(input.shape)}", place
+        )
+        return
+    slope = measured[place]
     if actual.shape != slope.shape:
         (code, words), fixed = explain_shape(actual, grad_output, evidence)
         hint = ""
@@ -150,6 +193,37 @@ def _of_one(
     if not evidence.same(agrees, expected, slope.margin(grad_output)):
         for code, words in explain_value(agrees, grad_output, evidence):
             yield Found(code, words, place, worst_entry(agrees, expected))
+
+
+def _along_directions(
+    subject: Subject, place: int, gradient: Callable[[Tensor], Tensor], grad_output: Tensor, evidence: Evidence
+) -> Iterator[Found]:
+    """Compare along random directions: notes where all is well, else what can be said without each slope."""
+    pairs = list(pairs_along(subject, place, grad_output))
+    left_out = max(pair.left_out for pair in pairs)
+    if 2 * left_out > grad_output.numel():
+        words = f"was not compared: {left_out} of {grad_output.numel()} entries of the output have no slope"
+        yield Found("not-examined", words, place)
+        return
+    wrong = [pair for pair in pairs if not pair.agrees]
+    if not wrong:
+        if not is_linear(gradient, grad_output, evidence):
+            yield Found("nonlinear-in-grad-output", "is not proportional to grad_output", place)
+        words = f"was compared along {len(pairs)} random directions of its {subject.arguments[place].numel()} entries"
+        if left_out:
+            words += (
+                f"; {left_out} of {grad_output.numel()} entries of the output have no slope there, and were left out"
+            )
+        if subject.given:
+            yield Found("sampled", words, place, note=True)
+        return
+    ratios = [pair.given / pair.measured if pair.measured else 0.0 for pair in pairs]
+    worst = f"Along a random direction backward gives {wrong[0].given:.6g}, the slope is {wrong[0].measured:.6g}."
+    if ratios[0] and max(ratios) - min(ratios) <= 1e-5 * abs(ratios[0]):
+        code, factor = ("grad-sign", "has the wrong sign") if abs(ratios[0] + 1) < 1e-5 else ("grad-factor", "")
+        yield Found(code, factor or f"is {shown(ratios[0])} times what it should be", place, worst)
+        return
+    yield Found("grad-value", "is not the slope of the output", place, worst)
 
 
 def _replaced(subject: Subject, place: int, other: int, value: Tensor, grad_output: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """The derivative of backward, and what torch.func and forward mode can do with a Function."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from .directions import DIRECTIONS, MANY
 from .hypotheses import same
 from .slopes import slope, slopes
 from .specimen import Arguments, Composite, Raised, plain
@@ -50,16 +51,33 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
     names = [*(subject.name(place) for place in places), "grad_output"]
     everything = (*subject.arguments, grad_output)
     for variable, name, place in zip([*inputs, outer], names, [*places, len(everything) - 1], strict=True):
-        column = slopes(weighed, everything, place)
-        measured = column.pull(torch.ones(()))
-        actual = torch.zeros_like(measured) if variable.grad is None else variable.grad
-        actual = torch.where(column.smooth, actual, measured)
-        if not same(actual, measured, TOLERANCE, column.margin(torch.ones(()))):
+        actual = torch.zeros_like(variable) if variable.grad is None else variable.grad
+        if not _is_slope(actual, weighed, everything, place):
             how = "wrong" if actual.any() else "missing"
             words = f"the second derivative by {name} is {how}, and nothing says so"
             words += ": backward uses something that the graph does not know"
             yield Found("second-order", words)
             return
+
+
+def _is_slope(actual: Tensor, function: Callable[[Arguments], Tensor], arguments: Arguments, place: int) -> bool:
+    """Whether a gradient is the slope of a number by one argument: of many entries along random directions alone."""
+    if actual.numel() <= MANY:
+        column = slopes(function, arguments, place)
+        expected, one = column.pull(torch.ones(())), torch.ones(())
+        return same(torch.where(column.smooth, actual, expected), expected, TOLERANCE, column.margin(one))
+    variable = arguments[place].detach()
+    for number in range(DIRECTIONS):
+        direction = random_like(variable, 11 + number)
+
+        def along(step: float, direction: Tensor = direction) -> Tensor:
+            return function((*arguments[:place], variable + step * direction, *arguments[place + 1 :]))
+
+        measured, given = slope(along), actual * direction
+        margin = TOLERANCE * float(given.norm() + 1e-3) + float(measured.error)
+        if measured.smooth and abs(float(given.sum() - measured.value)) > margin:
+            return False
+    return True
 
 
 def transforms(subject: Subject) -> Iterator[Found]:

@@ -161,7 +161,19 @@ def _adds(
         return True
 
 
+def is_linear(gradient: Callable[[Tensor], Tensor], grad_output: Tensor, evidence: Evidence) -> bool:
+    """Whether backward is linear in grad_output, as far as two of them tell."""
+    ones = torch.ones_like(grad_output)
+    both, zero = gradient(3 * ones - 0.5 * grad_output), gradient(torch.zeros_like(grad_output))
+    return evidence.same(both, 3 * gradient(ones) - 0.5 * gradient(grad_output)) and not zero.any()
+
+
 # ---------------------------------------------------------------------------------- value
+
+
+def shown(ratio: float) -> str:
+    """Return a factor with as many digits as it takes to see that it is not 1."""
+    return next(text for digits in range(4, 18) if float(text := f"{ratio:.{digits}g}") != 1 or ratio == 1)
 
 
 def explain_value(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
@@ -190,7 +202,7 @@ def _factor(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Exp
         found.append(("grad-sign", "has the wrong sign"))
     if abs(abs(ratio) - 1) > 1e-5:
         found.append(
-            ("grad-factor", f"is {abs(ratio):.4g} times what it should be{named_factor(abs(ratio), evidence)}")
+            ("grad-factor", f"is {shown(abs(ratio))} times what it should be{named_factor(abs(ratio), evidence)}")
         )
     return found
 

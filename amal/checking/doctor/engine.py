@@ -53,10 +53,10 @@ def _backward(subject: Subject, undefined: bool = False) -> dict[int, Tensor]:
     call = subject.specimen.on(tuple(value.clone() if place in leaves else value for place, value in enumerate(copies)))
     if not call.output.requires_grad:
         return leaves
-    output = torch._C._functions.UndefinedGrad()(call.output) if undefined else call.output  # type: ignore[attr-defined]
+    output: Tensor = torch._C._functions.UndefinedGrad()(call.output) if undefined else call.output  # type: ignore[assignment]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        output.sum().backward()
+        output.sum().backward()  # type: ignore[no-untyped-call]
     return leaves
 
 

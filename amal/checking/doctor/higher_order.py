@@ -110,7 +110,7 @@ def _batched(subject: Subject) -> Iterator[Found]:
             at = dict(zip(variables, values, strict=True))
             return subject.specimen.on(tuple(at.get(place, value) for place, value in enumerate(arguments))).output
 
-        value, pull = torch.func.vjp(output, *given.values())
+        value, pull = torch.func.vjp(output, *given.values())  # type: ignore[misc]
         return value, *pull(torch.ones_like(value))
 
     try:

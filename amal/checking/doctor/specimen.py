@@ -108,6 +108,8 @@ class Specimen:
         place: of the output; None for the first that is a floating-point tensor.
     """
 
+    function: Any
+
     def __init__(self, function: type[Any], place: int | None = None) -> None:
         self.function, self.place = function, place
         self.title = function.__name__

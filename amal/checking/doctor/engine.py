@@ -35,9 +35,7 @@ def in_engine(subject: Subject) -> Iterator[Found]:
         grads = leaves[one].grad, leaves[other].grad
         if grads[0] is not None and grads[1] is not None and _shared(grads[0], grads[1]):
             names = f"{subject.name(one)} and {subject.name(other)}"
-            words = (
-                f"the gradients of {names} are views of one tensor: what is added to one .grad is added to the other"
-            )
+            words = f"the gradients of {names} share memory: what is added to one .grad is added to the other"
             yield Found("shared-gradient", words)
 
 
@@ -61,7 +59,10 @@ def _backward(subject: Subject, undefined: bool = False) -> dict[int, Tensor]:
 
 
 def _shared(one: Tensor, other: Tensor) -> bool:
-    return one.numel() > 0 and one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+    """Whether what is added to one arrives in the other."""
+    before = other.clone()
+    one += 1
+    return not torch.equal(other, before)
 
 
 def _without_gradient(subject: Subject) -> Iterator[Found]:

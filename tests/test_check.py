@@ -225,8 +225,8 @@ INPUTS = torch.randn(5, 3), torch.randn(4, 3), torch.randn(4)
 
 def test_check_takes_any_function_and_inputs_with_a_reference_or_without():
     assert check(LinearFunction, INPUTS).verdict == "correct"
-    assert check(LinearFunction, INPUTS, torch.nn.functional.linear).verdict == "correct"
-    other = check(LinearFunction, INPUTS, lambda input, weight, bias: input @ weight.T)
+    assert check(LinearFunction, INPUTS, reference=torch.nn.functional.linear).verdict == "correct"
+    other = check(LinearFunction, INPUTS, reference=lambda input, weight, bias: input @ weight.T)
     assert [of.code for of in other.findings] == ["forward-value"]
 
 
@@ -251,8 +251,10 @@ def test_assert_correct_is_silent_about_what_is_right():
 
 
 def test_only_functions_and_known_operations_are_examined():
+    with pytest.raises(TypeError, match="expected a Function, a module or another callable"):
+        check("tanh", INPUTS)
     with pytest.raises(TypeError, match=r"expected a subclass of torch\.autograd\.Function"):
-        check(torch.tanh, INPUTS)
+        examine(torch.tanh, "tanh")
     with pytest.raises(ValueError, match="no operation sorting"):
         examine(LinearFunction, "sorting")
     with pytest.raises(ValueError, match="linear has no definition odd"):

@@ -172,7 +172,7 @@ def _each_output(subject: Subject) -> Iterator[Iterator[Found]]:
     """Yield what is found of each output that has a derivative, alone, then of all together."""
     places = subject.specimen.differentiable_outputs(subject.arguments, subject.variables)
     if len(places) == 1:
-        yield _all_found(subject)
+        yield _all_found(subject if places == [0] else subject.of_output(places[0]))
         return
     for place in places:
         alone = subject.of_output(place)

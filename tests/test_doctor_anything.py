@@ -328,3 +328,47 @@ def test_many_inputs_are_left_out_one_by_one_and_not_in_every_subset():
     summed = function(forward, lambda ctx, g: tuple(g.clone() for _ in range(14)))
     assert check(summed, tuple(X + place for place in range(14))).verdict == "correct"
     assert len(calls) < 2000  # of 16382 subsets
+
+
+# ---------------------------------------------------------------------------------- elsewhere
+
+
+def clamped(ctx, grad_output):
+    (x,) = ctx.saved_tensors
+    return grad_output * (1 - torch.tanh(x.clamp(-2, 2)) ** 2)
+
+
+def branch(x):
+    return torch.where(x > 3, 2 * x, x * x)
+
+
+@pytest.mark.parametrize(
+    ("compute", "backward"),
+    [
+        (lambda x: x.prod(), lambda ctx, g: g * ctx.saved_tensors[0].prod() / ctx.saved_tensors[0]),
+        (torch.tanh, clamped),
+        (branch, lambda ctx, g: 2 * g * ctx.saved_tensors[0]),
+        (torch.relu, lambda ctx, g: g * ((ctx.saved_tensors[0] > 0) & (ctx.saved_tensors[0] < 2))),
+        (lambda x: x * x, lambda ctx, g: 2 * g * ctx.saved_tensors[0].abs()),
+    ],
+    ids=["product as y / x", "clamp in backward", "branch", "only below 2", "sign"],
+)
+def test_gradients_are_tried_elsewhere_too(compute, backward):
+    assert codes(check(function(saving(compute), backward), (X,))) == ["grad-value"]
+
+
+@pytest.mark.parametrize(
+    ("compute", "derivative"),
+    [
+        (torch.log, lambda x: 1 / x),
+        (torch.sqrt, lambda x: 0.5 / x.sqrt()),
+        (torch.relu, lambda x: (x > 0) * 1.0),
+        (torch.asin, lambda x: 1 / (1 - x * x).sqrt()),
+        (lambda x: torch.where(x > 3, 2 * x, x * x), lambda x: torch.where(x > 3, 2.0, 2 * x)),
+        (lambda x: 1 / x, lambda x: -1 / x**2),
+    ],
+    ids=["log", "sqrt", "relu", "asin", "jump", "reciprocal"],
+)
+def test_what_is_not_defined_elsewhere_is_not_held_against_it(compute, derivative):
+    right = function(saving(compute), lambda ctx, g: g * derivative(*ctx.saved_tensors))
+    assert codes(check(right, (X / 2,))) == []

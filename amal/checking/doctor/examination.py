@@ -20,7 +20,7 @@ from torch import Tensor
 
 from amal.findings import CODES, Diagnosis, Finding, as_text
 
-from . import circumstances, engine, extremes, higher_order, manners
+from . import circumstances, elsewhere, engine, extremes, higher_order, manners
 from .anything import prepared
 from .definitions import Definition, Operation, all_operations, operation_called
 from .gradients import of_gradients, of_outputs_together
@@ -33,6 +33,7 @@ CIRCUMSTANCES = (
     extremes.at_extremes,
     extremes.at_kinks,
     engine.in_engine,
+    elsewhere.elsewhere,
     circumstances.in_other_layouts,
     circumstances.in_batches_of_one_and_none,
     circumstances.some_alone,

@@ -17,35 +17,35 @@ SHEETS = ["tme1/README.md", "tme2/README.md", "tme3/README.md"]
 # ---------------------------------------------------------------------------------- numbers in order
 
 
-def numbers(text):
-    """Return the numbers of a sheet's sections, of the experiments within them, and of its questions, as they stand."""
-    prose = headings_only(text)
-    experiments = re.findall(r"^(?:## |\*\*)(\d+\.\d+)\b", prose, re.MULTILINE)
-    return experiments, [int(number) for number in re.findall(r"^### Question (\d+)\.", prose, re.MULTILINE)]
+def questions_in(text):
+    """Return the numbers of a sheet's questions, as they stand."""
+    return [int(number) for number in re.findall(r"^### Question (\d+)\.", headings_only(text), re.MULTILINE)]
 
 
 def order_faults(text):
-    """Return what is not in its order: experiments within a section belong to that section, so only heads are strict."""
-    experiments, questions = numbers(text)
-    heads = re.findall(r"^## (\d+\.\d+)\b", headings_only(text), re.MULTILINE)
-    faults = [] if heads == sorted(heads, key=place) else [f"sections {heads}"]
-    for section in re.split(r"^## ", headings_only(text), flags=re.MULTILINE):
-        inner = re.findall(r"^\*\*(\d+\.\d+)\b", section, re.MULTILINE)
-        faults += [] if inner == sorted(inner, key=place) else [f"experiments {inner}"]
-    rows = re.findall(r"^\| (\d+\.\d+)\b[^|]*\| \[", headings_only(text), re.MULTILINE)
-    faults += [] if rows == sorted(rows, key=place) else [f"rows {rows}"]
-    return faults + ([] if questions == sorted(questions) else [f"questions {questions}"])
+    """Return what of a sheet is not in the order of its numbers; a section may carry later experiments."""
+    prose = headings_only(text)
+    heads, rows = (re.findall(form, prose, re.MULTILINE) for form in (r"^## (\d+\.\d+)\b", r"^\| (\d+\.\d+)\b.*\| \["))
+    listed = {"sections": heads, "rows": rows}
+    for section in re.split(r"^## ", prose, flags=re.MULTILINE):
+        listed[f"experiments below {section.partition(chr(10))[0]}"] = re.findall(
+            r"^\*\*(\d+\.\d+)\b", section, re.MULTILINE
+        )
+    faults = [f"{name} {found}" for name, found in listed.items() if found != sorted(found, key=place)]
+    questions = questions_in(text)
+    return faults if questions == sorted(questions) else [*faults, f"questions {questions}"]
 
 
 @pytest.mark.parametrize("sheet", SHEETS)
 def test_sections_experiments_and_questions_stand_in_the_order_of_their_numbers(sheet):
     assert order_faults(read(sheet)) == []
-    assert numbers(read(sheet))[1] == list(range(1, len(numbers(read(sheet))[1]) + 1))
+    questions = questions_in(read(sheet))
+    assert questions == list(range(1, len(questions) + 1))
 
 
 def test_what_is_out_of_order_is_seen():
     assert order_faults("## 3.3 A\n## 3.14 B\n## 3.5 C") == ["sections ['3.3', '3.14', '3.5']"]
-    assert order_faults("## 3.15 A\n\n**3.17: a**\n\n**3.16: b**") == ["experiments ['3.17', '3.16']"]
+    assert order_faults("## 3.15 A\n\n**3.17: a**\n\n**3.16: b**") == ["experiments below 3.15 A ['3.17', '3.16']"]
     assert order_faults("### Question 2. A\n### Question 1. B") == ["questions [2, 1]"]
     assert order_faults("| 3.3 | [a](b)\n| 3.2 | [a](b)") == ["rows ['3.3', '3.2']"]
     assert order_faults("## 3.5 A\n\n**3.9: a**\n\n## 3.7 B\n\n**3.10: x**") == []
@@ -78,7 +78,9 @@ def test_the_first_cell_of_a_row_is_spelled_out():
 def letter_faults(derivation):
     """Return the letters that a derivation both defines and raises, as if to a power: T a gate, ᵀ a transpose."""
     small = {"ᵀ": "T", "ᴴ": "H"}
-    return [letter for raised, letter in small.items() if raised in derivation and re.search(rf"\b{letter} = ", derivation)]
+    return [
+        letter for raised, letter in small.items() if raised in derivation and re.search(rf"\b{letter} = ", derivation)
+    ]
 
 
 @pytest.mark.parametrize("name", matrix.OPERATIONS)
@@ -158,7 +160,9 @@ def test_the_first_question_that_links_to_a_derivation_is_the_one_that_the_docto
     assert len(first) > 12
     for name, question in first.items():
         if name in named:
-            assert question in questions_of(named[name]), f"{name}: {question} teaches it, the doctor says {named[name]}"
+            assert question in questions_of(named[name]), (
+                f"{name}: {question} teaches it, the doctor says {named[name]}"
+            )
 
 
 def test_a_wrong_question_is_seen():
@@ -177,3 +181,19 @@ def test_the_doctor_has_one_advice_for_every_operation_that_it_knows():
     assert advice("relu") == "See TME 2, question 3."
     assert advice("embedding") == "`amal show embedding` derives it."
     assert advice("any function") == ""
+
+
+def test_a_derivation_names_the_question_that_the_doctor_names():
+    named = {IN_TORCH.get(operation, operation): where for where, operation in TAUGHT}
+    sourced = {}
+    for name in matrix.OPERATIONS:
+        source = importlib.import_module(f"amal.ops.{name}").__doc__.partition("Source: ")[2]
+        found = re.search(r"TME (\d)(?:, questions? (\d)(?: (and|to) (\d))?)?", source)
+        if found:
+            sheet, first, _, last = found.groups()
+            asked = range(int(first or 0), int(last or first or 0) + 1)
+            sourced[name] = [f"TME {sheet}, question {number}" for number in asked]
+    assert len(sourced) > 5
+    assert {name: set(questions_of(named[name])) - set(said) for name, said in sourced.items()} == {
+        name: set() for name in sourced
+    }

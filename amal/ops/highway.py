@@ -22,7 +22,7 @@ Composed of single operations the layer keeps x, H, Z and 1 − Z. Here x and Z 
 memory for one matrix product in seven. Z is an output of the Function, or second derivatives would not know whence it
 came; if another asked for its gradient, that would enter ζ as ∂L/∂Z Z (1 − Z).
 
-Source: Srivastava, Greff and Schmidhuber, Highway Networks, 2015; TME 3.
+Source: Srivastava, Greff and Schmidhuber, Highway Networks, 2015; TME 3, question 7.
 """
 
 from typing import Any

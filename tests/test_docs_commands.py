@@ -1,18 +1,16 @@
 """The pages quote command lines that parse, and show what the programs say."""
 
 import ast
-import doctest
 import functools
 import importlib
 import importlib.util
 import io
-import itertools
 from contextlib import redirect_stderr, redirect_stdout
 from typing import get_type_hints
 
 import pytest
 import tyro
-from pages import PAGES, blocks, commands, read
+from pages import PAGES, commands, pasted, read
 from running import command
 
 from amal import cli
@@ -110,13 +108,6 @@ PASTED = [
 """Sheet, script, and how the first line begins of what it shows of the script's output."""
 
 
-def pasted(text, beginning):
-    """Return the lines of a page from one that begins so to the end of its paragraph."""
-    lines = text.split("\n")
-    [start] = [place for place, line in enumerate(lines) if line.startswith(beginning)]
-    return list(itertools.takewhile(lambda line: line.strip("` "), lines[start:]))
-
-
 @pytest.mark.parametrize(("sheet", "_", "beginning"), PASTED)
 def test_what_is_pasted_is_found(sheet, _, beginning):
     assert len(pasted(read(sheet), beginning)) >= 4
@@ -127,11 +118,3 @@ def test_what_is_pasted_is_found(sheet, _, beginning):
 def test_the_scripts_print_what_the_sheets_show(sheet, script, beginning, tmp_path):
     said = command(script, "--no-progress", cwd=tmp_path).stdout.split("\n")
     assert [line for line in pasted(read(sheet), beginning) if line not in said] == []
-
-
-@pytest.mark.parametrize("sheet", SHEETS[1:])
-def test_sessions_in_the_sheets_say_what_python_says(sheet):
-    session = "\n".join(content for _, language, content in blocks(read(sheet)) if language == "python")
-    test = doctest.DocTestParser().get_doctest(session, {}, sheet, sheet, 0)
-    assert test.examples
-    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0

@@ -92,6 +92,21 @@ def test_what_the_readme_says_of_speed_is_what_was_measured():
         means["all, compiled"],
         tables.rounded(means["small shapes"], 1),
     )
+    ours, recipe, example = (
+        tables.benchmark("99 % of MNIST", name)
+        for name in ("tme3.fast", "the recipe of one epoch", "the PyTorch example")
+    )
+    assert (
+        f"{tables.rounded(ours[0], 1)} s and {ours[2]} (ten seeds), where the recipe takes {tables.rounded(recipe[0], 1)} s "
+        f"for {recipe[2]}, and the example {tables.rounded(example[0], 0)} s (five seeds; "
+        f"{tables.rounded(example[1], 0)} times as long in the same round)"
+    ) in read("tme3/README.md")
+    bugs = tables.run_of("1.6").values
+    assert (
+        f"{float(bugs['bias not summed, loss on train wrong'].replace('−', '-')):.1e}".replace("e-0", "e-") == "1.7e-5"
+    )
+    assert "pure noise to 1.7e-5, where least squares stops at 2.1" in page
+    assert tables.rounded(bugs["bias not summed, loss on train right"], 1) == "2.1"
     assert page.count("take a seventh of the time") == 1
     assert int(float(tables.benchmark("Sweep", "5 seeds")[2])) == 7
 

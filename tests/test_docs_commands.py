@@ -5,6 +5,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import re
 from contextlib import redirect_stderr, redirect_stdout
 from typing import get_type_hints
 
@@ -94,6 +95,21 @@ def test_commands_are_found_in_blocks_and_in_prose():
     lines = "$ python -m tme1.x --lr 0.1   # why\ntorchrun --nproc-per-node 2 -m tme2.y\n"
     text = f"Run `amal labs tme1`, not `amal check` alone.\n\n```\n{lines}```\n"
     assert commands(text) == [("amal", ["labs", "tme1"]), ("tme1.x", ["--lr", "0.1"]), ("tme2.y", [])]
+
+
+BEYOND_PYTHON = {"--svg": "Graphviz", "make": "apt install git make"}
+"""What a command needs that the installation does not bring -> what the page that quotes it must say of it."""
+
+
+def unsaid(text):
+    """Return what of a page's commands needs a program that the page does not name."""
+    table = text.split("## The map")[0]
+    return [word for word, said in BEYOND_PYTHON.items() if re.search(rf"(?<!\w){word}\b", text) and said not in table]
+
+
+def test_the_readme_says_what_its_commands_need():
+    assert unsaid(read("README.md")) == []
+    assert unsaid("`amal graph lenet --svg lenet.svg`") == ["--svg"]
 
 
 # ---------------------------------------------------------------------------------- what is pasted

@@ -98,8 +98,8 @@ def test_what_the_readme_says_of_speed_is_what_was_measured():
     )
     assert (
         f"{tables.rounded(ours[0], 1)} s and {ours[2]} (ten seeds), where the recipe takes "
-        f"{tables.rounded(recipe[0], 1)} s for {recipe[2]}, and the example {tables.rounded(example[0], 0)} s (five seeds; "
-        f"{tables.rounded(example[1], 0)} times as long in the same round)"
+        f"{tables.rounded(recipe[0], 1)} s for {recipe[2]}, and the example {tables.rounded(example[0], 0)} s "
+        f"(five seeds; {tables.rounded(example[1], 0)} times as long in the same round)"
     ) in read("tme3/README.md")
     bugs = tables.run_of("1.6").values
     assert (

@@ -4,12 +4,15 @@ import ast
 import doctest
 import re
 
+import newcomer
 import pytest
 import torch
 from pages import GENERATED, PAGES, ROOT, blocks, docs_module, read
 
 from amal.checking import assert_correct, check, matrix
+from amal.checking.doctor import examine
 from amal.experiments import declared, find_experiments
+from amal.findings import as_text
 from amal.labs import Row, as_table
 
 # ---------------------------------------------------------------------------------- what holds a block
@@ -21,31 +24,30 @@ def in_order(shown, said):
     return next((line for line in shown.split("\n") if line.strip() not in ("", "...") and line not in left), None)
 
 
-def of_linear(shown):
+def holds_linear(shown):
     """Code stands in the file that it is said to be from, line after line."""
     assert shown in read("amal/ops/linear.py")
 
 
-def of_labs(shown):
+def holds_labs(shown):
     """The table of `amal labs`, from what the newest runs measured; its seconds are of any run."""
     measured = docs_module("tables").rows(read("docs/RESULTS.md").split("## TME 1")[0])
-    of = find_experiments()["tme1.gradcheck"]
-    [words] = [cells[3] for cells in measured if cells[0] == of.number]
+    experiment = find_experiments()["tme1.gradcheck"]
+    [words] = [cells[3] for cells in measured if cells[0] == experiment.number]
     seconds = float(re.search(r" (\d+\.\d)$", shown, re.MULTILINE)[1])
-    assert in_order(shown, as_table([Row("tme1.gradcheck", of, words, seconds, False, "")], 120, seconds)) is None
+    assert (
+        in_order(shown, as_table([Row("tme1.gradcheck", experiment, words, seconds, False, "")], 120, seconds)) is None
+    )
 
 
-def of_mistakes(shown):
+def holds_mistakes(shown):
     """Rows of the table that the sheet shows, which a test of tme1.gradcheck holds against its output."""
     assert in_order(shown, read("tme1/README.md")) is None
 
 
-WRONG = """
-import torch
-from torch.autograd import Function
+class MSE(torch.autograd.Function):
+    """The error of the sheet, with the factor of another one in its derivative."""
 
-
-class MSE(Function):
     @staticmethod
     def forward(ctx, prediction, target):
         ctx.save_for_backward(prediction, target)
@@ -58,31 +60,15 @@ class MSE(Function):
         return grad, -grad
 
 
-class Linear(Function):
-    @staticmethod
-    def forward(ctx, x, w, b):
-        ctx.save_for_backward(x, w)
-        return x @ w + b
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        x, w = ctx.saved_tensors
-        return grad_output @ w.t(), x.t() @ grad_output, grad_output
-"""
-
-
-def of_the_doctor(shown):
+def holds_doctor(shown):
     """What `amal check` says of the two mistakes, in a terminal of 120 columns."""
-    from amal.checking.doctor import examine
-    from amal.findings import as_text
-
     scope = {}
-    exec(WRONG, scope)
-    said = as_text([examine(scope["MSE"], "mse"), examine(scope["Linear"], "linear")], 120)
+    exec(newcomer.WRONG, scope)
+    said = as_text([examine(MSE, "mse"), examine(scope["Linear"], "linear")], 120)
     assert in_order(shown, said) is None, said
 
 
-def of_check(shown):
+def holds_check(shown):
     """The lines of Python run, on a Function that is right."""
     input, weight = torch.ones(2, 3, dtype=torch.float64), torch.ones(4, 3, dtype=torch.float64)
     scope = {"MyFunction": Product, "torch": torch, "input": input, "weight": weight, "print": str}
@@ -105,7 +91,7 @@ class Product(torch.autograd.Function):
         return grad_output @ w, grad_output.mT @ x
 
 
-def of_ops(shown):
+def holds_ops(shown):
     """Rows of docs/OPERATIONS.md, set for a terminal, and what `amal ops` says below them."""
     header, *known = docs_module("tables").rows(read("docs/OPERATIONS.md"))[:-1]
     cells = {name.strip("`"): values for name, *values in known}
@@ -117,7 +103,7 @@ def of_ops(shown):
     assert legend.strip() == matrix.LEGEND
 
 
-def of_errors(shown):
+def holds_errors(shown):
     """A session whose errors are shown by their last line."""
     scope, said = {}, None
     for line in shown.strip().split("\n"):
@@ -133,14 +119,14 @@ def of_errors(shown):
     assert said is None
 
 
-def of_a_session(shown):
+def holds_session(shown):
     """A session says what Python says."""
     test = doctest.DocTestParser().get_doctest(shown + "\n", {}, "session", None, 0)
     assert test.examples
     assert doctest.DocTestRunner(verbose=False).run(test, out=lambda _: None).failed == 0
 
 
-def of_the_map(shown):
+def holds_map(shown):
     """Every file that is named is there, and every room of the package is named."""
     named = []
     for line in shown.split("\n"):
@@ -154,7 +140,7 @@ def of_the_map(shown):
     assert rooms - set(named) == set()
 
 
-def of_a_template(shown):
+def holds_template(shown):
     """The module that a new experiment begins as is Python, and declares one."""
     tree = ast.parse(shown)
     experiment = declared(ast.get_docstring(tree))
@@ -163,7 +149,7 @@ def of_a_template(shown):
     assert not experiment.alone
 
 
-def of_a_run(shown):
+def holds_run(shown):
     """The files of a run folder are those that runs have."""
     written = "\n".join(
         (ROOT / "amal" / "training" / f"{name}.py").read_text("utf-8") for name in ("launch", "checkpoint")
@@ -173,7 +159,7 @@ def of_a_run(shown):
     assert all(name in written for name in ("config.json", "metrics.json"))
 
 
-def of_a_step(shown):
+def holds_step(shown):
     """The lines of Python move parameters as SGD does, and forget the gradients."""
     by_hand, by_torch = (torch.arange(3.0).requires_grad_() for _ in range(2))
     for parameter in (by_hand, by_torch):
@@ -184,20 +170,20 @@ def of_a_step(shown):
     assert by_hand.grad is None
 
 
-def of_the_profiler(shown):
+def holds_profiler(shown):
     """Names and calls are those of a step; times are of any machine."""
     from tme2 import profiler
 
     step = profiler.steps(10, 20, torch.device("cpu"))
     step()
     watched = profiler.profiled(step, torch.device("cpu")).key_averages()
-    said = {f"`{of.key}`": str(of.count // profiler.STEPS) for of in watched}
+    said = {f"`{event.key}`": str(event.count // profiler.STEPS) for event in watched}
     lines = [[cell.strip() for cell in line.split("|")][1:3] for line in shown.split("\n") if line.startswith("| `")]
     assert len(lines) > 6
     assert [(name, calls) for name, calls in lines if said.get(name) != calls] == []
 
 
-def of_the_loader(shown):
+def holds_loader(shown):
     """Batches are counted, and milliseconds are those of docs/RESULTS.md."""
     tables = docs_module("tables")
     values = tables.run_of("3.1", "mnist").values
@@ -211,23 +197,23 @@ def of_the_loader(shown):
 
 
 HELD = {
-    ("README.md", "experiment  "): of_labs,
-    ("README.md", "    @staticmethod"): of_linear,
-    ("README.md", "a mistake  "): of_mistakes,
-    ("README.md", "WRONG   MSE"): of_the_doctor,
-    ("README.md", "from amal.checking"): of_check,
-    ("README.md", "operation  "): of_ops,
-    ("README.md", ">>> import torch"): of_errors,
-    ("README.md", "amal/"): of_the_map,
-    ("CONTRIBUTING.md", '"""Experiment'): of_a_template,
-    ("runs/README.md", "runs/<lab>"): of_a_run,
+    ("README.md", "experiment  "): holds_labs,
+    ("README.md", "    @staticmethod"): holds_linear,
+    ("README.md", "a mistake  "): holds_mistakes,
+    ("README.md", "WRONG   MSE"): holds_doctor,
+    ("README.md", "from amal.checking"): holds_check,
+    ("README.md", "operation  "): holds_ops,
+    ("README.md", ">>> import torch"): holds_errors,
+    ("README.md", "amal/"): holds_map,
+    ("CONTRIBUTING.md", '"""Experiment'): holds_template,
+    ("runs/README.md", "runs/<lab>"): holds_run,
     ("tme1/README.md", "a mistake  "): "tests/test_tme1.py",
     ("tme1/README.md", "squared errors"): "tests/test_docs_commands.py",
-    ("tme2/README.md", "with torch.no_grad()"): of_a_step,
-    ("tme2/README.md", ">>> from amal.nn"): of_a_session,
-    ("tme2/README.md", "batch of 10: "): of_the_profiler,
-    ("tme3/README.md", ">>> import torch"): of_a_session,
-    ("tme3/README.md", "python -m tme3.data_loader --dataset mnist"): of_the_loader,
+    ("tme2/README.md", "with torch.no_grad()"): holds_step,
+    ("tme2/README.md", ">>> from amal.nn"): holds_session,
+    ("tme2/README.md", "batch of 10: "): holds_profiler,
+    ("tme3/README.md", ">>> import torch"): holds_session,
+    ("tme3/README.md", "python -m tme3.data_loader --dataset mnist"): holds_loader,
 }
 """(page, how a block begins) -> what holds it, or the file whose test does."""
 
@@ -246,7 +232,7 @@ def shown_in(page):
 
 
 def holder(page, content):
-    return next((by for (where, start), by in HELD.items() if where == page and content.startswith(start)), None)
+    return next((test for (where, start), test in HELD.items() if where == page and content.startswith(start)), None)
 
 
 SHOWN = [(page, number, content) for page in PAGES if page not in GENERATED for number, content in shown_in(page)]
@@ -308,46 +294,3 @@ def test_a_block_that_nothing_holds_is_seen():
 def test_lines_must_stand_in_their_order():
     assert in_order("a\n...\nc", "a\nb\nc") is None
     assert in_order("c\na", "a\nb\nc") == "a"
-
-
-# ---------------------------------------------------------------------------------- the tables of figures
-
-
-@pytest.fixture
-def tables():
-    return docs_module("tables")
-
-
-def test_the_tables_of_the_readme_are_made_from_the_results(tables):
-    """If this fails: python docs/tables.py."""
-    page = read("README.md")
-    for lines in (tables.what_is_reached(), tables.how_fast()):
-        assert "\n".join(lines) in page
-
-
-@pytest.mark.parametrize(
-    ("source", "old", "new"),
-    [
-        ("RESULTS", "0.006149 (0.006104", "0.006249 (0.006104"),
-        ("RESULTS", "| highway, MSE, test | 0.0173", "| highway, MSE, test | 0.0183"),
-        ("RESULTS", "--models 500-100-30 --code linear --hidden silu", "--models 500-100-30 --code relu"),
-        ("RESULTS", "| noise | 0.7183", "| noise | 0.6183"),
-        ("BENCHMARKS", "| tme3.fast | **3.07**", "| tme3.fast | **3.57**"),
-        ("BENCHMARKS", "| **0.97** (0.79", "| **1.07** (0.79"),
-    ],
-)
-def test_a_figure_that_has_changed_is_seen(tables, monkeypatch, source, old, new):
-    text = getattr(tables, source)
-    assert old in text
-    monkeypatch.setattr(tables, source, text.replace(old, new))
-    with pytest.raises((AssertionError, LookupError)):
-        test_the_tables_of_the_readme_are_made_from_the_results(tables)
-
-
-def test_the_script_writes_over_a_table_and_nothing_else(tables):
-    lines = tables.table(("", "a"), [("x", "2")])
-    assert tables.replaced("before\n\n| | a |\n|---|---|\n| x | 1 |\n\nafter", lines) == (
-        "before\n\n| | a |\n|---|---|\n| x | 2 |\n\nafter"
-    )
-    with pytest.raises(LookupError):
-        tables.replaced("no table", lines)

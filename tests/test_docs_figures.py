@@ -75,6 +75,49 @@ def test_the_catalogue_lists_every_operation_and_every_layer():
     assert sorted(layers) == sorted(known - models)
 
 
+# ---------------------------------------------------------------------------------- the tables of the README
+
+
+@pytest.fixture
+def tables():
+    return docs_module("tables")
+
+
+def test_the_tables_of_the_readme_are_made_from_the_results(tables):
+    """If this fails: python docs/tables.py."""
+    page = read("README.md")
+    for lines in (tables.what_is_reached(), tables.how_fast()):
+        assert "\n".join(lines) in page
+
+
+@pytest.mark.parametrize(
+    ("source", "old", "new"),
+    [
+        ("RESULTS", "0.006149 (0.006104", "0.006249 (0.006104"),
+        ("RESULTS", "| highway, MSE, test | 0.0173", "| highway, MSE, test | 0.0183"),
+        ("RESULTS", "--models 500-100-30 --code linear --hidden silu", "--models 500-100-30 --code relu"),
+        ("RESULTS", "| noise | 0.7183", "| noise | 0.6183"),
+        ("BENCHMARKS", "| tme3.fast | **3.07**", "| tme3.fast | **3.57**"),
+        ("BENCHMARKS", "| **0.97** (0.79", "| **1.07** (0.79"),
+    ],
+)
+def test_a_figure_that_has_changed_is_seen(tables, monkeypatch, source, old, new):
+    text = getattr(tables, source)
+    assert old in text
+    monkeypatch.setattr(tables, source, text.replace(old, new))
+    with pytest.raises((AssertionError, LookupError)):
+        test_the_tables_of_the_readme_are_made_from_the_results(tables)
+
+
+def test_the_script_writes_over_a_table_and_nothing_else(tables):
+    lines = tables.table(("", "a"), [("x", "2")])
+    assert tables.replaced("before\n\n| | a |\n|---|---|\n| x | 1 |\n\nafter", lines) == (
+        "before\n\n| | a |\n|---|---|\n| x | 2 |\n\nafter"
+    )
+    with pytest.raises(LookupError):
+        tables.replaced("no table", lines)
+
+
 # ---------------------------------------------------------------------------------- speed, in prose
 
 
@@ -145,7 +188,7 @@ def was_measured(shown, measured):
     places = len(mantissa.partition(".")[2])
     unit = 10.0 ** (int(exponent or 0) - places)
     value = number_of(shown)
-    return any(abs(scale * of - value) <= 0.501 * unit for of in measured for scale in (1, 100))
+    return any(abs(scale * known - value) <= 0.501 * unit for known in measured for scale in (1, 100))
 
 
 def figures_of(experiment):
@@ -160,7 +203,7 @@ def columns_of_documents(header):
     """Return which columns the course documents filled: in `reported train | test | measured train | test` two."""
     theirs = [name.startswith(OF_DOCUMENTS) or name == "faster" for name in header]
     first = header.index("test") if header.count("test") == 2 else None
-    return [of or place == first for place, of in enumerate(theirs)]
+    return [reported or place == first for place, reported in enumerate(theirs)]
 
 
 def unmeasured(section, measured, elsewhere=frozenset()):
@@ -168,7 +211,9 @@ def unmeasured(section, measured, elsewhere=frozenset()):
     faults = []
     for found in re.findall(r"(?:^\|.*(?:\n|\Z))+", headings_only(section), re.MULTILINE):
         header, *body = docs_module("tables").rows(found)
-        skipped = [of or name in elsewhere for of, name in zip(columns_of_documents(header), header, strict=True)]
+        skipped = [
+            theirs or name in elsewhere for theirs, name in zip(columns_of_documents(header), header, strict=True)
+        ]
         for row, *cells in body:
             shown = [cell for cell, skip in zip(cells, skipped[1:], strict=True) if not skip and row not in elsewhere]
             figures = [part for cell in shown for part in cell.split(" / ") if re.fullmatch(NUMBER, part)]

@@ -401,8 +401,15 @@ def known_operation(name: str) -> str:
 
 def main() -> None:
     """Answer the command line."""
+    if sys.argv[1:] == ["--version"]:
+        from amal.environment import as_lines
+
+        print(as_lines())
+        return
     app.cli(
-        prog="amal", description="Automatic differentiation and neural-network training, written by hand and proven."
+        prog="amal",
+        description="Automatic differentiation and neural-network training, written by hand and proven.\n"
+        "`amal --version` prints what a report of a bug begins with: versions, machine, device.",
     )
 
 

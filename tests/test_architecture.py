@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GROUND = {"errors", "experiments", "seeds"}  # plain Python that every room stands on
 MAY_IMPORT = {
+    "environment": set(),
     "errors": set(),
     "findings": set(),
     "processes": set(),
@@ -20,7 +21,7 @@ MAY_IMPORT = {
     "functional": {"ops"},
     "nn": {"functional"},
     "data": GROUND,
-    "training": GROUND,
+    "training": {*GROUND, "environment"},
     "optim": set(),
     # operations for the table's references, and nothing else
     "checking": {"errors", "findings", "processes", "ops", "functional"},
@@ -30,11 +31,24 @@ MAY_IMPORT = {
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
     "labs": {"experiments", "processes"},
-    "cli": {*GROUND, "board", "findings", "isolation", "checking", "exercises", "graph", "labs", "report", "show"},
+    "cli": {
+        *GROUND,
+        "board",
+        "environment",
+        "findings",
+        "isolation",
+        "checking",
+        "exercises",
+        "graph",
+        "labs",
+        "report",
+        "show",
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }
 LIBRARIES = {
+    "environment": {"torch"},
     "seeds": {"torch", "numpy"},
     "ops": {"torch"},
     "functional": set(),

@@ -6,7 +6,7 @@ import re
 import pytest
 from running import command
 
-from amal.checking import grading, mutants
+from amal.checking import mutants
 from amal.checking.grading import grade, imported
 from amal.errors import UserError
 
@@ -259,9 +259,3 @@ def test_a_package_of_tests_is_graded(write, only):
     text = "import torch\nfrom .functions import Linear\n\ndef test():\n    x = torch.ones(1, 1)\n"
     text += "    assert Linear.apply(x, x, x[0]).item() == 2\n"
     assert graded(write(text, "student/test_it.py"), "linear") == {"no-bias": "test"}
-
-
-def test_pytest_is_asked_for(write, monkeypatch):
-    monkeypatch.setattr(grading.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install pytest"):
-        graded(write(WEAK), "linear")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pages import pasted, read
 from running import events_of, run
 
 from amal.training import epoch_batches
@@ -20,6 +21,9 @@ def test_gradcheck_prints_ticks(tmp_path, capsys, monkeypatch):
     assert re.search(r"bias gradient not summed over the batch +True +exact shapes", printed)
     assert metrics == {"properties_held": 2 * held, "properties": 2 * held, "mistakes": 10, "gradcheck_fooled": 6}
     assert events.Tags()["images"] == ["why_float64"]
+    for page in ("README.md", "tme1/README.md"):
+        shown = pasted(read(page), "a mistake  ")
+        assert [line for line in shown if line not in printed.split("\n")] == [], f"{page} shows what is not printed"
 
 
 def test_gradcheck_fails_when_an_operation_is_wrong(tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 Reported: autoencoder with a code of 30: 0.0175 / 0.0173 on train / test, against 0.0236 / 0.0234 with one layer (MNIST,
 MSE per pixel, R-a).
 
-A highway layer takes y = H T + x (1 − T): where its gate T is shut, x passes unchanged, and so does the gradient. First
+A highway layer takes y = H Z + x (1 − Z): where its gate Z is shut, x passes unchanged, and so does the gradient. First
 an autoencoder with highway layers on both sides of its code, beside plain ones of the same depth: one as wide, and one
 with as many parameters. Then classifiers, from 2 hidden layers to 50, which shows from which depth on the plain network
 no longer learns. How far the gates are open is drawn, layer by layer. The network of one layer is trained for as many
@@ -254,7 +254,7 @@ def draw_gates(model: nn.Module, data: Images, config: Config, logbook: Logbook,
     if is_milestone(row["epoch"], config.epochs) and any(isinstance(layer, Highway) for layer in model.modules()):
         opened, step = gates(model, data.test.input[:1000]), int(row["step"])
         title = f"{data.name}, mean over the test set, after {step} steps"
-        logbook.figure("gates", shades(opened, title, "unit", "highway layer", "gate T: 0 shut, 1 open"), step)
+        logbook.figure("gates", shades(opened, title, "unit", "highway layer", "gate Z: 0 shut, 1 open"), step)
         logbook.histogram("gates", opened, step)
 
 

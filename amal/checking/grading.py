@@ -6,7 +6,6 @@ from the solutions. A run that does not end is stopped.
 """
 
 import ast
-import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,10 +64,8 @@ def grade(test_file: Path, operation: str, time_limit: float) -> Iterator[Outcom
         time_limit: of each run, in seconds; the right Function has ten times as long.
 
     Raises:
-        UserError: it does not import the operation, rejects the right one, holds no tests, or pytest is missing.
+        UserError: it does not import the operation, rejects the right one, or holds no tests.
     """
-    if importlib.util.find_spec("pytest") is None:
-        raise UserError("pytest is not installed; pip install pytest")
     module, names = imported(test_file, operation)
     right = trial(test_file, module, names, mutants.SOLUTIONS[operation], 10 * time_limit)
     if right.status == NOTHING_FOUND:

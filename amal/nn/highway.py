@@ -9,7 +9,7 @@ from .linear import Linear
 
 
 class Highway(nn.Module):
-    """y = H T + x (1 − T): a transform H and a gate T that says how much of it to take; see amal.functional.highway.
+    """y = H Z + x (1 − Z): a transform H and a gate Z that says how much of it to take; see amal.functional.highway.
 
     Weights and biases are drawn as Linear's, but for the gate's bias, which is one negative number at first: a deep
     stack starts as almost the identity, through which gradients pass (Srivastava et al. 2015, section 2.1).

@@ -6,7 +6,6 @@ import errno
 import io
 import json
 import os
-import platform
 import random
 import re
 import shlex
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 import tyro
 
-import amal
+from amal.environment import environment
 from amal.errors import UserError
 from amal.experiments import board_command, declared, new_run_dir
 
@@ -143,7 +142,7 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
     writes = distributed.rank() == 0
     settings = dataclasses.asdict(config) | {"run_dir": run_dir}
     if writes:
-        write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": _environment()})
+        write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": environment()})
     shared, resume = common(identity, settings), getattr(config, "resume", False)
     logbook = RunLogbook(run_dir, resume, identity.about(), shared) if writes else Silent(run_dir)
     started = time.perf_counter()
@@ -212,9 +211,3 @@ def _quiet_threads() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = loud
-
-
-def _environment() -> dict[str, str]:
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    versions = {"amal": amal.__version__, "torch": torch.__version__, "python": platform.python_version()}
-    return {**versions, "machine": platform.platform(), "cuda": cuda}

@@ -22,6 +22,7 @@ from amal.findings import Diagnosis, Finding, as_text
 from . import circumstances, extremes, higher_order, manners
 from .definitions import Definition, Operation, all_operations, operation_called
 from .gradients import of_gradients
+from .questions import advice
 from .recognition import of_value, recognised, right_for_another
 from .specimen import Arguments, Raised, Specimen
 from .subject import Found, Subject, cast
@@ -60,7 +61,7 @@ def check(
     _require_function(function)
     arguments = cast(inputs, torch.float64)
     definitions = (Definition("reference", "the reference given", reference, lambda _: arguments),) if reference else ()
-    operation = Operation("any function", (), "", definitions)
+    operation = Operation("any function", (), definitions)
     return _diagnosed(Specimen(function), operation, definitions[0] if definitions else None, arguments, given=True)
 
 
@@ -170,7 +171,6 @@ def _told(found: Found, subject: Subject) -> Finding:
     else:
         sentence = sentence if name is None else f"the gradient of {name} {sentence}"
         sentence = sentence[0].upper() + sentence[1:]
-    question = subject.operation.question
-    where = f"See {question}." if question and not found.note else ""
+    where = "" if found.note else advice(subject.operation.name)
     told = " ".join(filter(None, (sentence, found.worst, where)))
     return Finding(found.code, told, name, "note" if found.note else "error")

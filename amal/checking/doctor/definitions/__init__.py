@@ -91,8 +91,6 @@ class Operation:
     name: str
     aliases: tuple[str, ...]
     """Names of classes that mean it, in lower case, without underscores."""
-    question: str
-    """Where the lab sheets ask for it."""
     definitions: tuple[Definition, ...]
     extremes: tuple[Arguments, ...] = ()
     """Arguments for which careless formulas overflow or divide by 0, where forward and backward must give numbers."""

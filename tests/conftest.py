@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from small_data import network, small, small_usps  # noqa: F401 (fixtures)
 
 # Warnings that others raise against others; every other warning is an error.
 NOT_OURS = (

@@ -54,7 +54,7 @@ WRONG = [
     (
         "tme1.regression",
         ["--dataset", "boston", "--data-root", "nowhere"],
-        r"nowhere/housing/housing.data, which is not",
+        r"--data-root nowhere is not there: name the folder",
     ),
     ("tme1.regression", ["--device", "gpu"], r"--device gpu: expected auto, cpu, cuda"),
     ("tme1.stacked_linear", ["--lr", "1e6"], r"the loss is (inf|nan) at step \d+ .*try a --lr below 1e\+06"),
@@ -69,7 +69,7 @@ WRONG = [
     (
         "tme2.regressor",
         ["--dataset", "boston", "--data-root", "nowhere"],
-        r"nowhere/housing/housing\.data, which is not",
+        r"--data-root nowhere is not there: name the folder",
     ),
     ("tme2.regressor", ["--hidden", "0"], r"--hidden 0: expected a size from 1 to 10000"),
     ("tme2.regressor", ["--lr", "1e9"], r"the loss is (inf|nan) at step \d+ .*try a --lr below 1e\+09"),

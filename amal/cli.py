@@ -6,16 +6,22 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import tyro
 
-from amal.errors import UserError
+from amal.commandline import Commands, quiet_without_reader
+from amal.errors import UserError, did_you_mean
 from amal.experiments import LABS, board_command, find_experiments
 from amal.labs import as_table, at_once, run_labs
 
-app = tyro.extras.SubcommandApp()
+app = Commands(
+    "amal",
+    "Automatic differentiation and neural-network training, written by hand and proven.\n"
+    "`amal --version` prints what a report of a bug begins with: versions, machine, device.",
+)
 
 
 @app.command
@@ -85,13 +91,9 @@ def ops(
 
     from amal.checking import matrix
 
-    unknown = [name for name in names if name not in matrix.OPERATIONS]
-    if unknown:
-        print(f"amal ops: no operation {', '.join(unknown)}; there are {', '.join(matrix.OPERATIONS)}", file=sys.stderr)
-        raise SystemExit(2)
+    require_known("ops", "operation", names, matrix.OPERATIONS)
     if markdown and names:
-        print("amal ops: --markdown writes about all operations, so give no names", file=sys.stderr)
-        raise SystemExit(2)
+        refuse("ops", "--markdown writes about all operations, so give no names")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of its compiler and of deprecated arguments
         rows = [matrix.examine(op) for op in tqdm(names or matrix.OPERATIONS, disable=not progress, leave=False)]
@@ -257,9 +259,7 @@ def show(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), /) -> Non
     from amal import show as showing
 
     operations = showing.operations()
-    unknown = [name for name in names if name not in operations]
-    if unknown:
-        refuse("show", f"no operation {', '.join(unknown)}; there are {', '.join(operations)}")
+    require_known("show", "operation", names, operations)
     for name in names:
         print(showing.page(name, terminal_width(), is_coloured()), end="\n\n")
     if not names:
@@ -290,9 +290,7 @@ def graph(
     from amal.graph import as_dot, as_text
     from amal.show.networks import NETWORKS, graph_of
 
-    unknown = [name for name in names if name not in NETWORKS]
-    if unknown:
-        refuse("graph", f"no network {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
+    require_known("graph", "network", names, NETWORKS)
     if batch_size < 1:
         refuse("graph", f"--batch-size is {batch_size}, expected at least 1")
     if (dot or svg) and len(names) != 1:
@@ -315,6 +313,14 @@ def graph(
     if not names:
         widest = max(map(len, NETWORKS))
         print("\n".join(f"{name:<{widest}}  {what}" for name, what in NETWORKS.items()))
+
+
+def require_known(command: str, kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """End with a message and the exit status 2 if a name is not among those that are known."""
+    known = list(known)
+    unknown = [f"{name}{did_you_mean(name, known)}" for name in names if name not in known]
+    if unknown:
+        refuse(command, f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
 
 
 def refuse(command: str, why: str) -> NoReturn:
@@ -394,11 +400,13 @@ def known_operation(name: str) -> str:
 
     operation = known.operation_of(name)
     if operation is None:
-        print(f"amal: no mutants of {name}; there are those of {', '.join(known.MUTANTS)}", file=sys.stderr)
+        hint = did_you_mean(name, known.MUTANTS)
+        print(f"amal: no mutants of {name}{hint}; there are those of {', '.join(known.MUTANTS)}", file=sys.stderr)
         raise SystemExit(2)
     return operation
 
 
+@quiet_without_reader()
 def main() -> None:
     """Answer the command line."""
     if sys.argv[1:] == ["--version"]:
@@ -406,11 +414,7 @@ def main() -> None:
 
         print(as_lines())
         return
-    app.cli(
-        prog="amal",
-        description="Automatic differentiation and neural-network training, written by hand and proven.\n"
-        "`amal --version` prints what a report of a bug begins with: versions, machine, device.",
-    )
+    app.cli()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ GROUND = {"errors", "experiments", "seeds"}  # plain Python that every room stan
 MAY_IMPORT = {
     "environment": set(),
     "errors": set(),
+    "commandline": {"errors"},
     "findings": set(),
     "processes": set(),
     "isolation": {"errors", "findings", "processes"},
@@ -21,7 +22,7 @@ MAY_IMPORT = {
     "functional": {"ops"},
     "nn": {"functional"},
     "data": GROUND,
-    "training": {*GROUND, "environment"},
+    "training": {*GROUND, "commandline", "environment"},
     "optim": set(),
     # operations for the table's references, and nothing else
     "checking": {"errors", "findings", "processes", "ops", "functional"},
@@ -34,6 +35,7 @@ MAY_IMPORT = {
     "cli": {
         *GROUND,
         "board",
+        "commandline",
         "environment",
         "findings",
         "isolation",
@@ -62,6 +64,7 @@ LIBRARIES = {
     "show": {"torch"},
     "labs": {"torch"},
     "cli": {"tyro", "tqdm"},
+    "commandline": {"tyro"},
 }
 
 

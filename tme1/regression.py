@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from amal.data import Split, Splits, boston_housing, default_root, diabetes, noisy_line
+from amal.errors import did_you_mean
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
@@ -63,7 +64,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = [name for name in self.dataset if name not in UNITS]
+        unknown = [f"{name}{did_you_mean(name, UNITS)}" for name in self.dataset if name not in UNITS]
         require(not unknown, f"--dataset {' '.join(unknown)}: expected some of {', '.join(UNITS)}")
         require(len(self.dataset) > 0, f"--dataset: expected at least one of {', '.join(UNITS)}")
 

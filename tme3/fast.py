@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from amal.data import ImageDataset, Images, Split
+from amal.errors import did_you_mean
 from amal.functional import cross_entropy, log_softmax, nll_loss
 from amal.nn import fast_network
 from amal.optim import Adam
@@ -121,7 +122,8 @@ class Config(RunConfig, ImageConfig):
         if self.times is not None:
             require_some(self, "times")
         for name in self.steps:
-            require(name in CHANGES, f"--steps {name}: expected some of {'; '.join(CHANGES)}")
+            hint = did_you_mean(name, CHANGES)
+            require(name in CHANGES, f"--steps {name}{hint}: expected some of {'; '.join(CHANGES)}")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import errno
-import io
 import json
 import os
 import random
@@ -14,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar, get_type_hints
 
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import tyro
 
+from amal.commandline import Unreadable, quiet_without_reader, read
 from amal.environment import environment
 from amal.errors import UserError
 from amal.experiments import board_command, declared, new_run_dir
@@ -28,7 +29,7 @@ from amal.experiments import board_command, declared, new_run_dir
 from . import distributed
 from .config import RunConfig, differences
 from .device import choose_device, keep_freed_memory
-from .files import open_run_dir, plain, write_json
+from .files import open_run_dir, plain, withdraw, write_json
 from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
 from .signals import Interrupted, interruptible
@@ -48,12 +49,14 @@ class Outcome:
     """The numbers by name, such as r2_test."""
 
 
+@quiet_without_reader()
 def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = None) -> None:
     """Run an experiment from the command line, and record it in a run directory.
 
     Parses the command line into the config that `run` takes, seeds torch, Python and NumPy, opens the run directory,
     calls `run`, and writes down what it found: config.json before, metrics.json after (with a status that tells how it
-    ended), TensorBoard events in between. Under torchrun all processes do so together, and the first one writes.
+    ended), TensorBoard events in between. A run refused before it has anything to show leaves nothing behind. Under
+    torchrun all processes do so together, and the first one writes.
 
     Args:
         run: the script's own function, taking its config and a logbook; its module's docstring declares the experiment.
@@ -61,7 +64,7 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
 
     Raises:
         SystemExit: 1 after a UserError or on a full disk, told in one line; 2 for a wrong command line; 130 or 143 when
-            stopped by SIGINT or SIGTERM.
+            stopped by SIGINT or SIGTERM; 141 when nobody reads on what it prints.
     """
     script = sys.modules[run.__module__]
     name = script.__spec__.name if script.__spec__ else run.__module__
@@ -69,13 +72,15 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     run_dir = Path()
     try:
         with interruptible(), _quiet_threads(), _one_voice():
-            config = _parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
+            prog = f"python -m {name}"
+            ask = partial(tyro.cli, get_type_hints(run)["config"], prog=prog, description=script.__doc__)
+            config = read(lambda args: ask(args=args), args, prog)
             device = choose_device(getattr(config, "device", "cpu"))
             keep_freed_memory()
             with distributed.joined(device):
                 run_dir = distributed.agreed(lambda: _open(config, name))
                 outcome = _record(run, config, run_dir, Identity(name, args, declared(script.__doc__)))
-    except _Unreadable as error:
+    except Unreadable as error:
         _end(str(error), 2)
     except UserError as error:
         _end(f"{name}: {error}", 1)
@@ -93,30 +98,6 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
         _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
     if distributed.rank() == 0:
         print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: {board_command(run_dir)}")
-
-
-class _Unreadable(UserError):
-    """A command line is wrong."""
-
-
-def _parse(config: type[_C], args: Sequence[str], prog: str, description: str | None) -> _C:
-    """Read a command line into a config."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(config, args=args, prog=prog, description=description)
-    except SystemExit as stop:
-        if stop.code:
-            raise _Unreadable(f"{prog}: {_one_line(complaint.getvalue())} (--help lists the options)") from None
-        raise
-
-
-def _one_line(box: str) -> str:
-    """Return the message of the first box that tyro draws around an error, without the box."""
-    uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip("│╭╮╰╯─ ") for line in uncoloured.splitlines()[1:]]
-    message = lines[: lines.index("")] if "" in lines else lines
-    return " ".join(message).rstrip(".")
 
 
 def _open(config: RunConfig, name: str) -> Path:
@@ -163,7 +144,12 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
         logbook.settings({key: settings[key] for key in settings if key not in UNINTERESTING}, outcome.metrics)
     except BaseException as error:
         with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told
-            finish(_status(error), Outcome("", {}))
+            if isinstance(error, UserError) and logbook.is_blank:
+                logbook.close()
+                if writes:
+                    withdraw(run_dir)  # refused before it began: what is mended can be run in the same folder
+            else:
+                finish(_status(error), Outcome("", {}))
         raise
     finish("completed", outcome)
     return outcome

@@ -94,6 +94,7 @@ class RunLogbook:
         self._written = written_events(folder) if resume else set()
         self._purge_step: int | None = None
         self._opened: Any = None
+        self._blank = True
         self._charts: dict[str, list[Any]] = {}
         self._children: dict[str, RunLogbook] = {}
 
@@ -190,6 +191,11 @@ class RunLogbook:
             self._writer.add_custom_scalars({"compared": self._charts})
         self._close()
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing but texts and graphs was written since it was opened, here or by a child."""
+        return self._blank and all(child.is_blank for child in self._children.values())
+
     def _last_step(self) -> int:
         """Return the last step of which something was written, here or by a child."""
         return max([0, *(step for _, step in self._written), *(each._last_step() for each in self._children.values())])
@@ -199,6 +205,7 @@ class RunLogbook:
         if (tag, step) in self._written:
             return False
         self._written.add((tag, step))
+        self._blank = self._blank and tag.endswith(("/text_summary", "__run_graph__"))
         return True
 
     @property
@@ -225,6 +232,8 @@ class RunLogbook:
 
 class Silent:
     """The Logbook that writes nothing: of a process beside the first, or of a repetition whose mean is enough."""
+
+    is_blank = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amal.errors import did_you_mean
 from amal.findings import Diagnosis, Finding, as_text
 
 from . import circumstances, extremes, higher_order, manners
@@ -91,7 +92,8 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
     _require_function(function)
     known = operation_called(operation)
     if known is None:
-        raise ValueError(f"no operation {operation}; there are {', '.join(all_operations())}")
+        hint = did_you_mean(operation, all_operations())
+        raise ValueError(f"no operation {operation}{hint}; there are {', '.join(all_operations())}")
     specimen = Specimen(function)
     definitions = [of for of in known.definitions if definition in (None, of.name)]
     if not definitions:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import torch
 
-from amal.errors import UserError
+from amal.errors import UserError, did_you_mean
 
 from .definitions import Operation, all_operations, operation_called
 from .examination import examine
@@ -117,11 +117,12 @@ def _chosen(word: str, there: dict[str, Any]) -> tuple[str, Operation, str | Non
     name, _, wanted = word.partition("=")
     operation_name, _, definition = wanted.partition(":")
     if name not in there:
-        raise UserError(f"no Function {name}; there are {', '.join(there) or 'none'}")
+        raise UserError(f"no Function {name}{did_you_mean(name, there)}; there are {', '.join(there) or 'none'}")
     operation = operation_called(operation_name or name)
     if operation is None:
         known = ", ".join(sorted(all_operations()))
-        what = f"no operation {operation_name}" if operation_name else f"what is {name}? Say {name}=OPERATION"
+        hint = did_you_mean(operation_name, all_operations())
+        what = f"no operation {operation_name}{hint}" if operation_name else f"what is {name}? Say {name}=OPERATION"
         raise UserError(f"{what}. Known: {known}")
     return name, operation, definition or None
 

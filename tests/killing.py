@@ -6,6 +6,7 @@ an ordinary script, so that the command a stopped run prints can be tried: `pyth
 
 import builtins
 import contextlib
+import ctypes
 import io
 import json
 import multiprocessing
@@ -15,6 +16,7 @@ import re
 import signal
 import sys
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,7 +45,7 @@ from amal.training import (
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["amal.training", "torch._dynamo", "torch.utils.tensorboard"])  # all that is slow
-LONGEST = 30
+LONGEST = 120
 """Seconds after which a run that hangs ends itself."""
 
 
@@ -89,6 +91,30 @@ def pictures(n=6000):
     rows = torch.randn(n, 784, generator=fixed)
     digits = (rows @ torch.randn(784, 10, generator=fixed)).argmax(1)
     return Splits(*(Split(rows[part], digits[part]) for part in (slice(0, -1000), slice(-1000, -500), slice(-500, n))))
+
+
+def litter():
+    """Let the experiment be one that trains nothing, and spends its time where Python drops exceptions."""
+    global run
+    run = _litter
+
+
+def _litter(config: Config, logbook: Logbook) -> Outcome:
+    def callback(*_):
+        return sum(range(200))
+
+    class Litter:
+        __del__ = callback
+
+    called_by_c = ctypes.CFUNCTYPE(ctypes.c_int)(callback)
+    os.write(2, b"littering\n")
+    for _ in range(300_000):  # some seconds
+        one, other = Litter(), Dropout()
+        gone = weakref.ref(other, callback)
+        del one, other
+        called_by_c()
+        assert gone() is None
+    return Outcome("nobody stopped it", {})
 
 
 # ---------------------------------------------------------------------------------- one run of it

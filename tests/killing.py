@@ -142,6 +142,7 @@ class Run:
         for end in (said, stderr, tell):
             if end:
                 end.close()
+        weakref.finalize(self, _leave_nothing, self._process, self.stderr, self._told)
 
     def operations(self):
         """Yield each operation on a file as it comes."""
@@ -167,6 +168,13 @@ class Run:
         status, said = self.end()
         assert (status, said) in [(0, ""), (-signal.SIGKILL, "")]
         return status != 0
+
+
+def _leave_nothing(process, *pipes):
+    """After a test that failed before the end of its run: neither the process nor a warning in another test."""
+    process.kill()
+    for pipe in filter(None, pipes):
+        pipe.close()
 
 
 def _live(args, stderr, act, forget, tell, later):

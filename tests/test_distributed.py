@@ -20,7 +20,6 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -205,10 +204,26 @@ class Ended:
 class Forked:
     """As much of subprocess.Popen as torchrun needs, for `python -m module`; but everything is imported already."""
 
-    def __init__(self, args, env, stdout, stderr, cwd=".", start_new_session=True, context=FORK):
-        self._process = context.Process(target=_live, args=(args, dict(env), stdout.name, stderr.name, cwd))
-        self._process.start()
+    ahead = []  # noqa: RUF012 (of one process)
+    """Processes that wait for what to run, and where to tell them. Torchrun has threads, and a fork copies but one."""
+
+    def __init__(self, args, env, stdout, stderr, cwd=".", start_new_session=True):
+        what = args, dict(env), stdout.name, stderr.name, cwd
+        if self.ahead:
+            self._process, there = self.ahead.pop()
+            there.send(what)
+        else:
+            self._process = SERVER.Process(target=_live, args=what)
+            self._process.start()
         self.pid = self._process.pid
+
+    @classmethod
+    def fork_ahead(cls, number):
+        for _ in range(number):
+            here, there = FORK.Pipe(duplex=False)
+            process = FORK.Process(target=_await, args=(here,))
+            process.start()
+            cls.ahead.append((process, there))
 
     def poll(self):
         return self._process.exitcode
@@ -220,6 +235,10 @@ class Forked:
         return self.poll()
 
 
+def _await(here):
+    _live(*here.recv())
+
+
 def _live(args, env, stdout, stderr, cwd):
     os.setsid()
     signal.alarm(2 * LONGEST)
@@ -229,6 +248,7 @@ def _live(args, env, stdout, stderr, cwd):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), descriptor)
     os.chdir(cwd)
     os.environ.update(env)
+    Forked.fork_ahead(sum(int(arg.partition("=")[2]) for arg in args if arg.startswith("--nproc-per-node=")))
     subprocess_handler.Popen = Forked
     sys.argv = list(args[args.index("-m") + 1 :])
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -241,7 +261,7 @@ def start(parent, *args, processes=2, forked=True, plant=""):
     together += ["--redirects=3", f"--log-dir={folder}", "-m"]
     argv = [sys.executable, "-m", *(together if processes > 1 else []), *map(str, args)]
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests", "OMP_NUM_THREADS": "1", "PLANT": plant}
-    begin = partial(Forked, context=SERVER) if forked else subprocess.Popen
+    begin = Forked if forked else subprocess.Popen
     with (folder / "stdout.log").open("w") as stdout, (folder / "stderr.log").open("w") as stderr:
         process = begin(argv, env=env, stdout=stdout, stderr=stderr, cwd=str(folder))
         try:

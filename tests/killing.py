@@ -100,21 +100,26 @@ def litter():
 
 
 def _litter(config: Config, logbook: Logbook) -> Outcome:
+    os.write(2, b"littering\n")
+    for _ in range(300_000):  # some seconds
+        drop()
+    return Outcome("nobody stopped it", {})
+
+
+def drop():
+    """Spend nearly all of some microseconds in a finaliser, in a weak reference's callback and in one of C's."""
+
     def callback(*_):
         return sum(range(200))
 
     class Litter:
         __del__ = callback
 
-    called_by_c = ctypes.CFUNCTYPE(ctypes.c_int)(callback)
-    os.write(2, b"littering\n")
-    for _ in range(300_000):  # some seconds
-        one, other = Litter(), Dropout()
-        gone = weakref.ref(other, callback)
-        del one, other
-        called_by_c()
-        assert gone() is None
-    return Outcome("nobody stopped it", {})
+    one, other = Litter(), Dropout()
+    gone = weakref.ref(other, callback)
+    del one, other
+    ctypes.CFUNCTYPE(ctypes.c_int)(callback)()
+    assert gone() is None
 
 
 # ---------------------------------------------------------------------------------- one run of it

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-SOON = 0.05
+SOON = 0.01
 """Seconds after which a signal whose Interrupted Python has dropped is sent again."""
 
 

@@ -71,7 +71,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("pythons", nargs="*", default=[sys.executable], help="interpreters")
     parser.add_argument("--keep", type=Path, help="a folder for the environments")
-    parser.add_argument("--tests", nargs="+", default=QUICK.split(), help="names of files of tests")
+    parser.add_argument("--tests", default=QUICK, help='names of files of tests, in one word: "nn optim"')
     options = parser.parse_args()
     first, requirements = declared()
     rows, all_pass = [], True
@@ -83,7 +83,7 @@ def main():
             folder = Path(options.keep or scratch) / f"{version}-{'oldest' if of_old else 'newest'}"
             inside = environment(python, folder, asked)
             versions = ask(inside, f"from importlib.metadata import version; print(*map(version, {SHOWN}))").split()
-            outcome, passed = tested(inside, options.tests)
+            outcome, passed = tested(inside, options.tests.split())
             rows.append(f"| {version} | {' | '.join(versions)} | {outcome} |")
             all_pass &= passed
     print(f"{datetime.date.today()}:\n\n| Python | {' | '.join(SHOWN)} | tests |")

@@ -6,6 +6,7 @@ an ordinary script, so that the command a stopped run prints can be tried: `pyth
 
 import builtins
 import contextlib
+import ctypes
 import io
 import json
 import multiprocessing
@@ -15,6 +16,7 @@ import re
 import signal
 import sys
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,7 +45,7 @@ from amal.training import (
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["amal.training", "torch._dynamo", "torch.utils.tensorboard"])  # all that is slow
-LONGEST = 30
+LONGEST = 120
 """Seconds after which a run that hangs ends itself."""
 
 
@@ -91,6 +93,35 @@ def pictures(n=6000):
     return Splits(*(Split(rows[part], digits[part]) for part in (slice(0, -1000), slice(-1000, -500), slice(-500, n))))
 
 
+def litter():
+    """Let the experiment be one that trains nothing, and spends its time where Python drops exceptions."""
+    global run
+    run = _litter
+
+
+def _litter(config: Config, logbook: Logbook) -> Outcome:
+    os.write(2, b"littering\n")
+    for _ in range(300_000):  # some seconds
+        drop()
+    return Outcome("nobody stopped it", {})
+
+
+def drop():
+    """Spend nearly all of some microseconds in a finaliser, in a weak reference's callback and in one of C's."""
+
+    def callback(*_):
+        return sum(range(200))
+
+    class Litter:
+        __del__ = callback
+
+    one, other = Litter(), Dropout()
+    gone = weakref.ref(other, callback)
+    del one, other
+    ctypes.CFUNCTYPE(ctypes.c_int)(callback)()
+    assert gone() is None
+
+
 # ---------------------------------------------------------------------------------- one run of it
 
 
@@ -116,6 +147,7 @@ class Run:
         for end in (said, stderr, tell):
             if end:
                 end.close()
+        weakref.finalize(self, _leave_nothing, self._process, self.stderr, self._told)
 
     def operations(self):
         """Yield each operation on a file as it comes."""
@@ -141,6 +173,13 @@ class Run:
         status, said = self.end()
         assert (status, said) in [(0, ""), (-signal.SIGKILL, "")]
         return status != 0
+
+
+def _leave_nothing(process, *pipes):
+    """After a test that failed before the end of its run: neither the process nor a warning in another test."""
+    process.kill()
+    for pipe in filter(None, pipes):
+        pipe.close()
 
 
 def _live(args, stderr, act, forget, tell, later):

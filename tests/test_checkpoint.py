@@ -10,7 +10,6 @@ import random
 import shutil
 import signal
 import subprocess
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -477,10 +476,8 @@ def test_a_run_that_finds_no_room_at_all_begins_when_there_is_some(small_disk):
 def test_a_second_run_in_the_folder_is_refused_until_the_first_has_died(tmp_path, capsys):
     first = Run(tmp_path / "run", act=HangAt(1, "fsync checkpoints$"))
     assert "still waiting\n" in iter(first.stderr.readline, "")
-    began = time.perf_counter()
     with pytest.raises(SystemExit, match="1"):
         resume(tmp_path / "run")
-    assert time.perf_counter() - began < 2
     assert capsys.readouterr().err.endswith("run belongs to a run that is going on: choose another folder\n")
     first.signal(signal.SIGKILL)
     first.end()
@@ -561,9 +558,8 @@ def test_tensorboard_shows_the_results_of_an_extended_run(extended):
 
 
 def test_a_complete_run_is_left_as_it_is(run_dir):
-    files, left, began = files_in(run_dir), remains(run_dir), time.perf_counter()
+    files, left = files_in(run_dir), remains(run_dir)
     resume(run_dir)
-    assert time.perf_counter() - began < 1
     assert {path.name for path, data in files_in(run_dir).items() if files.get(path) != data} == {
         "config.json",
         "metrics.json",

@@ -292,6 +292,11 @@ def test_labs_shows_each_script_whole_and_leaves_what_measures_time_alone(tmp_pa
     assert rows == ["timing", "a", "b", "c"]
 
 
+def end_group(leader):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups on Windows")
 def test_labs_interrupted_tells_what_was_measured_and_starts_nothing_more(tmp_path):
     waiting = "import signal; Path({name!r}).write_text('waits'); signal.pause(); return Outcome('never', {{}})"
@@ -308,15 +313,12 @@ def test_labs_interrupted_tells_what_was_measured_and_starts_nothing_more(tmp_pa
         text=True,
         start_new_session=True,
     )
-    try:
+    with labs, contextlib.ExitStack() as whatever_happens:
+        whatever_happens.callback(end_group, labs.pid)
         for name in ("a", "b"):
             assert (tmp_path / name).read_text() == "waits"  # it runs; and b runs because good is done
         os.killpg(labs.pid, signal.SIGINT)
-        printed, complaint = labs.communicate(timeout=60)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(labs.pid, signal.SIGKILL)
-        labs.wait()
+        printed, complaint = labs.communicate()
     assert labs.returncode == 130
     assert "interrupted; what the finished scripts measured" in complaint
     assert "43 measured" in printed

@@ -207,7 +207,8 @@ def wrong():
 def test():
     {ending}
 """
-    assert graded(write(text), "relu", time_limit=2) == {"absolute": HOW_IT_ENDS[ending]}
+    limit = 4 if HOW_IT_ENDS[ending] == "the time limit" else 60  # what ends has all the time it may want
+    assert graded(write(text), "relu", limit) == {"absolute": HOW_IT_ENDS[ending]}
 
 
 def test_tests_that_hang_on_the_right_one_are_not_graded(write):

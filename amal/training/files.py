@@ -35,8 +35,8 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
+        except BaseException:  # a Ctrl-C may come when it is renamed already
+            Path(file.name).unlink(missing_ok=True)
             raise
     sync(path.parent)
 

@@ -32,7 +32,7 @@ from .device import choose_device, keep_freed_memory
 from .files import open_run_dir, plain, withdraw, write_json
 from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
-from .signals import Interrupted, interruptible
+from .signals import Interrupted, interruptible, stop_if_asked
 
 _C = TypeVar("_C", bound=RunConfig)
 PATIENCE = 15.0
@@ -85,8 +85,8 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     except UserError as error:
         _end(f"{name}: {error}", 1)
     except Interrupted as stop:
-        if stop.saved and distributed.rank() > 0:
-            raise SystemExit(0) from None  # all have stopped: the first one tells, and its status is that of all
+        if distributed.rank() > 0:  # the first one tells; where all stop, its status is that of all
+            raise SystemExit(0 if stop.agreed else 128 + stop.number) from None
         can_go_on = stop.saved or ("resume" in get_type_hints(get_type_hints(run)["config"]) and run_dir != Path())
         how = f"go on with: {_command(name, args, run_dir)}" if can_go_on else "what was logged until now is kept"
         _end(f"{name}: stopped by {stop}; {how}", 128 + stop.number)
@@ -141,6 +141,7 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
         random.seed(config.seed)
         np.random.seed(config.seed % 2**32)  # noqa: NPY002 (a library may draw from it)
         outcome = run(config, logbook)
+        stop_if_asked()
         logbook.settings({key: settings[key] for key in settings if key not in UNINTERESTING}, outcome.metrics)
     except BaseException as error:
         with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told

@@ -14,6 +14,7 @@ from amal.experiments import run_name
 from .files import sync
 from .graph import model_graph
 from .projector import coloured
+from .signals import stop_if_asked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,6 +101,7 @@ class RunLogbook:
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
         """Write one number."""
+        stop_if_asked()
         if self._is_new(tag, step):
             self._writer.add_scalar(tag, value.item() if isinstance(value, Tensor) else value, step)
 

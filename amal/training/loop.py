@@ -144,6 +144,8 @@ class _Training:
                 self.run_epoch(random_states)
                 random_states = None
             self.save()
+            if distributed.anywhere(self.stop.number is not None, self.device):  # after they last asked each other
+                self.interrupt()
         return at
 
     def run_epoch(self, random_states: list[Saved] | None) -> None:
@@ -185,7 +187,10 @@ class _Training:
             self.save()
         if self.told_to_stop():
             self.save()
-            raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None)
+            self.interrupt()
+
+    def interrupt(self) -> NoReturn:
+        raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None, agreed=True)
 
     def told_to_stop(self) -> bool:
         """Whether this process was, or one of several: they ask each other each second or SETTLE_EVERY steps."""

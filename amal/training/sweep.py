@@ -116,7 +116,7 @@ class _Sweep:
             if saving or stopping:
                 self.save()
             if stopping:
-                raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None)
+                raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None, agreed=True)
 
     def look(self, stack: "Stack", members: list[Member]) -> None:
         """Measure members on the whole of each part."""

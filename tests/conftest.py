@@ -10,6 +10,7 @@ from small_data import network, small, small_usps  # noqa: F401 (fixtures)
 NOT_OURS = (
     "ignore:`torch.jit.script",  # torch imports it for its forward-mode rules and its compiler
     "ignore:.*torch.autograd.function.Function.* should not be instantiated:DeprecationWarning",  # torch.compile, 2.11
+    "ignore:html5lib's sanitizer is deprecated:DeprecationWarning",  # TensorBoard's server imports it
     r"ignore:'\w+' (argument is )?deprecated:DeprecationWarning",  # a matplotlib older than its pyparsing
 )
 

@@ -17,13 +17,13 @@ import signal
 import sys
 import time
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from running import events_of
+from matplotlib.figure import Figure
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 from amal.data import Split, Splits, four_gaussians
@@ -44,7 +44,8 @@ from amal.training import (
 )
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["amal.training", "torch._dynamo", "torch.utils.tensorboard"])  # all that is slow
+SLOW_IMPORTS = ["amal.training", "torch._dynamo", "torch.utils.tensorboard", "matplotlib.backends.backend_agg"]
+SERVER.set_forkserver_preload(SLOW_IMPORTS)
 LONGEST = 120
 """Seconds after which a run that hangs ends itself."""
 
@@ -61,9 +62,23 @@ class Config(TrainingConfig):
     progress: bool = False
     problem: Literal["gaussians", "digits"] = "gaussians"
     """A net of a few units for points in the plane, or one for pictures of 784 pixels."""
+    runs: int = 1
+    """Trainings: above one, each has a logbook of its own."""
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:
+    if config.runs == 1:
+        return train(config, logbook)
+    for number in range(config.runs):
+        book = logbook.child({"number": number})
+        found = train(replace(config, seed=number), book)
+        book.settings({"number": number, "batch_size": None}, found.metrics)
+    logbook.chart("both", ["loss/test"])
+    logbook.text("table", "| both |")
+    return found
+
+
+def train(config, logbook):
     if config.problem == "gaussians":
         data, loss = four_gaussians(seed=config.seed), mse_loss
         model = Sequential(Linear(2, 10), Tanh(), Dropout(0.1), Linear(10, 1))
@@ -74,7 +89,6 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     gaussian = config.problem == "gaussians"
     scheduler = StepLR(optimizer, 7, 0.9) if gaussian else ReduceLROnPlateau(optimizer, patience=0)
     logbook.graph(model, data.train.input[:5])
-    logbook.chart("loss", ["loss/train", "loss/test"])
 
     def observe(row):
         log_weights(logbook, model, row["step"])
@@ -82,6 +96,10 @@ def run(config: Config, logbook: Logbook) -> Outcome:
 
     checkpoints = Checkpoints(logbook.folder / "checkpoints")
     done = fit(model, loss, data, optimizer, config, logbook, checkpoints, scheduler=scheduler, observe=observe)
+    logbook.text("table", "| loss |")
+    logbook.figure("empty", Figure((1, 1)), done.step)
+    logbook.pr_curve("curve", torch.tensor([0, 1, 1]), torch.tensor([0.2, 0.4, 0.8]), done.step)
+    logbook.chart("drawn", ["drawn"])
     return Outcome("trained", {name: value for name, value in done.last_row.items() if name != "seconds"})
 
 
@@ -275,12 +293,13 @@ def position_in_the_epoch():
     _save(lambda content: content | {"progress": content["progress"] | {"batch": 0}})
 
 
-def purge_step():
-    def rewind(logbook, step):
-        plain_rewind(logbook, step)
-        logbook._purge_step = None
+def layout():
+    def flush(logbook, step):
+        charts, logbook._charts = logbook._charts, logbook._written.charts
+        plain_flush(logbook, step)
+        logbook._charts = charts
 
-    plain_rewind, RunLogbook.rewind = RunLogbook.rewind, rewind
+    plain_flush, RunLogbook.flush = RunLogbook.flush, flush
 
 
 def rename():
@@ -311,8 +330,28 @@ def remains(run_dir):
     """Return all that a run leaves, times and the command line apart, as {name: value}."""
     metrics = json.loads((run_dir / "metrics.json").read_text())
     told = {"metrics.json": {name: metrics[name] for name in ("script", "status", "measured", "metrics")}}
-    seen = {f"tensorboard.{tag}": events for tag, events in events_by_tag(run_dir).items()}
-    return saved(run_dir / "checkpoints") | flat(told) | seen
+    return saved(run_dir / "checkpoints") | flat(told) | shown(run_dir)["."]
+
+
+def shown(folder):
+    """Return what TensorBoard's readers find in each run of a folder, as {name: value of each reader}."""
+    from readers import read_all  # a second to import: not for each process that is killed
+
+    readers = read_all(folder)
+    return {run: {f"tensorboard.{tag}": of_each(readers, run, tag) for tag in tags} for run, tags in tags_of(readers)}
+
+
+def tags_of(readers):
+    for run in {run: None for runs in readers.values() for run in runs}:
+        yield run, {tag: None for runs in readers.values() for tag in runs.get(run, {})}
+
+
+def of_each(readers, run, tag):
+    """Return the series of a tag in each reader, which must agree on its steps."""
+    series = {name: runs.get(run, {}).get(tag, []) for name, runs in readers.items()}
+    steps = {name: [step for step, _ in values] for name, values in series.items()}
+    assert len(set(map(str, steps.values()))) == 1, f"{run}, {tag}: {steps}"
+    return series
 
 
 def saved(folder):
@@ -324,18 +363,6 @@ def saved(folder):
 def newest_step(run_dir):
     """Return the step that a run would go on from."""
     return max((int(path.name[5:13]) for path in Checkpoints(run_dir / "checkpoints").paths()), default=0)
-
-
-def events_by_tag(run_dir):
-    """Return what TensorBoard finds: the steps of each tag, with the values where these are numbers."""
-    events = events_of(run_dir)
-    tags = events.Tags()
-    found = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags["scalars"]}
-    for tag in tags["histograms"]:
-        found[tag] = [(event.step, event.histogram_value) for event in events.Histograms(tag)]
-    found |= {tag: [event.step for event in events.Tensors(tag)] for tag in tags["tensors"]}
-    found |= dict.fromkeys(events.PluginTagToContent("hparams"), "settings")
-    return found | {"graph": tags["graph"]}
 
 
 def flat(content):

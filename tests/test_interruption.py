@@ -5,19 +5,23 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import sys
 import threading
 import time
+from itertools import pairwise
+from pathlib import Path
 
 import killing
 import pytest
-from killing import LONGEST, DieAt, HangAt, Run, complete, differing, events_by_tag, newest_step, remains
+from killing import LONGEST, DieAt, HangAt, Run, complete, differing, newest_step, remains, shown
 from running import ROOT, command
 
-from amal.training import Logbook, Outcome, RunConfig, RunLogbook, launch
+from amal.records import event_files, records
+from amal.training import Checkpoints, Logbook, Outcome, RunConfig, RunLogbook, launch
+from amal.training.event_files import find_tail
 from amal.training.files import write_whole
-from amal.training.logbook import event_files
 from amal.training.signals import Interrupted, finish_step_first, interruptible
 
 SETTINGS = {
@@ -81,7 +85,8 @@ def test_fifty_kills_leave_no_trace(tmp_path, whole, problem):
 
 
 def test_no_event_is_missing_or_doubled(whole):
-    steps = {tag: [step for step, _ in events] for tag, events in whole().items() if tag.startswith("tensorboard.loss")}
+    losses = {tag: readers for tag, readers in whole().items() if tag.startswith("tensorboard.loss")}
+    steps = {tag: [step for step, _ in readers["data server"]] for tag, readers in losses.items()}
     epochs = list(range(0, 37, 12))
     assert steps == {f"tensorboard.loss/{part}": epochs for part in ("train", "validation", "test")} | {
         "tensorboard.loss/step": list(range(10, 37, 10))
@@ -108,7 +113,7 @@ def left_after_death_at(touch, run_dir):
 
 
 def test_death_at_some_touches_of_the_disk_leaves_no_trace(tmp_path, whole, touches):
-    for touch in range(len(touches) // 24, len(touches), len(touches) // 12):
+    for touch in range(len(touches) // 12, len(touches), len(touches) // 6):
         assert differing(whole(), left_after_death_at(touch, tmp_path / f"{touch}")) == [], touches[touch - 1]
 
 
@@ -121,6 +126,71 @@ def test_death_at_every_touch_of_the_disk_leaves_no_trace(tmp_path, whole, touch
     assert {where: names for where, names in wrong.items() if names} == {}
 
 
+# ---------------------------------------------------------------------------------- killed after the last checkpoint
+
+
+def killed_after(whole, step, folder, every):
+    """Make runs that were killed after a checkpoint, each after one more record or in its middle; return how many.
+
+    A kill leaves the beginning of what is written; what it left of the other files does not count.
+    """
+    tail, _ = find_tail(whole, step)
+    ends = [end for end, _ in records(tail.path) if end >= tail.byte]
+    sizes = sorted([*ends, *((begin + end) // 2 for begin, end in pairwise(ends))])[::every]
+    for size in sizes:
+        killed = Path(shutil.copytree(whole, folder / f"{step}-{size}"))
+        (killed / "metrics.json").unlink()
+        for path in Checkpoints(killed / "checkpoints").paths():
+            if path.name > f"step-{step:08d}~":
+                path.unlink()
+        os.truncate(killed / tail.path.name, size)
+        (killed / tail.path.name).rename(killed / "events.out.tfevents.0000000001.here.1.0")
+    return len(sizes)
+
+
+def resumed_after(tmp_path, every, forget=None):
+    """Resume runs that were killed after their last checkpoint; return what is wrong with them, and their number."""
+    complete(tmp_path / "whole", "--checkpoint-every", "16", forget=forget)
+    count = sum(killed_after(tmp_path / "whole", step, tmp_path, every) for step in (32, 36))
+    for run_dir in tmp_path.glob("3*-*"):
+        assert Run(run_dir, "--checkpoint-every", "16", "--resume", forget=forget).end() == (0, "")
+    runs = shown(tmp_path)
+    assert len(runs) == count + 1
+    return {run: names for run, found in runs.items() if (names := differing(runs["whole"], found))}, count
+
+
+def test_death_at_some_records_after_the_last_checkpoint_leaves_no_trace(tmp_path):
+    assert resumed_after(tmp_path, every=13)[0] == {}
+
+
+@pytest.mark.slow
+def test_death_at_every_record_after_the_last_checkpoint_leaves_no_trace(tmp_path):
+    wrong, count = resumed_after(tmp_path, every=1)
+    print(f"{count} kills, {count - len(wrong)} identical through three readers")
+    assert wrong == {}
+
+
+@pytest.mark.slow
+def test_death_of_several_runs_after_the_last_checkpoint_leaves_no_trace(tmp_path):
+    args = ["--runs", "2", "--epochs", "1", "--checkpoint-every", "5"]
+    run = Run(tmp_path / "whole", *args, follow=True)
+    touches = list(run.operations())
+    assert run.end() == (0, "")
+    last = max(
+        touch for touch, operation in enumerate(touches) if operation.startswith("rename") and ".pt" in operation
+    )
+    for touch in range(last, len(touches)):
+        assert Run(tmp_path / f"{touch}", *args, act=DieAt(touch + 1)).end() == (-signal.SIGKILL, "")
+        assert Run(tmp_path / f"{touch}", *args, "--resume", later=10).end() == (0, "")
+    runs = shown(tmp_path)
+    for below in ("", "/number=0", "/number=1"):
+        left = {touch: runs[f"{touch}{below}"] for touch in range(last, len(touches))}
+        assert {
+            touch: names for touch, found in left.items() if (names := differing(runs[f"whole{below}"], found))
+        } == {}
+    print(f"{len(touches) - last} kills, all identical through three readers")
+
+
 def test_a_logbook_cut_anywhere_is_completed(tmp_path):
     def write(folder, resume=False):
         logbook = RunLogbook(folder, resume)
@@ -129,15 +199,16 @@ def test_a_logbook_cut_anywhere_is_completed(tmp_path):
         logbook.chart("losses", ["loss"])
         logbook.settings({"lr": 0.1}, {"score": 2.0})
         logbook.close()
-        return events_by_tag(folder)
 
-    whole = write(tmp_path / "whole")
+    write(tmp_path / "whole")
     [events] = event_files(tmp_path / "whole")
     for size in range(0, events.stat().st_size, 40):
         folder = tmp_path / f"{size}"
         folder.mkdir()
         (folder / "events.out.tfevents.0000000001.here.1.0").write_bytes(events.read_bytes()[:size])
-        assert differing(whole, write(folder, resume=True)) == [], size
+        write(folder, resume=True)
+    runs = shown(tmp_path)
+    assert [run for run, found in runs.items() if differing(runs["whole"], found)] == []
 
 
 # ---------------------------------------------------------------------------------- asked to stop
@@ -324,7 +395,6 @@ def test_a_stop_when_a_file_is_written_already_leaves_the_file(tmp_path, monkeyp
         (killing.random_states, "random.0.torch"),
         (killing.optimizer_state, "optimizer.state.0.exp_avg"),
         (killing.position_in_the_epoch, "progress.step"),
-        (killing.purge_step, "tensorboard.loss/step"),
     ],
 )
 def test_what_a_trainer_forgets_is_seen(tmp_path, whole, forget, seen):
@@ -332,6 +402,11 @@ def test_what_a_trainer_forgets_is_seen(tmp_path, whole, forget, seen):
     assert newest_step(tmp_path / "run") == 8
     different = differing(whole(), complete(tmp_path / "run", "--resume", forget=forget, later=10))
     assert seen in different if seen else different == []
+
+
+def test_a_layout_that_waits_for_the_end_is_lost(tmp_path):
+    wrong, _ = resumed_after(tmp_path, every=25, forget=killing.layout)
+    assert "tensorboard.custom_scalars__config__" in {name for names in wrong.values() for name in names}
 
 
 def test_without_the_rename_a_checkpoint_is_lost(tmp_path):

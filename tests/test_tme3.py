@@ -38,11 +38,11 @@ def test_an_mlp_reads_digits(tmp_path):
         tags["scalars"]
     )
     assert tags["graph"]
-    rows = np.loadtxt(tmp_path / "run" / "00000" / "embedding" / "tensors.tsv")
-    labels = (tmp_path / "run" / "00000" / "embedding" / "metadata.tsv").read_text().split()
+    rows = np.loadtxt(tmp_path / "run" / "projector" / "points.tsv")
+    labels = (tmp_path / "run" / "projector" / "labels.tsv").read_text().split()
     assert rows.shape == (len(labels), 256)
     assert set(labels) == set("0123456789")
-    assert (tmp_path / "run" / "00000" / "embedding" / "sprite.png").stat().st_size > 1000
+    assert (tmp_path / "run" / "projector" / "sprite.png").stat().st_size > 1000
 
 
 def test_a_non_linearity_makes_hidden_layers_worth_it(tmp_path):

@@ -207,8 +207,8 @@ def test_codes_fall_into_clusters_that_lie_farther_apart_than_those_of_pixels(tm
     assert {"means", "t-SNE/classes", "t-SNE/clusters", "PCA/classes", "PCA/clusters"} <= set(events.Tags()["images"])
     folder = tmp_path / "run" / "images=noise"
     assert {"neighbours", "reconstructions"} <= set(events_of(folder).Tags()["images"])
-    labels = (folder / "00000" / "embedding" / "metadata.tsv").read_text().split()
-    assert len(labels) == len((folder / "00000" / "embedding" / "tensors.tsv").read_text().splitlines()) == 360
+    labels = (folder / "projector" / "labels.tsv").read_text().split()
+    assert len(labels) == len((folder / "projector" / "points.tsv").read_text().splitlines()) == 360
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["measured"].startswith("digits, purity")
 
 

@@ -1,16 +1,14 @@
 """What a run drew, read from its TensorBoard files: curves and pictures, and nothing else that lies there.
 
-A file is a row of records: the length of a message (8 bytes, little-endian), a checksum of it (4), the message, and a
-checksum of that (4). Most of a file are histograms and graphs; they are decoded, and passed over. A run that is going
-on, or was killed, may leave the last record half-written: reading ends before it, as TensorBoard's does.
+Most of a file are histograms and graphs; they are decoded, and passed over.
 """
 
 import math
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from amal.records import records
 
 
 @dataclass
@@ -21,12 +19,6 @@ class Events:
     """Tag -> step -> value; NaN and infinite ones included."""
     images: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Tag -> the last step, and the picture of it as it was written (PNG)."""
-
-    def forget(self, step: int) -> None:
-        """Forget what was written of a step and of later ones, as a resumed run asks."""
-        for tag, values in self.scalars.items():
-            self.scalars[tag] = {at: value for at, value in values.items() if at < step}
-        self.images = {tag: (at, image) for tag, (at, image) in self.images.items() if at < step}
 
 
 def read_run(run_dir: Path) -> dict[str, Events]:
@@ -41,15 +33,13 @@ def read_run(run_dir: Path) -> dict[str, Events]:
 def read_file(path: Path, events: Events) -> None:
     """Add what one file holds, up to where it is damaged or ends."""
     from google.protobuf.message import DecodeError
-    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+    from tensorboard.compat.proto.event_pb2 import Event
 
-    for record in records(path):
+    for _, record in records(path):
         try:
             event = Event.FromString(record)
         except DecodeError:
             return
-        if event.HasField("session_log") and event.session_log.status == SessionLog.START:
-            events.forget(event.step)
         for value in event.summary.value:
             add(events, value, event.step)
 
@@ -61,19 +51,3 @@ def add(events: Events, value: Any, step: int) -> None:
         events.scalars.setdefault(value.tag, {})[step] = value.simple_value
     elif kind == "image" and step >= events.images.get(value.tag, (-math.inf, b""))[0]:
         events.images[value.tag] = (step, value.image.encoded_image_string)
-
-
-def records(path: Path) -> Iterator[bytes]:
-    """Yield the messages of a file that are there whole."""
-    try:
-        content = memoryview(path.read_bytes())
-    except OSError:  # gone since it was found, or not ours to read
-        return
-    place = 0
-    while place + 12 <= len(content):
-        (length,) = struct.unpack_from("<Q", content, place)
-        end = place + 12 + length
-        if end + 4 > len(content):
-            return
-        yield bytes(content[place + 12 : end])
-        place = end + 4

@@ -76,6 +76,8 @@ def common(identity: Identity, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_markdown(settings: Mapping[str, Any]) -> str:
-    """Set the settings as a table, but for where things lie on this machine."""
-    rows = [f"| {name} | {value} |" for name, value in settings.items() if name not in ("run_dir", "data_root")]
+    """Set the settings as a table, but for where things lie on this machine, and whether the run was resumed."""
+    rows = [
+        f"| {name} | {value} |" for name, value in settings.items() if name not in ("run_dir", "data_root", "resume")
+    ]
     return "\n".join(["| setting | value |", "|---|---|", *rows])

@@ -30,6 +30,7 @@ from . import distributed
 from .config import RunConfig, differences
 from .device import choose_device, keep_freed_memory
 from .files import open_run_dir, plain, withdraw, write_json
+from .hparams import number_columns
 from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
 from .signals import Interrupted, interruptible, stop_if_asked
@@ -125,7 +126,8 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
     if writes:
         write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": environment()})
     shared, resume = common(identity, settings), getattr(config, "resume", False)
-    logbook = RunLogbook(run_dir, resume, identity.about(), shared) if writes else Silent(run_dir)
+    columns = number_columns(config)
+    logbook = RunLogbook(run_dir, resume, identity.about(), shared, columns) if writes else Silent(run_dir)
     started = time.perf_counter()
 
     def finish(status: str, outcome: Outcome) -> None:

@@ -19,6 +19,7 @@ from amal.errors import UserError
 from . import distributed
 from .checkpoint import Checkpoints, Saved, differing_model
 from .config import SweepConfig
+from .logbook import Logbook
 from .looks import PARTS, Metric, Progress, Row, gradient_norm
 from .signals import Interrupted, finish_step_first
 from .stack import Member, Stack, stackable
@@ -32,6 +33,7 @@ def fit_together(
     entries: Metric,
     config: SweepConfig,
     checkpoint: Checkpoints | None = None,
+    logbook: Logbook | None = None,
     *,
     reduction: str = "mean",
     metrics: Mapping[str, Metric] | None = None,
@@ -47,6 +49,7 @@ def fit_together(
         entries: the loss of each example, (n, *), called as entries(model(input), target).
         config: how often to look and to save, the precision, whether to resume.
         checkpoint: where the sweep is saved; None to save nothing.
+        logbook: where `observe` writes, here or to children, to be on the disk before a checkpoint is.
         reduction: what of the entries of a batch is minimised, their mean or their sum. Looks always show means.
         metrics: name -> mean over the examples, beside the loss.
         observe: called after each look with the member, whose model holds its parameters and last gradients.
@@ -61,7 +64,7 @@ def fit_together(
             raise UserError(f"{name}: {type(member.model).__name__} has buffers, which a sweep does not keep apart")
     found = {"loss": lambda output, target: entries(output, target).mean(), **(metrics or {})}
     objective = partial(_weighted, entries, reduction)
-    _Sweep(list(members), objective, found, config, checkpoint, observe, name).run()
+    _Sweep(list(members), objective, found, config, checkpoint, logbook, observe, name).run()
 
 
 @dataclass
@@ -71,6 +74,7 @@ class _Sweep:
     metrics: Mapping[str, Metric]
     config: SweepConfig
     checkpoint: Checkpoints | None
+    logbook: Logbook | None
     observe: Callable[[Member, Row], None] | None
     name: str
 
@@ -137,6 +141,8 @@ class _Sweep:
         step = sum(member.progress.step for member in self.members)
         if self.checkpoint is None or self.saved_at == step:
             return
+        if self.logbook:
+            self.logbook.flush(step)
         models = [member.model.state_dict() for member in self.members]
         self.checkpoint.save(step, {"models": models, "progress": [vars(member.progress) for member in self.members]})
         self.saved_at = step

@@ -29,7 +29,7 @@ PICTURES = {
     "tied_at_zero": ("tme3/bugs", ".", "tied weights at zero/reconstructions"),
     "checkerboard": ("tme2/checkerboard", "iterations=2000-batches=10", "frontier"),
 }
-"""Name of the picture -> experiment, run below it, TensorBoard tag without the number of the experiment; the last step is taken."""
+"""Name of the picture -> experiment, run below it, tag without the number of the experiment; the last step is taken."""
 SCREENSHOTS = ("dashboard", "projector", "board_about", "board_graph", "board_sweep")
 """Pictures of TensorBoard itself, taken in a browser."""
 

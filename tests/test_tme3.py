@@ -25,7 +25,12 @@ from tme3 import (
     perceptron_to_mlp,
     reference_example,
 )
-from tme3._images import accuracy, one_cycle
+from tme3._images import accuracy, caption, one_cycle
+
+
+def test_a_caption_says_which_is_the_truth():
+    assert caption("8", "1") == "is 8,\nseen as 1"
+    assert caption("8", "8") == "is 8"
 
 
 def test_an_mlp_reads_digits(tmp_path):

@@ -28,6 +28,21 @@ def test_codes_keep_digits_better_the_longer_they_are(tmp_path, capsys):
     assert [rows[name][6] for name in ("| 30", "| 30 untied")] == [f"{64 * 30 + 94}", f"{2 * 64 * 30 + 94}"]
 
 
+def test_a_model_that_is_trained_otherwise_is_that_of_the_option(tmp_path):
+    metrics = {}
+    for name, options in {
+        "named": ["--models", "8", "8 bce", "8 noise", "8 binarized"],
+        "bce": ["--models", "8", "--loss", "bce"],
+        "noise": ["--models", "8", "--noise", "gaussian"],
+        "binarized": ["--models", "8", "--binarize"],
+    }.items():
+        metrics[name], _ = run(autoencoder, tmp_path / name, *options, "--epochs", "2")
+    for change in ("bce", "noise", "binarized"):
+        for measure in ("train", "test", "pca"):
+            assert metrics["named"][f"8 {change}_{measure}"] == metrics[change][f"8_{measure}"], (change, measure)
+        assert metrics["named"][f"8 {change}_train"] != metrics["named"]["8_train"]
+
+
 def test_a_pca_of_scikit_learn_leaves_the_errors_that_are_printed():
     from sklearn.decomposition import PCA
 

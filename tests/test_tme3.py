@@ -99,7 +99,7 @@ def test_codes_know_the_classes(tmp_path):
     assert metrics["codes, tanh_test"] > 0.8
     assert metrics["codes, tanh_train"] > 0.647  # what is reported
     assert "accuracy" in events.Tags()["images"]
-    assert "reconstructions" in events_of(tmp_path / "run" / "autoencoder").Tags()["images"]
+    assert "autoencoder reconstructions" in events_of(tmp_path / "run" / "autoencoder").Tags()["images"]
     assert "errors/worst" in events_of(tmp_path / "run" / "given=codes-activation=tanh").Tags()["images"]
 
 

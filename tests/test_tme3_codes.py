@@ -165,10 +165,11 @@ def test_a_deep_highway_learns_where_a_plain_network_does_not(tmp_path):
     assert min(value for name, value in metrics.items() if "2 layers" in name) > 0.8
     pictures = {"autoencoder/errors", "autoencoder/reconstructions", "classifier/depth"}
     assert pictures <= set(events.Tags()["images"])
-    for child in ("part=autoencoder-network=highway", "part=classifier-depth=20-network=highway"):
-        assert "gates" in events_of(tmp_path / "run" / child).Tags()["images"]
+    for part, child in (("autoencoder", "network=highway"), ("classifier", "depth=20-network=highway")):
+        drawn = events_of(tmp_path / "run" / f"part={part}-{child}").Tags()["images"]
+        assert f"{part} gates" in drawn
     plain = events_of(tmp_path / "run" / "part=classifier-depth=20-network=plain-as-deep")
-    assert "gates" not in plain.Tags()["images"]
+    assert "classifier gates" not in plain.Tags()["images"]
 
 
 def test_a_highway_without_its_carry_is_a_plain_network(tmp_path, monkeypatch):

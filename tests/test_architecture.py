@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "checking": {"errors", "findings", "processes", "ops", "functional"},
     "report": GROUND,
     "exercises": {*GROUND, "processes"},
-    "board": {"errors"},
+    "board": {"errors", "board_server"},
+    "board_server": set(),
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
     "labs": {"experiments", "processes"},
@@ -64,6 +65,7 @@ LIBRARIES = {
     "graph": {"torch"},
     "show": {"torch"},
     "labs": {"torch"},
+    "board_server": {"tensorboard", "absl"},  # absl: how TensorBoard reads its command line
     "cli": {"tyro", "tqdm"},
     "commandline": {"tyro"},
 }

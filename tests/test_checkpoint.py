@@ -541,7 +541,7 @@ def test_settings_that_do_no_harm_may_change(run_dir, tmp_path):
     """What an extended run leaves is what a longer one does; the Text page says how it was begun."""
     resume(run_dir, "--epochs", "4", "--checkpoint-every", "5", "--device", "cpu")
     launch(killing.run, ["--run-dir", str(tmp_path / "longer"), "--epochs", "4"])
-    texts = [f"tensorboard.{tag}/text_summary" for tag in ("about", "config")]
+    texts = [f"tensorboard.{tag}/text_summary" for tag in ("0 where to look/killing", "settings/killing")]
     assert differing(remains(run_dir), remains(tmp_path / "longer")) == texts
 
 

@@ -7,9 +7,12 @@ import math
 import os
 import re
 import struct
+from dataclasses import asdict
 from html.parser import HTMLParser
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from matplotlib.figure import Figure as Drawing
@@ -24,9 +27,9 @@ from amal.report.course import FIGURES
 from amal.report.events import Events, read_run
 from amal.report.page import PICTURES, headline, write_report
 from amal.report.runs import find_runs, group_runs, machine_of
-from amal.report.story import tell
+from amal.report.story import has_options, tell
 from amal.report.words import number, spread, table_of
-from amal.training.files import open_run_dir, release, write_json
+from amal.training.files import open_run_dir, plain, release, write_json
 from amal.training.logbook import RunLogbook
 
 ENVIRONMENT = {
@@ -217,6 +220,15 @@ def test_experiments_without_a_run_are_named_with_the_command_that_makes_one(tmp
     text = report(tmp_path / "runs").text
     assert re.search(r"No completed run: 1\.1 , 1\.2 .* 3\.4 , 3\.6 .* 3\.21 \.", text)
     assert "No completed run of this. Make one with: python -m tme3.autoencoder --noise gaussian" in text
+
+
+def test_the_default_settings_of_the_scripts_leave_no_experiment_without_a_run():
+    """For `make` runs them with these, and the report would begin by naming what is missing."""
+    told = {}
+    for part in find_parts():
+        config = plain(asdict(get_type_hints(import_module(part.script).run)["config"]()))
+        told[part.number] = told.get(part.number, False) or has_options(config, part.options)
+    assert [number for number, is_run in told.items() if not is_run] == []
 
 
 def test_a_run_of_several_experiments_is_shared_among_them(tmp_path):

@@ -31,6 +31,7 @@ from amal.training import (
     Checkpoints,
     Logbook,
     Outcome,
+    Prefixed,
     Row,
     TrainingConfig,
     choose_device,
@@ -81,7 +82,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     splits = {name: load(name, config) for name in config.dataset}  # a missing file is told before anything is trained
     metrics, sentences = {}, []
     for name, data in splits.items():
-        found = fit_three_ways(name, data.to(choose_device(config.device)), config, logbook.child({"dataset": name}))
+        book = Prefixed(logbook.child({"dataset": name}), name)  # the losses are in the squares of different units
+        found = fit_three_ways(name, data.to(choose_device(config.device)), config, book)
         metrics |= {f"{name}_{key}": value for key, value in found.items()}
         sentences.append(
             f"{name}: R² test {found['r2_test']:.4f} (train {found['r2_train']:.4f}), "

@@ -277,9 +277,8 @@ def drawn(seconds: Mapping[str, float], accuracies: Mapping[str, float], title: 
     way = [name for name in STEPS if name in seconds]
     axes.plot([seconds[name] for name in way], [accuracies[name] for name in way], color="0.8", zorder=0)
     for name in seconds:
-        axes.plot(seconds[name], accuracies[name], "o" if name in STEPS else "s")
-        axes.annotate(name, (seconds[name], accuracies[name]), (4, 4), textcoords="offset points", fontsize=8)
-    axes.margins(x=0.35)
+        axes.plot(seconds[name], accuracies[name], "o" if name in STEPS else "s", label=name)
+    figure.legend(loc="outside right center", fontsize=8)  # beside the points, names would cover each other
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -34,6 +34,7 @@ from amal.report import image_rows, shades, training_curves, values_over
 from amal.training import (
     Logbook,
     Outcome,
+    Prefixed,
     Progress,
     Row,
     is_milestone,
@@ -100,7 +101,7 @@ def train_autoencoders(config: Config, data: Images, logbook: Logbook) -> Outcom
     """Train an autoencoder with highway layers and those to compare it with."""
     found: dict[str, tuple[nn.Module, Progress]] = {}
     for name, make in autoencoders(config, data).items():
-        model, book = make(), logbook.child({"part": "autoencoder", "network": name})
+        model, book = make(), Prefixed(logbook.child({"part": "autoencoder", "network": name}), "autoencoder")
         done = learn_codes(model, data, config, book, name, partial(draw_gates, model, data, config, book))
         found[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
@@ -165,7 +166,8 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
         made = networks(highway, plain, width)
         for name, make in zip(NETWORKS, made, strict=True):
             model = seeded(config.seed, make).to(data.train.input.device)
-            book = logbook.child({"part": "classifier", "depth": digits(depth, config.depths), "network": name})
+            run = {"part": "classifier", "depth": digits(depth, config.depths), "network": name}
+            book = Prefixed(logbook.child(run), "classifier")  # its loss is not the autoencoders'
             found[name][depth] = learn_classes(model, data, config, book, name)
             last = found[name][depth].last_row
             results = {f"accuracy_{part}": last[f"accuracy/{part}"] for part in ("train", "test")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from amal.experiments import without_number
 from amal.records import records
 
 
@@ -16,7 +17,7 @@ class Events:
     """What one folder of a run holds, its children apart."""
 
     scalars: dict[str, dict[int, float]] = field(default_factory=dict)
-    """Tag -> step -> value; NaN and infinite ones included."""
+    """Tag without the number of its experiment -> step -> value; NaN and infinite ones included."""
     images: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Tag -> the last step, and the picture of it as it was written (PNG)."""
 
@@ -46,8 +47,8 @@ def read_file(path: Path, events: Events) -> None:
 
 def add(events: Events, value: Any, step: int) -> None:
     """Add one value of a message, if it is a number or a picture."""
-    kind = value.WhichOneof("value")
+    kind, tag = value.WhichOneof("value"), without_number(value.tag)
     if kind == "simple_value":
-        events.scalars.setdefault(value.tag, {})[step] = value.simple_value
-    elif kind == "image" and step >= events.images.get(value.tag, (-math.inf, b""))[0]:
-        events.images[value.tag] = (step, value.image.encoded_image_string)
+        events.scalars.setdefault(tag, {})[step] = value.simple_value
+    elif kind == "image" and step >= events.images.get(tag, (-math.inf, b""))[0]:
+        events.images[tag] = (step, value.image.encoded_image_string)

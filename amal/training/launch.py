@@ -33,9 +33,12 @@ from .files import open_run_dir, plain, withdraw, write_json
 from .hparams import number_columns
 from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
+from .prefixed import Prefixed
 from .signals import Interrupted, interruptible, stop_if_asked
 
 _C = TypeVar("_C", bound=RunConfig)
+LOOK = "0 where to look"
+"""The first group of TensorBoard's Text page: what each experiment is, the command, and what to look at."""
 PATIENCE = 15.0
 """Seconds that a process gives the first one to say what is wrong."""
 
@@ -127,18 +130,20 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
         write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": environment()})
     shared, resume = common(identity, settings), getattr(config, "resume", False)
     columns = number_columns(config)
-    logbook = RunLogbook(run_dir, resume, identity.about(), shared, columns) if writes else Silent(run_dir)
+    book = RunLogbook(run_dir, resume, shared, columns) if writes else Silent(run_dir)
+    logbook: Logbook = Prefixed(book, identity.experiment.number) if identity.experiment else book
     started = time.perf_counter()
 
     def finish(status: str, outcome: Outcome) -> None:
         seconds = round(time.perf_counter() - started, 3)
         result = {"status": status, "measured": outcome.measured, "seconds": seconds, "metrics": outcome.metrics}
-        logbook.close()
+        book.close()
         if writes:
             write_json(run_dir / "metrics.json", identity.record() | result)
 
     try:
-        logbook.text("config", as_markdown(settings))
+        book.text(f"{LOOK}/{shared['experiment']}", identity.about())
+        book.text(f"settings/{shared['experiment']}", as_markdown(settings))
         torch.manual_seed(config.seed)
         random.seed(config.seed)
         np.random.seed(config.seed % 2**32)  # noqa: NPY002 (a library may draw from it)
@@ -147,8 +152,8 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
         logbook.settings({key: settings[key] for key in settings if key not in UNINTERESTING}, outcome.metrics)
     except BaseException as error:
         with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told
-            if isinstance(error, UserError) and logbook.is_blank:
-                logbook.close()
+            if isinstance(error, UserError) and book.is_blank:
+                book.close()
                 if writes:
                     withdraw(run_dir)  # refused before it began: what is mended can be run in the same folder
             else:

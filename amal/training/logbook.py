@@ -77,8 +77,6 @@ class Logbook(Protocol):
     def child(self, settings: Mapping[str, Any] | str) -> "Logbook":
         """Return the logbook of one run among several of this experiment.
 
-        Make few: above 40 runs in all, TensorBoard shows none of them until they are ticked.
-
         Args:
             settings: in what it differs from the others, such as {"depth": 10}; its folder is named for that, depth=10.
         """
@@ -96,7 +94,6 @@ class RunLogbook:
     Args:
         folder: an existing folder.
         resume: whether to go on with what an interrupted run wrote there.
-        about: in Markdown, what this is and what to look at; at the top of the Text page, for each child too.
         shared: settings of this run and of all its children, for their rows in the table of hyper-parameters.
         columns: setting -> `number` or `text`, for those that may be both; children add to it.
     """
@@ -105,12 +102,11 @@ class RunLogbook:
         self,
         folder: Path,
         resume: bool = False,
-        about: str = "",
         shared: Mapping[str, Any] | None = None,
         columns: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._about, self._shared = about, shared or {}
+        self._shared = shared or {}
         self._columns = {} if columns is None else columns
         self._resume = resume
         self._written = read_written(folder) if resume else Written()
@@ -146,7 +142,8 @@ class RunLogbook:
 
     def chart(self, title: str, tags: Iterable[str]) -> None:
         """Ask for one chart that shows several scalars together."""
-        self._charts[title] = ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]  # TensorBoard reads patterns
+        # TensorBoard reads patterns, and asks for each of them of each run: one is fastest.
+        self._charts[title] = ["Multiline", [f"^({'|'.join(map(re.escape, tags))})$"]]
 
     def graph(self, model: nn.Module, input: Tensor) -> None:
         """Write the graph of operations of a model."""
@@ -184,8 +181,7 @@ class RunLogbook:
         """Return the logbook of one run among several, in a folder below this one."""
         name = settings if isinstance(settings, str) else run_name(settings)
         if name not in self._children:
-            about = f"*{name}*, one run of\n\n{self._about}" if self._about else ""
-            self._children[name] = RunLogbook(self.folder / name, self._resume, about, self._shared, self._columns)
+            self._children[name] = RunLogbook(self.folder / name, self._resume, self._shared, self._columns)
         return self._children[name]
 
     def rewind(self, step: int) -> None:
@@ -280,8 +276,6 @@ class RunLogbook:
             # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
             self._opened = SummaryWriter(str(self.folder), max_queue=1000, flush_secs=5, purge_step=purge_step)
             self._purge_step = None
-            if self._about:
-                self.text("about", self._about)
         return self._opened
 
     def _close(self) -> None:

@@ -128,6 +128,31 @@ def test_layer_is_torchs(name, args, options, inputs):
     ours.load_state_dict(theirs.state_dict())
 
 
+def test_a_layer_without_a_part_in_the_loss_is_not_moved():
+    """Zeros for its gradient would be enough for AdamW to shrink it, as it does not torch's."""
+
+    class NoGradient(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, input):
+            return input.clone()
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            return None
+
+    ends = []
+    for nn in (amal.nn, torch.nn):
+        torch.manual_seed(1)
+        model = torch.nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.LayerNorm(4))
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5)
+        for _ in range(2):
+            NoGradient.apply(model(torch.randn(5, 4))).sum().backward()
+            optimizer.step()
+        ends.append(dict(model.named_parameters()))
+        assert all(parameter.grad is None for parameter in model.parameters())
+    assert_close(*ends)
+
+
 @pytest.mark.parametrize("name", sorted({row[0] for row in LAYERS} - {"Flatten"}))
 def test_layer_calls_the_operation_written_by_hand(name):
     _, args, options, inputs = next(row for row in LAYERS if row[0] == name)

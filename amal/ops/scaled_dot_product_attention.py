@@ -107,7 +107,10 @@ class ScaledDotProductAttentionFunction(Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """What is mapped over is one more leading dimension."""
+        """What is mapped over is one more leading dimension, which query, key or value must have."""
+        if all(dim is None for dim in in_dims[:3]):  # a mask or noise alone is mapped over
+            inputs = (inputs[0].expand(info.batch_size, *inputs[0].shape), *inputs[1:])
+            in_dims = (0, *in_dims[1:])
         ranks = [x.dim() - (dim is not None) for x, dim in zip(inputs, in_dims, strict=True) if isinstance(x, Tensor)]
 
         def in_front(x: Any, dim: int | None) -> Any:

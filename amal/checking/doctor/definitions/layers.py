@@ -211,7 +211,7 @@ def normalisation(dims: Sequence[int]) -> tuple[Definition, ...]:
 
 # ---------------------------------------------------------------------------------- highway
 
-GATED = {"relu": above, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+GATED: dict[str, Callable[[Tensor], Tensor]] = {"relu": above, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
 
 def highway(

@@ -66,6 +66,9 @@ class Context:
     def save_for_forward(self, *tensors: Tensor) -> None:
         """Put nothing aside: this is for forward-mode differentiation, which is not done here."""
 
+    def set_materialize_grads(self, value: bool) -> None:
+        """Do nothing: every gradient is handed over here, and none is None."""
+
 
 @dataclass(frozen=True)
 class Problem:

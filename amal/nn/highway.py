@@ -42,12 +42,12 @@ class Highway(nn.Module):
         """Draw weights and biases afresh, and let the gates start almost shut."""
         self.transform.reset_parameters()
         self.gate.reset_parameters()
-        nn.init.constant_(self.gate.bias, self.gate_bias)  # type: ignore[arg-type]
+        nn.init.constant_(self.gate.bias, self.gate_bias)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map input (*, d) to (*, d)."""
         transform, gate = self.transform, self.gate
-        return F.highway(input, transform.weight, transform.bias, gate.weight, gate.bias, self.activation)  # type: ignore[arg-type]
+        return F.highway(input, transform.weight, transform.bias, gate.weight, gate.bias, self.activation)
 
     def extra_repr(self) -> str:
         """Return what `print(model)` shows of this layer."""

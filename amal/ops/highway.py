@@ -58,7 +58,6 @@ class HighwayFunction(Function):
         kept = (*tensors, output[1])  # all but the gate's bias, which no derivative needs
         ctx.save_for_backward(*kept)
         ctx.save_for_forward(*kept)
-        ctx.set_materialize_grads(False)  # nobody asks for the gate's gradient: no zeros for it
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor | None, grad_gate: Tensor | None) -> tuple[Tensor | None, ...]:

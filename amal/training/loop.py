@@ -18,7 +18,7 @@ from tqdm import tqdm
 from amal.errors import UserError
 
 from . import distributed
-from .batches import Data, epoch_batches, steps_per_epoch
+from .batches import Data, epoch_batches, refuse_single_examples, steps_per_epoch
 from .checkpoint import Checkpoints, Saved, differing_model, random_states, restore_random_states
 from .config import TrainingConfig
 from .files import plain
@@ -89,7 +89,8 @@ def fit(
         name: of the progress bar.
 
     Raises:
-        UserError: the loss became infinite or NaN, or no checkpoint can be used or written.
+        UserError: the loss became infinite or NaN, no checkpoint can be used or written, or a batch of one example
+            cannot be normalised.
         Interrupted: SIGINT or SIGTERM came; the step was finished, and the checkpoint written.
     """
     return _Training(
@@ -125,6 +126,7 @@ class _Training:
         self.asked_at, self.ask_again_at, self.asked = 0, 0, 0.0
 
     def run(self) -> Progress:
+        refuse_single_examples(self.model, self.data.train, self.config.batch_size, distributed.size())
         random_states = self.restore()
         at, config = self.progress, self.config
         self.logbook.rewind(at.step)

@@ -75,7 +75,10 @@ class Kink:
 
     arguments: Arguments
     expected: Tensor | None
-    """Of the first argument, for a grad_output of ones; None for what torch gives for the definition."""
+    """Of the first argument, for a grad_output of ones; None for what the definition says by a condition.
+
+    Never what torch takes for its own operation at a kink: of clamp it went from 1 to 0 with torch 2.14.
+    """
     says: str
     lowest: Tensor | None = None
     """Where another choice can be defended: the least gradient that can be, entry by entry."""

@@ -86,6 +86,7 @@ ZEROS = (torch.zeros(2, 3, dtype=torch.float64),)
 
 
 AT_ZERO = Kink(ZEROS, None, "at 0 the derivative is the one on the left")
+AT_TIP = Kink(ZEROS, ZEROS[0], "at 0 the gradient is 0", ZEROS[0] - 1, ZEROS[0] + 1)
 
 
 def entrywise(
@@ -102,22 +103,27 @@ def entrywise(
     return Operation(name, aliases, (usual,), extremes, kinks=kinks, of_output=of_output)
 
 
+def leaky(input: Tensor, slope: float) -> Tensor:
+    """Return x where x > 0, else slope · x.
+
+    The condition says which slope holds at 0. What torch takes there for clamp or maximum is another in other versions.
+    """
+    return torch.where(input > 0, input, slope * input)
+
+
+def above(input: Tensor, threshold: float = 0.0) -> Tensor:
+    """Return x where it is above a threshold, else 0; on the threshold its derivative is 0, as the condition says."""
+    return torch.where(input > threshold, input, 0.0)
+
+
 SLOPES = (0.01, 0.1, 0.2, 0.3)
 LEAKY = (
-    *(
-        Definition(f"{slope}", f"slope {slope} below 0", partial(functional.leaky_relu, negative_slope=slope), one)
-        for slope in SLOPES
-    ),
-    Definition("slope", "slope below 0 given", functional.leaky_relu, partial(with_number, number=0.3)),
+    *(Definition(f"{slope}", f"slope {slope} below 0", partial(leaky, slope=slope), one) for slope in SLOPES),
+    Definition("slope", "slope below 0 given", leaky, partial(with_number, number=0.3)),
 )
 RELU = (
-    Definition("usual", "entry by entry", lambda input: input.clamp(min=0), one),
-    Definition(
-        "threshold",
-        "x above a threshold, else 0",
-        lambda input, threshold: torch.where(input > threshold, input, 0.0),
-        partial(with_number, number=0.25),
-    ),
+    Definition("usual", "entry by entry", above, one),
+    Definition("threshold", "x above a threshold, else 0", above, partial(with_number, number=0.25)),
 )
 
 # ---------------------------------------------------------------------------------- softmax and normalisation
@@ -205,7 +211,7 @@ def normalisation(dims: Sequence[int]) -> tuple[Definition, ...]:
 
 # ---------------------------------------------------------------------------------- highway
 
-GATED = ("relu", "tanh", "sigmoid")
+GATED: dict[str, Callable[[Tensor], Tensor]] = {"relu": above, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
 
 def highway(
@@ -213,7 +219,7 @@ def highway(
 ) -> Tensor:
     """Return H Z + x (1 - Z)."""
     weight, gate_weight = (weight, gate_weight) if course else (weight.T, gate_weight.T)
-    transform: Tensor = getattr(torch, f)(input @ weight + bias)
+    transform = GATED[f](input @ weight + bias)
     gate = (input @ gate_weight + gate_bias).sigmoid()
     return transform * gate + input * (1 - gate)
 
@@ -259,7 +265,7 @@ OPERATIONS = (
     Operation("leaky_relu", ("leakyrelu", "lrelu"), LEAKY, (FAR,), kinks=(AT_ZERO,)),
     entrywise("silu", ("silu", "swish"), functional.silu),
     entrywise("gelu", ("gelu",), functional.gelu),
-    entrywise("abs", ("abs", "absolute", "absolutevalue"), torch.abs),
+    entrywise("abs", ("abs", "absolute", "absolutevalue"), torch.abs, kinks=(AT_TIP,)),
     entrywise("softplus", ("softplus",), functional.softplus),
     entrywise("exp", ("exp", "exponential"), torch.exp, lambda y, g: g * y, extremes=()),
     entrywise("log", ("log", "logarithm", "ln"), torch.log, draw=positive, extremes=()),

@@ -257,7 +257,7 @@ def draw_gates(model: nn.Module, data: Images, config: Config, logbook: Logbook,
         opened, step = gates(model, data.test.input[:1000]), int(row["step"])
         title = f"{data.name}, mean over the test set, after {step} steps"
         logbook.figure("gates", shades(opened, title, "unit", "highway layer", "gate Z: 0 shut, 1 open"), step)
-        logbook.histogram("gates", opened, step)
+        logbook.histogram("gate values", opened, step)
 
 
 @torch.no_grad()

@@ -120,6 +120,26 @@ def _lock(folder: Path) -> None:
     _LOCKS[folder.resolve()] = descriptor
 
 
+class Refused(UserError):
+    """A run cannot be gone on with as asked. What it left before is as it was."""
+
+
+def require_in_place(path: Path) -> None:
+    """See that the run that a path lies in is still where this process took it: there may be another one by now.
+
+    Raises:
+        UserError: somebody removed the folder, put another in its place, or removed its config.json.
+    """
+    for folder, descriptor in _LOCKS.items():
+        try:
+            ours = path.resolve().is_relative_to(folder)
+            kept = os.path.samestat(os.stat(folder), os.fstat(descriptor)) and (folder / "config.json").exists()
+        except OSError:  # it is gone, or the folder from which the path leads there is
+            ours, kept = True, False
+        if ours and not kept:
+            raise UserError(f"{folder} was removed while the run was going on: what was written there is lost")
+
+
 def release(folder: Path) -> None:
     """Give the folder back."""
     with contextlib.suppress(KeyError):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from amal.experiments import board_command, declared, new_run_dir
 from . import distributed
 from .config import RunConfig, differences
 from .device import choose_device, keep_freed_memory
-from .files import open_run_dir, plain, write_json
+from .files import Refused, open_run_dir, plain, require_in_place, write_json, write_whole
 from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
 from .signals import Interrupted, interruptible
@@ -125,24 +125,35 @@ def _open(config: RunConfig, name: str) -> Path:
     run_dir = open_run_dir(config.run_dir or new_run_dir(name, settings=asked(config)), resume)
     path = run_dir / "config.json"
     if resume and path.exists():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            script, settings = before["script"], before["config"]
-        except (OSError, ValueError, KeyError):
-            raise UserError(f"{path} is damaged, so this run cannot be resumed: choose another --run-dir") from None
+        script, settings = _read_config(path)
         if script != name:
-            raise UserError(f"--run-dir {run_dir} holds a run of {script}: choose another folder")
+            raise UserError(f"--run-dir {run_dir} holds a run of {script!r}: choose another folder")
         differing = differences(settings, plain(dataclasses.asdict(config)))
         if differing:
             raise UserError(f"--resume: {run_dir} was set otherwise: {'; '.join(differing)}; nothing was changed")
     return run_dir
 
 
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the script and the settings of a run from its config.json."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        before = None
+    if isinstance(before, dict):
+        script, settings = before.get("script"), before.get("config")
+        if isinstance(script, str) and isinstance(settings, dict):
+            return script, settings
+    raise UserError(f"{path} is damaged, so this run cannot be resumed: choose another --run-dir")
+
+
 def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, identity: Identity) -> Outcome:
     writes = distributed.rank() == 0
     settings = dataclasses.asdict(config) | {"run_dir": run_dir}
+    path = run_dir / "config.json"
+    earlier, before = _contents(run_dir), path.read_bytes() if path.exists() else b""
     if writes:
-        write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": environment()})
+        write_json(path, identity.record() | {"config": settings, "environment": environment()})
     shared, resume = common(identity, settings), getattr(config, "resume", False)
     logbook = RunLogbook(run_dir, resume, identity.about(), shared) if writes else Silent(run_dir)
     started = time.perf_counter()
@@ -152,6 +163,7 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
         result = {"status": status, "measured": outcome.measured, "seconds": seconds, "metrics": outcome.metrics}
         logbook.close()
         if writes:
+            require_in_place(path)
             write_json(run_dir / "metrics.json", identity.record() | result)
 
     try:
@@ -161,12 +173,23 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
         np.random.seed(config.seed % 2**32)  # noqa: NPY002 (a library may draw from it)
         outcome = run(config, logbook)
         logbook.settings({key: settings[key] for key in settings if key not in UNINTERESTING}, outcome.metrics)
+        logbook.close()  # now: what is missing is seen before the run is called complete
     except BaseException as error:
-        with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told
+        if isinstance(error, Refused) and writes and _contents(run_dir) == earlier:
+            write_whole(path, before)
+            raise
+        with contextlib.suppress(OSError, UserError):  # of a full disk, say: what went wrong first is what is told
             finish(_status(error), Outcome("", {}))
         raise
     finish("completed", outcome)
     return outcome
+
+
+def _contents(run_dir: Path) -> dict[Path, int]:
+    """Return when each file of a run was written, but for config.json, which tells how it was asked for."""
+    return {
+        path: path.stat().st_mtime_ns for path in run_dir.rglob("*") if path.is_file() and path.name != "config.json"
+    }
 
 
 def _status(error: BaseException) -> str:

@@ -66,6 +66,7 @@ class Checkpoints:
             remove_unfinished(self.folder)
             write_whole(path, data)
         except OSError as error:
+            require_in_place(self.folder)
             raise UserError(
                 f"the checkpoint of step {step} cannot be written ({error.strerror}); {self.last_good()}"
             ) from None

@@ -35,7 +35,7 @@ def write_whole(path: Path, content: bytes) -> None:
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
         except BaseException:
-            os.unlink(file.name)
+            Path(file.name).unlink(missing_ok=True)
             raise
     sync(path.parent)
 
@@ -133,11 +133,22 @@ def require_in_place(path: Path) -> None:
     for folder, descriptor in _LOCKS.items():
         try:
             ours = path.resolve().is_relative_to(folder)
-            kept = os.path.samestat(os.stat(folder), os.fstat(descriptor)) and (folder / "config.json").exists()
-        except OSError:  # it is gone, or the folder from which the path leads there is
-            ours, kept = True, False
-        if ours and not kept:
-            raise UserError(f"{folder} was removed while the run was going on: what was written there is lost")
+            gone = None if os.path.samestat(os.stat(folder), os.fstat(descriptor)) else folder
+            if gone is None and not (folder / "config.json").exists():
+                gone = folder / "config.json"
+        except OSError:  # the folder is gone, or the one from which the path leads there
+            ours, gone = True, folder
+        if ours and gone:
+            raise UserError(f"{gone} was removed while the run was going on: what was written there is lost")
+
+
+def beginning(path: Path) -> bytes:
+    """Return the first bytes of a file: no two event files have the same. Nothing of one that is not there."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError:
+        return b""
 
 
 def release(folder: Path) -> None:

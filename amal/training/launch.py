@@ -88,9 +88,13 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     except KeyboardInterrupt:
         _end(f"{name}: interrupted; what was logged until now is kept", 130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
+        try:
+            require_in_place(run_dir)
+        except UserError as removed:
+            _end(f"{name}: {removed}", 1)
+        raise
     if distributed.rank() == 0:
         print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: {board_command(run_dir)}")
 
@@ -161,7 +165,6 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
     def finish(status: str, outcome: Outcome) -> None:
         seconds = round(time.perf_counter() - started, 3)
         result = {"status": status, "measured": outcome.measured, "seconds": seconds, "metrics": outcome.metrics}
-        logbook.close()
         if writes:
             require_in_place(path)
             write_json(run_dir / "metrics.json", identity.record() | result)
@@ -179,6 +182,8 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
             write_whole(path, before)
             raise
         with contextlib.suppress(OSError, UserError):  # of a full disk, say: what went wrong first is what is told
+            logbook.close()
+        with contextlib.suppress(OSError, UserError):
             finish(_status(error), Outcome("", {}))
         raise
     finish("completed", outcome)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
+from amal.errors import UserError
 from amal.experiments import run_name
 
-from .files import sync
+from .files import beginning, require_in_place, sync
 from .graph import model_graph
 from .projector import coloured
 
@@ -94,6 +95,7 @@ class RunLogbook:
         self._written = written_events(folder) if resume else set()
         self._purge_step: int | None = None
         self._opened: Any = None
+        self._begun: dict[Path, bytes] = {}
         self._charts: dict[str, list[Any]] = {}
         self._children: dict[str, RunLogbook] = {}
 
@@ -179,6 +181,7 @@ class RunLogbook:
     def flush(self) -> None:
         """Wait until the disk holds all that was written."""
         if self._opened:
+            self._require_files()
             self._opened.flush()
             sync(event_files(self.folder)[-1])
 
@@ -188,7 +191,19 @@ class RunLogbook:
             child.close()
         if self._charts and self._is_new("custom_scalars__config__", 0):
             self._writer.add_custom_scalars({"compared": self._charts})
-        self._close()
+        try:
+            self._close()
+        finally:
+            self._require_files()
+
+    def _require_files(self) -> None:
+        """See that what was written is still there: TensorBoard's writer makes a file anew that somebody removed."""
+        if self._begun:
+            require_in_place(self.folder)
+        for path, begun in self._begun.items():
+            if beginning(path) != begun:
+                path.unlink(missing_ok=True)  # the writer's, without a beginning
+                raise UserError(f"{path} was removed while the run was going on: what was written there is lost")
 
     def _last_step(self) -> int:
         """Return the last step of which something was written, here or by a child."""
@@ -213,14 +228,15 @@ class RunLogbook:
                 time.sleep(0.05)
             # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
             self._opened = SummaryWriter(str(self.folder), max_queue=1000, flush_secs=5, purge_step=self._purge_step)
+            self._begun = {path: beginning(path) for path in event_files(self.folder)}
             if self._about:
                 self.text("about", self._about)
         return self._opened
 
     def _close(self) -> None:
         if self._opened:
-            self._opened.close()
-            self._opened = None
+            opened, self._opened = self._opened, None
+            opened.close()
 
 
 class Silent:

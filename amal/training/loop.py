@@ -256,7 +256,7 @@ class _Training:
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
             self.give_up(f"a weight is infinite or NaN after step {at.step}", self.optimizer.param_groups[0]["lr"])
         at.seconds += time.perf_counter() - self.resumed_at
-        self.logbook.flush()
+        distributed.agreed(self.logbook.flush)
         optimizer = self.optimizer.state_dict()
         content = {
             "model": self.model.state_dict(),

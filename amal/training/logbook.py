@@ -198,12 +198,12 @@ class RunLogbook:
 
     def _require_files(self) -> None:
         """See that what was written is still there: TensorBoard's writer makes a file anew that somebody removed."""
-        if self._begun:
+        lost = [path for path, begun in self._begun.items() if beginning(path) != begun]
+        for path in lost:
+            path.unlink(missing_ok=True)
+        if lost:
             require_in_place(self.folder)
-        for path, begun in self._begun.items():
-            if beginning(path) != begun:
-                path.unlink(missing_ok=True)  # the writer's, without a beginning
-                raise UserError(f"{path} was removed while the run was going on: what was written there is lost")
+            raise UserError(f"{lost[0]} was removed while the run was going on: what was written there is lost")
 
     def _last_step(self) -> int:
         """Return the last step of which something was written, here or by a child."""

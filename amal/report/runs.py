@@ -126,7 +126,7 @@ def read_run(folder: Path, name: str) -> Run:
     )
     if run.status != "completed":
         return run
-    measures = metrics.get("metrics", {})
+    measures = metrics.get("metrics")
     if not isinstance(measures, dict):
         return replace(run, status="damaged: metrics.json holds no metrics")
     odd = [name for name, value in {"seconds": metrics.get("seconds"), **measures}.items() if is_odd(value)]

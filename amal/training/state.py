@@ -284,10 +284,13 @@ def _optimizer(saved: Any, optimizer: Optimizer, updated: Any) -> None:
     if [len(params) for params in theirs] != [len(params) for params in ours]:
         lengths = [[len(params) for params in each] for each in (theirs, ours)]
         raise Unfit(f"is of another training (parameters in groups of {lengths[0]} there, {lengths[1]} here)")
+    _kind(theirs, ours, "optimizer.param_groups.params")
     if theirs != ours:
         raise Unfit("is odd: its optimizer.param_groups name the parameters in another order")
-    if updated is not None and updated != list(state):
-        raise Unfit("is odd: its optimizer.state is not of the parameters that were updated")
+    if updated is not None:
+        _kind(updated, list(state), "updated")
+        if updated != list(state):
+            raise Unfit("is odd: its optimizer.state is not of the parameters that were updated")
     trial = copy.deepcopy(optimizer)
     after_a_step = _after_a_step(trial) if _is_ours(optimizer) else None
     try:

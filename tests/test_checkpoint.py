@@ -28,9 +28,9 @@ from amal.functional import mse_loss
 from amal.nn import Dropout, Linear, Sequential, Tanh
 from amal.training import Checkpoints, TrainingConfig, fit, launch
 from amal.training.checkpoint import FORMAT, read
+from amal.training.fields import Unfit
 from amal.training.files import open_run_dir, release
 from amal.training.logbook import Silent
-from amal.training.state import Unfit
 
 
 def net(units=5, seed=0):

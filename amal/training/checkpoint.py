@@ -22,8 +22,8 @@ from amal.errors import UserError
 from amal.seeds import generator
 
 from . import distributed
+from .fields import Saved, Unfit
 from .files import Refused, remove_unfinished, require_in_place, write_whole
-from .state import Saved, Unfit
 
 _T = TypeVar("_T")
 FORMAT = 1

@@ -21,11 +21,12 @@ from . import distributed
 from .batches import Data, epoch_batches, steps_per_epoch
 from .checkpoint import Checkpoints, random_states, restore_random_states
 from .config import TrainingConfig
+from .fields import Saved
 from .files import Refused, plain
 from .logbook import Logbook
 from .looks import PARTS, Metric, Model, Progress, Row, evaluate, gradient_norm, in_bfloat16, is_milestone, log_row
 from .signals import Interrupted, finish_step_first
-from .state import Saved, TrainingState, kinds_of, read_training
+from .state import TrainingState, kinds_of, read_training
 
 _T = TypeVar("_T")
 LOG_EVERY = 10

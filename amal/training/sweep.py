@@ -19,11 +19,12 @@ from amal.errors import UserError
 from . import distributed
 from .checkpoint import Checkpoints
 from .config import SweepConfig
+from .fields import Saved
 from .files import Refused
 from .looks import PARTS, Metric, Row, gradient_norm
 from .signals import Interrupted, finish_step_first
 from .stack import Member, Stack, stackable
-from .state import Saved, State, read_sweep
+from .state import State, read_sweep
 
 AT_ONCE = 50
 """Steps whose batches are laid out together; between these the sweep can save and stop."""

@@ -136,6 +136,13 @@ def test_a_run_whose_record_is_gone_says_so_and_is_not_complete(tmp_path, what, 
     assert not stub or [path.name for path in run_dir.iterdir() if path.is_file()] == ["config.json"]
 
 
+def test_a_run_that_goes_on_without_its_events_says_so(tmp_path):
+    run_dir = tmp_path / "run"
+    Run(run_dir, act=RemoveAt(2, "rename checkpoints", run_dir, "events.*")).end()
+    status, said = Run(run_dir, "--resume").end()
+    assert (status, said) == (0, f"{run_dir} holds no events of the first 16 steps: its curves lack them\n")
+
+
 def test_checkpoints_that_are_removed_are_missed_by_nobody(tmp_path, a_run):
     run_dir = tmp_path / "run"
     said = Run(run_dir, act=RemoveAt(1, "open checkpoints.*16", run_dir, "checkpoints/*08*")).end()

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -93,6 +94,7 @@ class RunLogbook:
         self._about, self._shared = about, shared or {}
         self._resume = resume
         self._written = written_events(folder) if resume else set()
+        self._was_empty = not self._written
         self._purge_step: int | None = None
         self._opened: Any = None
         self._begun: dict[Path, bytes] = {}
@@ -177,6 +179,8 @@ class RunLogbook:
             self._close()
             self._written = {(tag, of) for tag, of in self._written if of <= step}
             self._purge_step = step + 1
+            if step and self._was_empty:
+                print(f"{self.folder} holds no events of the first {step} steps: its curves lack them", file=sys.stderr)
 
     def flush(self) -> None:
         """Wait until the disk holds all that was written."""

@@ -15,16 +15,53 @@ def event_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("events.out.tfevents.*"))
 
 
-def records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the messages of a file that are there whole, each with the byte at which its record ends."""
+class Damaged(Exception):
+    """A file is damaged before its last record."""
+
+
+class CutShort(Exception):
+    """The last record of a file is not whole."""
+
+
+SMALL = 1000
+"""Bytes of the records whose checksum is verified, all numbers among them; a picture has a checksum of its own."""
+
+
+def records(path: Path, verify: bool = False) -> Iterator[tuple[int, bytes]]:
+    """Yield the messages of a file that are there whole, each with the byte at which its record ends.
+
+    Args:
+        path: the file.
+        verify: whether to look at the checksums of lengths and small records, and to say what comes last.
+
+    Raises:
+        Damaged: a checksum is another, or the file cannot be read; if `verify`.
+        CutShort: the last record is not whole; if `verify`.
+    """
     try:
         content = memoryview(path.read_bytes())
     except OSError:  # gone since it was found, or not ours to read
+        if verify:
+            raise Damaged from None
         return
     end = 0
     while end + 16 <= len(content):
         (length,) = struct.unpack_from("<Q", content, end)
         begin, end = end + 12, end + 12 + length + 4
+        if verify and not _fits(content, begin - 12, 8):
+            raise Damaged
         if length == 0 or end > len(content):
-            return
+            break
+        if verify and length <= SMALL and not _fits(content, begin, length):
+            raise Damaged
         yield end, bytes(content[begin : end - 4])
+    if verify and end != len(content):
+        raise CutShort
+
+
+def _fits(content: memoryview, begin: int, length: int) -> bool:
+    """Whether some bytes have the checksum that stands behind them."""
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+    (checksum,) = struct.unpack_from("<I", content, begin + length)
+    return bool(masked_crc32c(bytes(content[begin : begin + length])) == checksum)

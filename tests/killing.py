@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import time
@@ -234,6 +235,30 @@ class HangAt(DieAt):
         while self.left == 0:
             os.write(2, b"still waiting\n")
             time.sleep(0.05)
+
+
+class RemoveAt(DieAt):
+    """At the n-th operation whose name matches, somebody removes what a pattern finds in a folder, or puts back a stub.
+
+    Args:
+        folder, pattern: what is removed; "." is the folder itself.
+        stub: whether another run begins in the folder.
+    """
+
+    def __init__(self, n, matching, folder, pattern, stub=False):
+        super().__init__(n, matching)
+        self.folder, self.pattern, self.stub = folder, pattern, stub
+
+    def __call__(self, operation):
+        self.left -= bool(re.search(self.matching, operation))
+        if self.left != 0:
+            return
+        self.left = -1  # to remove something is an operation too
+        for path in [self.folder] if self.pattern == "." else list(self.folder.glob(self.pattern)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if self.stub:
+            self.folder.mkdir()
+            (self.folder / "config.json").write_text("{}")
 
 
 def _watch_files(folder, watchers):

@@ -134,7 +134,7 @@ def killed_after(whole, step, folder, every):
 
     A kill leaves the beginning of what is written; what it left of the other files does not count.
     """
-    tail, _ = find_tail(whole, step)
+    tail = find_tail(whole, step).begin
     ends = [end for end, _ in records(tail.path) if end >= tail.byte]
     sizes = sorted([*ends, *((begin + end) // 2 for begin, end in pairwise(ends))])[::every]
     for size in sizes:

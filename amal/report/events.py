@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amal.experiments import without_number
-from amal.records import records
+from amal.records import CutShort, Damaged, event_files, records
 
 
 @dataclass
@@ -20,29 +20,43 @@ class Events:
     """Tag without the number of its experiment -> step -> value; NaN and infinite ones included."""
     images: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Tag -> the last step, and the picture of it as it was written (PNG)."""
+    damage: list[str] = field(default_factory=list)
+    """The names of files of which a part is lost."""
 
 
 def read_run(run_dir: Path) -> dict[str, Events]:
-    """Return what a run drew: name of the child -> its events; "" is the run itself, and comes first."""
+    """Return what a completed run drew: name of the child -> its events; "" is the run itself, and comes first."""
     found: dict[str, Events] = {}
-    for path in sorted(run_dir.rglob("events.out.tfevents.*"), key=lambda path: (path.parent, path.name)):
-        child = path.parent.relative_to(run_dir).as_posix()
-        read_file(path, found.setdefault("" if child == "." else child, Events()))
+    for folder in sorted({path.parent for path in run_dir.rglob("events.out.tfevents.*")}):
+        child = folder.relative_to(run_dir).as_posix()
+        events = found.setdefault("" if child == "." else child, Events())
+        files = event_files(folder)
+        *earlier, last = [path for path in files if path.stat().st_size] or files  # a run that was resumed empties some
+        for path in earlier:  # a kill may have cut the last record, and the run went on in another file
+            events.damage += [path.name] if read_file(path, events) > 0 else []
+        events.damage += [last.name] if read_file(last, events) != 0 else []
     return found
 
 
-def read_file(path: Path, events: Events) -> None:
-    """Add what one file holds, up to where it is damaged or ends."""
+def read_file(path: Path, events: Events) -> int:
+    """Add what one file holds, up to where it is damaged or ends.
+
+    Returns:
+        0 if that is all of it, -1 if the last record is cut short, 1 if it is damaged before.
+    """
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
 
-    for _, record in records(path):
-        try:
+    try:
+        for _, record in records(path, verify=True):
             event = Event.FromString(record)
-        except DecodeError:
-            return
-        for value in event.summary.value:
-            add(events, value, event.step)
+            for value in event.summary.value:
+                add(events, value, event.step)
+    except CutShort:
+        return -1
+    except (Damaged, DecodeError):
+        return 1
+    return 0 if path.stat().st_size else 1
 
 
 def add(events: Events, value: Any, step: int) -> None:

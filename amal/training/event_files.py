@@ -67,22 +67,33 @@ def checkpoint_event(step: int) -> "Event":
     return Event(step=step, session_log=SessionLog(status=SessionLog.CHECKPOINT))
 
 
-def find_tail(folder: Path, step: int) -> tuple[Position | None, bool]:
-    """Return where begins what was written after the checkpoint of a step, and whether a later step is among it."""
+class Tail(NamedTuple):
+    """What was written after a checkpoint."""
+
+    begin: Position | None
+    """None if there is nothing."""
+    is_later: bool
+    """Whether a later step is among it."""
+    is_whole: bool
+    """Whether the files reach up to the checkpoint."""
+
+
+def find_tail(folder: Path, step: int) -> Tail:
+    """Return what was written after the checkpoint of a step."""
     from tensorboard.compat.proto.event_pb2 import SessionLog
 
     tail: Position | None = None
-    is_later = False
+    is_later = is_whole = False
     begin = Position(folder, 0)
     for end, event in _events(folder):
         if end.path != begin.path:
             begin = Position(end.path, 0)
         if event.session_log.status == SessionLog.CHECKPOINT and event.step <= step:
-            tail, is_later = end, False
+            tail, is_later, is_whole = end, False, event.step == step
         elif event.step > step and event.summary.value and not is_later:
             tail, is_later = tail or begin, True
         begin = end
-    return tail, is_later
+    return Tail(tail, is_later, is_whole)
 
 
 def cut(position: Position) -> None:

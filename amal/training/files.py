@@ -158,6 +158,33 @@ def _lock(folder: Path) -> None:
     _LOCKS[folder.resolve()] = descriptor
 
 
+def require_in_place(path: Path) -> None:
+    """See that the run that a path lies in is still where this process took it: there may be another one by now.
+
+    Raises:
+        UserError: somebody removed the folder, put another in its place, or removed its config.json.
+    """
+    for folder, descriptor in _LOCKS.items():
+        try:
+            ours = path.resolve().is_relative_to(folder)
+            gone = None if os.path.samestat(os.stat(folder), os.fstat(descriptor)) else folder
+            if gone is None and not (folder / "config.json").exists():
+                gone = folder / "config.json"
+        except OSError:  # the folder is gone, or the one from which the path leads there
+            ours, gone = True, folder
+        if ours and gone:
+            raise UserError(f"{gone} was removed while the run was going on: what was written there is lost")
+
+
+def beginning(path: Path) -> bytes:
+    """Return the first bytes of a file: no two event files have the same. Nothing of one that is not there."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError:
+        return b""
+
+
 def release(folder: Path) -> None:
     """Give the folder back."""
     with contextlib.suppress(KeyError):

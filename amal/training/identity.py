@@ -10,7 +10,7 @@ from amal.experiments import Experiment
 
 from .config import HARMLESS, RunConfig
 
-UNINTERESTING = {*HARMLESS, "data_root", "evaluate_every"} - {"epochs"}
+UNINTERESTING = {*HARMLESS, "evaluate_every"} - {"epochs"}
 """Settings that make no difference to what a run finds: left out of the table of hyper-parameters."""
 HERE = ("--run-dir", "--data-root")
 """Options that say where things lie on this machine."""

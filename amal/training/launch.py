@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from amal.experiments import board_command, declared, new_run_dir
 from . import distributed
 from .config import RunConfig, differences
 from .device import choose_device, keep_freed_memory
-from .files import open_run_dir, plain, withdraw, write_json
+from .files import open_run_dir, plain, require_in_place, withdraw, write_json
 from .hparams import number_columns
 from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
@@ -97,9 +97,13 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     except KeyboardInterrupt:
         _end(f"{name}: interrupted; what was logged until now is kept", 130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
+        try:
+            require_in_place(run_dir)
+        except UserError as removed:
+            _end(f"{name}: {removed}", 1)
+        raise
     if distributed.rank() == 0:
         print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: {board_command(run_dir)}")
 
@@ -110,24 +114,34 @@ def _open(config: RunConfig, name: str) -> Path:
     run_dir = open_run_dir(config.run_dir or new_run_dir(name, settings=asked(config)), resume)
     path = run_dir / "config.json"
     if resume and path.exists():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            script, settings = before["script"], before["config"]
-        except (OSError, ValueError, KeyError):
-            raise UserError(f"{path} is damaged, so this run cannot be resumed: choose another --run-dir") from None
+        script, settings = _read_config(path)
         if script != name:
-            raise UserError(f"--run-dir {run_dir} holds a run of {script}: choose another folder")
+            raise UserError(f"--run-dir {run_dir} holds a run of {script!r}: choose another folder")
         differing = differences(settings, plain(dataclasses.asdict(config)))
         if differing:
             raise UserError(f"--resume: {run_dir} was set otherwise: {'; '.join(differing)}; nothing was changed")
     return run_dir
 
 
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the script and the settings of a run from its config.json."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        before = None
+    if isinstance(before, dict):
+        script, settings = before.get("script"), before.get("config")
+        if isinstance(script, str) and isinstance(settings, dict):
+            return script, settings
+    raise UserError(f"{path} is damaged, so this run cannot be resumed: choose another --run-dir")
+
+
 def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, identity: Identity) -> Outcome:
     writes = distributed.rank() == 0
     settings = dataclasses.asdict(config) | {"run_dir": run_dir}
+    path = run_dir / "config.json"
     if writes:
-        write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": environment()})
+        write_json(path, identity.record() | {"config": settings, "environment": environment()})
     shared, resume = common(identity, settings), getattr(config, "resume", False)
     columns = number_columns(config)
     book = RunLogbook(run_dir, resume, shared, columns) if writes else Silent(run_dir)
@@ -137,8 +151,8 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
     def finish(status: str, outcome: Outcome) -> None:
         seconds = round(time.perf_counter() - started, 3)
         result = {"status": status, "measured": outcome.measured, "seconds": seconds, "metrics": outcome.metrics}
-        book.close()
         if writes:
+            require_in_place(path)
             write_json(run_dir / "metrics.json", identity.record() | result)
 
     try:
@@ -150,11 +164,14 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, id
         outcome = run(config, logbook)
         stop_if_asked()
         logbook.settings({key: settings[key] for key in settings if key not in UNINTERESTING}, outcome.metrics)
+        book.close()  # now: what is missing is seen before the run is called complete
     except BaseException as error:
-        with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told
+        with contextlib.suppress(OSError, UserError):  # of a full disk, say: what went wrong first is what is told
+            book.close()
+        with contextlib.suppress(OSError, UserError):
             if isinstance(error, UserError) and book.is_blank:
-                book.close()
                 if writes:
+                    require_in_place(path)
                     withdraw(run_dir)  # refused before it began: what is mended can be run in the same folder
             else:
                 finish(_status(error), Outcome("", {}))

@@ -1,6 +1,7 @@
 """Where a run is written down for TensorBoard: each thing once, however often the run was interrupted."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +23,7 @@ from .event_files import (
     find_tail,
     read_written,
 )
-from .files import sync
+from .files import beginning, require_in_place, sync
 from .graph import model_graph
 from .hparams import may_stand, row_of
 from .projector import write_points
@@ -115,6 +116,7 @@ class RunLogbook:
         self._purge_step: int | None = None
         self._opened: Any = None
         self._blank = True
+        self._begun: dict[Path, bytes] = {}
         self._children: dict[str, RunLogbook] = {}
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
@@ -188,15 +190,18 @@ class RunLogbook:
         """Forget what was written after the checkpoint of a step, unless the run only writes it again."""
         if self._resume:
             self._close()
-            self._tail, is_later = find_tail(self.folder, step)
+            self._tail, is_later, is_whole = find_tail(self.folder, step)
             self._purge_step = step + 1
             if is_later:
                 self._cut_tail()
+            if step and not is_whole:
+                print(f"{self.folder} lacks events of the first {step} steps: so do its curves", file=sys.stderr)
 
     def flush(self, step: int) -> None:
         """Wait until the disk holds all that was written."""
         self._write_layout()
         if self._opened:
+            self._require_files()
             self._opened.file_writer.add_event(checkpoint_event(step))
         self._sync()
 
@@ -205,7 +210,19 @@ class RunLogbook:
         for child in self._children.values():
             child.close()
         self._write_layout()
-        self._close()
+        try:
+            self._close()
+        finally:
+            self._require_files()
+
+    def _require_files(self) -> None:
+        """See that what was written is still there: TensorBoard's writer makes a file anew that somebody removed."""
+        lost = [path for path, begun in self._begun.items() if beginning(path) != begun]
+        for path in lost:
+            path.unlink(missing_ok=True)
+        if lost:
+            require_in_place(self.folder)
+            raise UserError(f"{lost[0]} was removed while the run was going on: what was written there is lost")
 
     @property
     def is_blank(self) -> bool:
@@ -261,7 +278,7 @@ class RunLogbook:
         self._close()
         if self._tail:
             cut(self._tail)
-        self._tail, self._written = None, read_written(self.folder)
+        self._tail, self._written, self._begun = None, read_written(self.folder), {}
 
     @property
     def _writer(self) -> Any:
@@ -276,12 +293,13 @@ class RunLogbook:
             # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
             self._opened = SummaryWriter(str(self.folder), max_queue=1000, flush_secs=5, purge_step=purge_step)
             self._purge_step = None
+            self._begun = {path: beginning(path) for path in event_files(self.folder)}
         return self._opened
 
     def _close(self) -> None:
         if self._opened:
-            self._opened.close()
-            self._opened = None
+            opened, self._opened = self._opened, None
+            opened.close()
 
 
 class Silent:

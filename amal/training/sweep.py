@@ -17,12 +17,14 @@ from tqdm import tqdm
 from amal.errors import UserError
 
 from . import distributed
-from .checkpoint import Checkpoints, Saved, differing_model
+from .checkpoint import Checkpoints
 from .config import SweepConfig
+from .fields import Saved
 from .logbook import Logbook
-from .looks import PARTS, Metric, Progress, Row, gradient_norm
+from .looks import PARTS, Metric, Row, gradient_norm
 from .signals import Interrupted, finish_step_first
 from .stack import Member, Stack, stackable
+from .state import State, read_sweep
 
 AT_ONCE = 50
 """Steps whose batches are laid out together; between these the sweep can save and stop."""
@@ -149,23 +151,23 @@ class _Sweep:
 
     def restore(self) -> None:
         """Take up the newest good checkpoint, if the run is resumed and there is one."""
-        saved = self.checkpoint.load(self.complaint) if self.checkpoint and self.config.resume else None
-        if saved:
-            for member, model, progress in zip(self.members, saved["models"], saved["progress"], strict=True):
-                member.model.load_state_dict(model)
-                member.progress = Progress(**progress)
-            self.saved_at = sum(member.progress.step for member in self.members)
+        saved = self.checkpoint.load(self.read) if self.checkpoint and self.config.resume else None
+        if saved is None:
+            return
+        for member, state in zip(self.members, saved, strict=True):
+            if state.progress.step > member.steps:
+                raise UserError(
+                    f"{self.name}: a training of {member.steps} steps has taken {state.progress.step} already"
+                )
+        for member, state in zip(self.members, saved, strict=True):
+            member.model.load_state_dict(state.model)
+            member.progress = state.progress
+        self.saved_at = sum(member.progress.step for member in self.members)
 
-    def complaint(self, saved: Saved) -> str | None:
-        """Say why a checkpoint is none of this sweep; None if it is one."""
-        if not {"models", "progress"} <= saved.keys():
-            return "is of no sweep"
-        if len(saved["models"]) != len(self.members):
-            return f"is of another sweep ({len(saved['models'])} models there, {len(self.members)} here)"
-        found = (
-            differing_model(member.model, state) for member, state in zip(self.members, saved["models"], strict=True)
-        )
-        return next(filter(None, found), None)
+    def read(self, saved: Saved) -> list[State]:
+        """Take the content of a checkpoint apart, if it is one of this sweep."""
+        models = [member.model for member in self.members]
+        return read_sweep(saved, models, self.metrics, [member.steps_per_epoch for member in self.members])
 
 
 def _weighted(entries: Metric, reduction: str, output: Tensor, target: Tensor, weight: Tensor) -> Tensor:

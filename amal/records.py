@@ -23,16 +23,13 @@ class CutShort(Exception):
     """The last record of a file is not whole."""
 
 
-SMALL = 1000
-"""Bytes of the records whose checksum is verified, all numbers among them; a picture has a checksum of its own."""
-
-
-def records(path: Path, verify: bool = False) -> Iterator[tuple[int, bytes]]:
+def records(path: Path, verify: int = 0) -> Iterator[tuple[int, bytes]]:
     """Yield the messages of a file that are there whole, each with the byte at which its record ends.
 
     Args:
         path: the file.
-        verify: whether to look at the checksums of lengths and small records, and to say what comes last.
+        verify: bytes of the largest record whose checksum is looked at (a fifth of a second for a megabyte); the
+            checksums of lengths are, if it is not 0.
 
     Raises:
         Damaged: a checksum is another, or the file cannot be read; if `verify`.
@@ -52,7 +49,7 @@ def records(path: Path, verify: bool = False) -> Iterator[tuple[int, bytes]]:
             raise Damaged
         if length == 0 or end > len(content):
             break
-        if verify and length <= SMALL and not _fits(content, begin, length):
+        if length <= verify and not _fits(content, begin, length):
             raise Damaged
         yield end, bytes(content[begin : end - 4])
     if verify and end != len(content):

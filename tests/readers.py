@@ -16,6 +16,7 @@ import grpc
 from running import events_of
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.context import RequestContext
 from tensorboard.data import grpc_provider
 from tensorboard_data_server import server_binary
@@ -78,12 +79,18 @@ def ask(provider, plugin):
     if plugin == "scalars":
         return provider.read_scalars(context, **options), lambda at: at.value
     if plugin in ("images", "graphs"):
-        return provider.read_blob_sequences(context, **options), lambda at: blobs(provider, context, at)
+        read = short if plugin == "images" else same_graph
+        return provider.read_blob_sequences(context, **options), lambda at: blobs(provider, context, at, read)
     return provider.read_tensors(context, **options), lambda at: at.numpy.tolist()
 
 
-def blobs(provider, context, datum):
-    return [short(provider.read_blob(context, blob_key=reference.blob_key)) for reference in datum.values]
+def blobs(provider, context, datum, read):
+    return [read(provider.read_blob(context, blob_key=reference.blob_key)) for reference in datum.values]
+
+
+def same_graph(content):
+    """Return what two equal graphs have in common: the order of their attributes is another in each process."""
+    return short(GraphDef.FromString(content).SerializeToString(deterministic=True))
 
 
 def short(content):

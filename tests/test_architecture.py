@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "__init__": set(),
 }
 LIBRARIES = {
+    "records": {"tensorboard"},
     "environment": {"torch"},
     "seeds": {"torch", "numpy"},
     "ops": {"torch"},

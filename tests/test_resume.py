@@ -140,7 +140,7 @@ def test_a_run_that_goes_on_without_its_events_says_so(tmp_path):
     run_dir = tmp_path / "run"
     Run(run_dir, act=RemoveAt(2, "rename checkpoints", run_dir, "events.*")).end()
     status, said = Run(run_dir, "--resume").end()
-    assert (status, said) == (0, f"{run_dir} holds no events of the first 16 steps: its curves lack them\n")
+    assert (status, said) == (0, f"{run_dir} lacks events of the first 16 steps: so do its curves\n")
 
 
 def test_checkpoints_that_are_removed_are_missed_by_nobody(tmp_path, a_run):

@@ -6,15 +6,15 @@ before the training goes on from there, and one reader sees what any other does.
 that is open meanwhile waits for ever for one that is gone.
 """
 
-import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from amal.records import event_files, records
+from amal.records import CutShort, Damaged, event_files, records
 
 from .files import sync
 
@@ -85,9 +85,11 @@ def find_tail(folder: Path, step: int) -> Tail:
     tail: Position | None = None
     is_later = is_whole = False
     begin = Position(folder, 0)
-    for end, event in _events(folder):
+    for end, event in _events(folder, verify=True):
         if end.path != begin.path:
             begin = Position(end.path, 0)
+        if event is None:  # damaged from here on: one reader goes on behind that, another does not
+            return Tail(tail if is_whole else begin, True, is_whole)
         if event.session_log.status == SessionLog.CHECKPOINT and event.step <= step:
             tail, is_later, is_whole = end, False, event.step == step
         elif event.step > step and event.summary.value and not is_later:
@@ -122,15 +124,28 @@ def _second(path: Path) -> int:
     return int(path.name.split(".")[3])
 
 
-def _events(folder: Path) -> Iterator[tuple[Position, "Event"]]:
-    """Yield the events of a folder, each with where its record ends; of a damaged file those before the damage."""
+def _events(folder: Path, verify: bool = False) -> Iterator[tuple[Position, Any]]:
+    """Yield the events of a folder, each with where its record ends; of a damaged file those before the damage.
+
+    Args:
+        folder: with event files.
+        verify: whether to look at checksums, and to yield None where a file is damaged, with the place before that.
+    """
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
 
     for path in event_files(folder):
-        with contextlib.suppress(DecodeError):
-            for end, message in records(path):
-                yield Position(path, end), Event.FromString(message)
+        place = Position(path, 0)
+        try:
+            for end, message in records(path, sys.maxsize if verify else 0):
+                event = Event.FromString(message)
+                place = Position(path, end)
+                yield place, event
+        except CutShort:  # by a kill
+            continue
+        except (Damaged, DecodeError):
+            if verify:
+                yield place, None
 
 
 def _kind(value: Any) -> str:

@@ -30,8 +30,11 @@ def serve(channel: socket.socket, preload: list[str], parent: int) -> NoReturn:
             importlib.import_module(module)
     gc.collect()
     gc.freeze()  # no run goes through all of torch's objects
+    dead = 0
     while True:
         order, files = receive(channel)
+        if dead:
+            os.waitpid(dead, 0)
         me = os.getpid()
         pid = os.fork() if LINUX else 0
         if pid == 0:
@@ -44,8 +47,11 @@ def serve(channel: socket.socket, preload: list[str], parent: int) -> NoReturn:
         for file in files:
             os.close(file)
         channel.sendall(b'{"pid": %d}\n' % pid)
-        _, status = os.waitpid(pid, 0)
-        channel.sendall(b'{"status": %d}\n' % status)
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its number is its group's, until all of it is killed
+        assert ended is not None
+        exited = ended.si_code == os.CLD_EXITED
+        channel.sendall(b'{"code": %d}\n' % (ended.si_status if exited else -ended.si_status))
+        dead = pid
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:

@@ -19,7 +19,7 @@ START_UP: Final = 300.0
 """Seconds that Python and what is preloaded may take to start, on a slow or busy machine."""
 HEAD, TAIL = 2_000, 20_000
 """Bytes kept of what is printed, of its beginning and of its end."""
-LONGEST: Final = 10_000_000
+LONGEST: Final = 1_000_000
 """Bytes of a line of results."""
 STUBBORN: Final = 5.0
 """Seconds after which a process that SIGKILL does not end is left: one that waits for a broken disk."""
@@ -112,20 +112,27 @@ class Supervisor:
             self.reap()
         return self.status
 
-    def reap(self) -> None:
-        """Take leave of the dead, the adopted ones among them."""
+    def reap(self) -> int:
+        """Take leave of the dead, the adopted ones among them; return how many they were."""
+        count = 0
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                count += 1
                 if ended[0] == self.server_pid:
                     self.status = ended[1]
+        return count
 
     def kill(self, pid: int = 0) -> None:
-        """Kill what is left of a run until nothing is: what is forked meanwhile is seen the next time."""
-        if pid and not processes.LINUX:  # orphans are out of sight there, but for those in the group
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+        """Kill what is left of a run until nothing is.
+
+        A process that forks and ends may be missed by a look at the table, but not what it leaves: somebody dead. And
+        its group, whose number is the first process's, is killed as one.
+        """
         until = time.monotonic() + STUBBORN
-        while (left := self.below()) and time.monotonic() < until:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if pid:
+                os.killpg(pid, signal.SIGKILL)
+        while ((left := self.below()) or self.reap()) and time.monotonic() < until:
             processes.kill(left)
             time.sleep(0.001)
 
@@ -194,21 +201,20 @@ class Run:
         except OSError:
             data = b""
         if not data:
-            self.finish_by(self.supervisor.server_status())
+            self.finish_by(os.waitstatus_to_exitcode(self.supervisor.server_status()))
         *lines, self.heard = (self.heard + data).split(b"\n")
         for said in map(json.loads, lines):
-            if "status" in said:
-                self.finish_by(said["status"])
+            if "code" in said:
+                self.finish_by(said["code"])
             else:
                 self.pid = said["pid"]
                 now = time.monotonic()
                 self.end, self.step_end = now + self.limits.total, now + self.limits.step
                 self.next_look = now if self.limits.memory < math.inf else math.inf
 
-    def finish_by(self, status: int) -> None:
-        """Note the ending that a wait status tells."""
+    def finish_by(self, code: int) -> None:
+        """Note the ending that an exit status tells, or a signal, which is negative."""
         self.over = True
-        code = os.waitstatus_to_exitcode(status)
         if code < 0:
             self.finish("signal", -code)
         self.finish("exit", code)

@@ -1,6 +1,5 @@
 """Examine a student's file in a sandbox: what the doctor says of each Function, and what became of the process."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,8 @@ class Report:
     diagnoses: list[Diagnosis] = field(default_factory=list)
     printed: str = ""
     """The beginning of what the file itself printed."""
+    seconds: float = 0.0
+    """That its processes ran, the start of Python and torch not counted."""
 
     def add(self, chosen: "Chosen", code: str, words: str) -> None:
         """Note a Function whose examination did not come to its end."""
@@ -45,11 +46,10 @@ def examine_file(
     """
     if not path.is_file():
         raise UserError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
-    report, end = Report(), time.monotonic() + WHOLE * time_limit
-    left: list[Chosen] | None = None
+    report, left = Report(), None
     with Sandbox([STUDENT], ENVIRONMENT) as sandbox:
-        while left is None or (left and time.monotonic() < end):
-            limits = Limits(time_limit, end - time.monotonic(), memory_limit)
+        while left is None or (left and report.seconds < WHOLE * time_limit):
+            limits = Limits(time_limit, WHOLE * time_limit - report.seconds, memory_limit)
             left = _examine(sandbox, path, names, left, limits, report)
     for of in left:
         report.add(of, "raises", f"was not examined: the whole file took more than {WHOLE * time_limit:g} seconds")
@@ -86,6 +86,7 @@ def _examine(
                 done += 1
             case Ending():
                 ending = said
+    report.seconds += ending.seconds
     report.printed = (report.printed + ending.printed)[:SHOWN]
     if chosen is None:
         if not ready:

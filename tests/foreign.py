@@ -1,5 +1,6 @@
-"""Foreign code that misbehaves, each function in one way. Some hold a FIFO open, which closes when the last one ends."""
+"""Foreign code that misbehaves, each function in one way. Some hold a FIFO open until the last of them ends."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -98,20 +99,16 @@ def close_all(tell):
 
 def write_everywhere(tell):
     for file in range(3, 100):
-        try:
+        with contextlib.suppress(OSError):
             os.write(file, b'{"told": 1}\n\xff\x00 garbage\n')
-        except OSError:
-            continue
     tell(done=True)
 
 
 def write_a_line_without_end(tell):
     while True:
         for file in range(3, 100):
-            try:
+            with contextlib.suppress(OSError):
                 os.write(file, b"garbage" * 1000)
-            except OSError:
-                continue
 
 
 def kill_parent(tell, fifo):

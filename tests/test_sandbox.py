@@ -1,29 +1,23 @@
 """The sandbox, attacked: each test is one thing that foreign code, or a kill from outside, may do.
 
-No test sleeps until something has surely happened: a FIFO that foreign code holds open closes when the last process that
-holds it is gone.
+No test sleeps until something has surely happened: a FIFO that foreign code holds open closes when the last process
+that holds it is gone.
 """
 
-import configparser
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from fifo import LONG, Fifo
 
-from amal.findings import as_text
-from amal.isolation import examine_file
 from amal.sandbox import Ending, Limits, Sandbox, processes
 
 ROOT = Path(__file__).parent.parent
-LONG = 60.0
-"""Seconds within which what must happen has happened, however busy the machine is."""
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere than on Linux orphans are out of sight")
 
 
@@ -42,36 +36,6 @@ def run(sandbox):
         return told, ending
 
     return run
-
-
-class Fifo:
-    """What foreign code holds open."""
-
-    def __init__(self, path):
-        os.mkfifo(path)
-        self.path = str(path)
-        self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-
-    def next(self):
-        """What is written there; nothing at all once all that held it are gone."""
-        poll = select.poll()
-        poll.register(self.file, select.POLLIN | select.POLLHUP)
-        assert poll.poll(1000 * LONG), "somebody is still alive"
-        return os.read(self.file, 100)
-
-    def begun(self):
-        """Wait until it is held."""
-        poll = select.poll()
-        poll.register(self.file, select.POLLIN)
-        while not poll.poll(1000 * LONG)[0][1] & select.POLLIN:
-            time.sleep(0.01)  # a FIFO that nobody has opened yet hangs up at once
-        os.read(self.file, 100)
-
-    def is_free(self):
-        """Whether all that held it end."""
-        while self.next():
-            pass
-        return True
 
 
 @pytest.fixture

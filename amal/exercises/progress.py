@@ -6,7 +6,6 @@ that nothing which a student writes can take the checker down: what hangs, exits
 
 import json
 import textwrap
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -108,13 +107,14 @@ def _results(
     folder: Path, texts: dict[str, str], tests: list[source.Test], limits: Limits
 ) -> Iterator[tuple[str, tuple[State, str]]]:
     """Yield the name and the result of the tests. A process that hangs or dies is followed by one for the rest."""
-    left, end = list(tests), time.monotonic() + limits.total
+    left, rest = list(tests), limits.total
     with Sandbox(PRELOADED, {"MPLBACKEND": "Agg", "PYTHONWARNINGS": "ignore"}) as sandbox:
-        while left and time.monotonic() < end:
+        while left and rest > 0:
             now, importing = left[0], True
             order = [(test.file, test.name) for test in left]
-            rest = replace(limits, total=end - time.monotonic())
-            for said in sandbox.run("amal.exercises.trial:main", str(folder), texts, order, limits=rest):
+            for said in sandbox.run(
+                "amal.exercises.trial:main", str(folder), texts, order, limits=replace(limits, total=rest)
+            ):
                 match said:
                     case {"importing": _}:
                         importing = True
@@ -124,7 +124,8 @@ def _results(
                         yield name, (state, words)
                         left = [test for test in left if test.name != name]
                         now, importing = (left or [now])[0], False
-                    case Ending() if left:
+                    case Ending():
+                        rest -= said.seconds
                         same = "file" if importing else "question"
                         lost = [test for test in left if getattr(test, same) == getattr(now, same)]
                         fate: State = "killed" if said.killed else "wrong"

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from amal.errors import UserError
@@ -51,6 +51,8 @@ class Ending:
     """The exit status, the signal, or the limit that was passed."""
     printed: str = ""
     """The beginning and the end of what it printed."""
+    seconds: float = field(default=0.0, compare=False)
+    """That it ran, the start of Python and of what is preloaded not counted."""
 
     @property
     def killed(self) -> bool:

@@ -47,7 +47,9 @@ def serve(channel: socket.socket, preload: list[str], parent: int) -> NoReturn:
         for file in files:
             os.close(file)
         channel.sendall(b'{"pid": %d}\n' % pid)
-        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its number is its group's, until all of it is killed
+        ended = os.waitid(
+            os.P_PID, pid, os.WEXITED | os.WNOWAIT
+        )  # its number is its group's, until all of it is killed
         assert ended is not None
         exited = ended.si_code == os.CLD_EXITED
         channel.sendall(b'{"code": %d}\n' % (ended.si_status if exited else -ended.si_status))

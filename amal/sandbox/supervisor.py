@@ -9,7 +9,7 @@ import select
 import signal
 import socket
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final, NoReturn
 
 from . import Ending, Kind, Limits, processes
@@ -95,7 +95,8 @@ class Supervisor:
         self.kill(run.pid)
         run.settle()
         run.drain()
-        self.say(json.dumps({"ended": {**asdict(run.ending), "printed": run.kept()}}).encode())
+        ending = replace(run.ending, printed=run.kept(), seconds=run.seconds)
+        self.say(json.dumps({"ended": asdict(ending)}).encode())
 
     def below(self) -> dict[int, processes.Process]:
         """Return the living processes of a run."""
@@ -192,7 +193,9 @@ class Run:
 
     def finish(self, kind: Kind, number: float = 0) -> None:
         """Note the ending; the first one holds."""
-        self.ending = self.ending or Ending(kind, number)
+        if self.ending is None:
+            self.ending = Ending(kind, number)
+            self.seconds = time.monotonic() - self.began if self.pid else 0.0
 
     def hear(self) -> None:
         """Take what the server says: that foreign code runs now, or how it ended."""
@@ -208,7 +211,7 @@ class Run:
                 self.finish_by(said["code"])
             else:
                 self.pid = said["pid"]
-                now = time.monotonic()
+                self.began = now = time.monotonic()
                 self.end, self.step_end = now + self.limits.total, now + self.limits.step
                 self.next_look = now if self.limits.memory < math.inf else math.inf
 

@@ -93,6 +93,20 @@ def test_a_command_that_is_killed_leaves_nothing(folder, fifo, command, number, 
 
 
 @pytest.mark.parametrize(("number", "status", "said"), [(2, 130, "interrupted"), (15, 143, "stopped by SIGTERM")])
+def test_labs_hand_a_signal_on_and_end_with_their_scripts(folder, fifo, number, status, said):
+    waiting = "import os, signal, foreign\nforeign.hold(os.environ['FIFO'])\nsignal.pause()\n"
+    for script in (folder / "course" / "tme1").glob("[!_]*.py"):
+        script.write_text(LAB.replace(NASTY, waiting))
+    with started("labs", folder) as amal:
+        fifo.begun()
+        amal.send_signal(number)
+        assert fifo.is_free()
+        printed, complaint = amal.communicate(timeout=LONG)
+    assert (amal.returncode, complaint) == (status, f"amal labs: {said}\n")
+    assert "measured" not in printed
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [(2, 130, "interrupted"), (15, 143, "stopped by SIGTERM")])
 def test_every_command_is_stopped_in_one_line(number, status, said):
     """Whatever it does: the handlers are there before anything is imported, and raise no exception."""
     program = (

@@ -75,7 +75,7 @@ def eat(tell, gigabytes, wait=True):
 def eat_in_children(tell):
     for _ in range(4):
         if os.fork() == 0:
-            eat(tell, 0.06)
+            eat(dict, 0.06)  # a child that tells is ended
     time.sleep(10_000)
 
 

@@ -26,7 +26,8 @@ CODES: Final = {
     "second-order": "the second derivative is wrong, and nothing says so",
     "keeps-tensors": "a tensor is kept alive, or on ctx where save_for_backward should have it",
     "kink": "at a kink, the gradient is not the one that is agreed on",
-    "raises": "the code raised an exception, or did not come to an end",
+    "raises": "the code raised an exception, did not come to an end, or used too much memory",
+    "killed": "the process was killed, by nothing that is known of the code: run it again",
     "no-vmap": "torch.func.vmap cannot be used",
     "no-jvp": "forward mode cannot be used",
     "definition": "which of several definitions this is",
@@ -64,7 +65,7 @@ class Diagnosis:
         codes = {finding.code for finding in self.findings if finding.severity == "error"}
         if not codes:
             return "correct"
-        return "error" if codes == {"raises"} else "wrong"
+        return "error" if codes <= {"raises", "killed"} else "wrong"
 
     def __str__(self) -> str:
         """Return what is to be said, to read in a terminal."""

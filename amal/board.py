@@ -14,27 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from amal.board_server import TICKED, ticks_every_run
 from amal.errors import UserError
 
 HOST = "127.0.0.1"
 USUAL = 6006
 """TensorBoard's own port, taken if it is free."""
-TICKED = 40
-"""Runs above which TensorBoard's older pages begin with none of them ticked."""
-PROGRAM = """
-import os, sys, threading
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-sys.argv[0] = "tensorboard"
-from tensorboard.main import run_main
-run_main()
-"""
-"""TensorBoard, which ends when its standard input does: when this process is no more, however it ended."""
 PATIENCE = 120.0
 """Seconds that TensorBoard may take to answer, on a machine that has much else to do."""
 VIEWS = {
-    "the curves, as they are (no smoothing)": "/?smoothing=0#timeseries",
-    "train and test in one chart": "/#custom_scalars&_smoothingWeight=0",
     "what each run is, and what to look at": "/#text",
+    "train and test in one chart": "/#custom_scalars&_smoothingWeight=0",
+    "the curves, as they are (no smoothing)": "/?smoothing=0#timeseries",
 }
 
 
@@ -62,7 +53,7 @@ def serve(runs: Path, port: int | None = None, browser: bool = False, say: Calla
         say(f"TensorBoard on {runs}, {found} {'run' if found == 1 else 'runs'}:")
         for what, place in VIEWS.items():
             say(f"  {what:<40} http://{HOST}:{port}{place}")
-        if found > TICKED:
+        if found > TICKED and not ticks_every_run():
             say(f"Above {TICKED} runs most pages begin with none ticked: tick some, or name a folder below {runs}.")
         say("Ctrl-C stops it.")
         if browser:
@@ -135,7 +126,7 @@ def stoppable() -> Iterator[None]:
 @contextlib.contextmanager
 def running(runs: Path, port: int, complaints: IO[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run this installation's TensorBoard; on leaving, stop it."""
-    command = [sys.executable, "-c", PROGRAM, f"--logdir={runs}", f"--host={HOST}", f"--port={port}"]
+    command = [sys.executable, "-m", "amal.board_server", f"--logdir={runs}", f"--host={HOST}", f"--port={port}"]
     # In a session of its own: Ctrl-C comes to this process alone, which stops TensorBoard in order.
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=complaints, stderr=complaints, start_new_session=True

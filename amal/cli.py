@@ -2,20 +2,27 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import tyro
 
-from amal.errors import UserError
+from amal.commandline import Commands, quiet_without_reader
+from amal.errors import UserError, did_you_mean
 from amal.experiments import LABS, board_command, find_experiments
-from amal.labs import as_table, at_once, run_labs
+from amal.labs import Stopped, as_table, at_once, run_labs
 
-app = tyro.extras.SubcommandApp()
+app = Commands(
+    "amal",
+    "Automatic differentiation and neural-network training, written by hand and proven.\n"
+    "`amal --version` prints what a report of a bug begins with: versions, machine, device.",
+)
 
 
 @app.command
@@ -42,20 +49,22 @@ def labs(
     experiments, jobs = find_experiments(names), jobs or at_once()
     if jobs > 1:
         print(f"{len(experiments)} scripts, {jobs} at once; what one prints is shown when it is done", flush=True)
-    started, rows = time.perf_counter(), {}
+    started, rows, status = time.perf_counter(), {}, 1
     try:
         for row in run_labs(experiments, runs, progress, jobs):
             rows[row.script] = row
             if row.printed:
                 print(f"\n{row.experiment.number} {row.experiment.title}\n{row.printed}", end="")
             print(f"[{len(rows)}/{len(experiments)}] {row.script}: {row.seconds:.0f} s", flush=True)
-    except KeyboardInterrupt:
-        print("\ninterrupted" + ("; what the finished scripts measured:" if rows else ""), file=sys.stderr)
+    except Stopped as stop:
+        status = 128 + stop.number
+        told = "interrupted" if stop.number == signal.SIGINT else f"stopped by {stop}"
+        print(f"amal labs: {told}{'; what the finished scripts measured:' if rows else ''}", file=sys.stderr)
     in_order = [rows[script] for script in experiments if script in rows]
     if in_order:
         print("\n" + as_table(in_order, terminal_width(), time.perf_counter() - started))
     if len(rows) < len(experiments):
-        raise SystemExit(130)
+        raise SystemExit(status)
     print(f"\nTo see the curves and pictures: {board_command(runs)}")
     failures = [row.script for row in in_order if row.failed]
     if failures:
@@ -85,13 +94,9 @@ def ops(
 
     from amal.checking import matrix
 
-    unknown = [name for name in names if name not in matrix.OPERATIONS]
-    if unknown:
-        print(f"amal ops: no operation {', '.join(unknown)}; there are {', '.join(matrix.OPERATIONS)}", file=sys.stderr)
-        raise SystemExit(2)
+    require_known("ops", "operation", names, matrix.OPERATIONS)
     if markdown and names:
-        print("amal ops: --markdown writes about all operations, so give no names", file=sys.stderr)
-        raise SystemExit(2)
+        refuse("ops", "--markdown writes about all operations, so give no names")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of its compiler and of deprecated arguments
         rows = [matrix.examine(op) for op in tqdm(names or matrix.OPERATIONS, disable=not progress, leave=False)]
@@ -186,6 +191,7 @@ def check(
     /,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     time_limit: float = 30.0,
+    memory_limit: float = 4.0,
 ) -> None:
     """Examine the autograd Functions in a Python file, and say in words what is wrong with each.
 
@@ -193,22 +199,25 @@ def check(
 
     A Function is known by its name, whatever its case, with or without the ending "Function": MSE, Linear, Tanh, ReLU,
     Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. The file is run in a process of its own. The
-    exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 2 if nothing could be examined.
+    exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 2 if something could not be
+    examined: there is nothing, or its process was killed by another program or for want of memory.
 
     Args:
         file: the file, or the folder of an exercise.
         names: the Functions to examine; all that are known if none. `Name=operation` says what a Function is meant to
             be, and `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`.
         as_json: print the diagnoses as JSON.
-        time_limit: seconds for the import of the file, and for each Function or test.
+        time_limit: seconds for the import of a file, and for each Function or test, by the clock on the wall, the start
+            of Python and torch not counted. Whatever it does, a file (of an exercise, a lab) has ten times as long.
+        memory_limit: GB that all processes of the file may hold together.
     """
     from amal import findings
     from amal.isolation import examine_file
 
     if file.is_dir():
-        raise SystemExit(check_folder(file, names, as_json, time_limit))
+        raise SystemExit(check_folder(file, names, as_json, time_limit, memory_limit))
     try:
-        report = examine_file(file, names, time_limit)
+        report = examine_file(file, names, time_limit, memory_limit)
     except UserError as error:
         print(f"amal check: {error}", file=sys.stderr)
         print("[]" if as_json else "", end="\n" if as_json else "")
@@ -216,11 +225,13 @@ def check(
     if report.printed and not as_json:
         print(f"{file} printed:\n{textwrap.indent(report.printed.rstrip(), '  ')}\n", file=sys.stderr)
     print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
+    if any(finding.code == "killed" for diagnosis in report.diagnoses for finding in diagnosis.findings):
+        raise SystemExit(2)
     if any(diagnosis.verdict != "correct" for diagnosis in report.diagnoses):
         raise SystemExit(1)
 
 
-def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float) -> int:
+def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float, memory_limit: float) -> int:
     """Tell how far a student has come with the exercise in a folder; return the exit status."""
     from amal import exercises
 
@@ -229,9 +240,10 @@ def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit
         print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)
         print("[]" if as_json else "", end="\n" if as_json else "")
         return 2
-    answers = exercises.progress(folder, time_limit)
+    answers = exercises.progress(folder, time_limit, memory_limit)
     print(exercises.as_json(answers) if as_json else exercises.as_text(answers, terminal_width()))
-    return int(any(answer.state != "done" for answer in answers))
+    states = {answer.state for answer in answers}
+    return 2 if "killed" in states else int(states != {"done"})
 
 
 def is_coloured() -> bool:
@@ -257,9 +269,7 @@ def show(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), /) -> Non
     from amal import show as showing
 
     operations = showing.operations()
-    unknown = [name for name in names if name not in operations]
-    if unknown:
-        refuse("show", f"no operation {', '.join(unknown)}; there are {', '.join(operations)}")
+    require_known("show", "operation", names, operations)
     for name in names:
         print(showing.page(name, terminal_width(), is_coloured()), end="\n\n")
     if not names:
@@ -290,9 +300,7 @@ def graph(
     from amal.graph import as_dot, as_text
     from amal.show.networks import NETWORKS, graph_of
 
-    unknown = [name for name in names if name not in NETWORKS]
-    if unknown:
-        refuse("graph", f"no network {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
+    require_known("graph", "network", names, NETWORKS)
     if batch_size < 1:
         refuse("graph", f"--batch-size is {batch_size}, expected at least 1")
     if (dot or svg) and len(names) != 1:
@@ -315,6 +323,14 @@ def graph(
     if not names:
         widest = max(map(len, NETWORKS))
         print("\n".join(f"{name:<{widest}}  {what}" for name, what in NETWORKS.items()))
+
+
+def require_known(command: str, kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """End with a message and the exit status 2 if a name is not among those that are known."""
+    known = list(known)
+    unknown = [f"{name}{did_you_mean(name, known)}" for name in names if name not in known]
+    if unknown:
+        refuse(command, f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
 
 
 def refuse(command: str, why: str) -> NoReturn:
@@ -358,17 +374,21 @@ def grade(
     operation: Annotated[str, tyro.conf.Positional],
     /,
     time_limit: float = 20.0,
+    memory_limit: float = 4.0,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Say which wrong variants of an operation a file of tests kills.
 
     The file imports the Function under test, as in `from functions import Linear`, and pytest runs it once for the
-    right one and once for each wrong one. Exit status: 0 all killed, 1 some survived, 2 the file cannot be graded.
+    right one and once for each wrong one. Exit status: 0 all killed, 1 some survived, 2 the file cannot be graded, or
+    a run was killed by another program or for want of memory, so that it is not known what its tests say.
 
     Args:
         test_file: a file of tests for pytest.
         operation: such as `linear`; `amal mutants` lists them.
-        time_limit: seconds that one run may take; a wrong variant that takes longer is killed.
+        time_limit: seconds that one run may take, by the clock on the wall; a wrong variant that takes longer is
+            killed, and the right one has ten times as long.
+        memory_limit: GB that all processes of a run may hold together; a wrong variant that takes more is killed.
         as_json: print JSON.
     """
     from tqdm import tqdm
@@ -378,14 +398,14 @@ def grade(
 
     op = known_operation(operation)
     try:
-        trials = grading.grade(test_file, op, time_limit)
+        trials = grading.grade(test_file, op, time_limit, memory_limit)
         outcomes = list(tqdm(trials, total=len(known.MUTANTS[op]), disable=as_json or None, leave=False))
     except UserError as error:
         print(f"amal grade: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     print(grading.as_json(op, outcomes) if as_json else grading.as_text(outcomes))
     if not all(of.killed for of in outcomes):
-        raise SystemExit(1)
+        raise SystemExit(2 if any(of.killed is None for of in outcomes) else 1)
 
 
 def known_operation(name: str) -> str:
@@ -394,16 +414,21 @@ def known_operation(name: str) -> str:
 
     operation = known.operation_of(name)
     if operation is None:
-        print(f"amal: no mutants of {name}; there are those of {', '.join(known.MUTANTS)}", file=sys.stderr)
+        hint = did_you_mean(name, known.MUTANTS)
+        print(f"amal: no mutants of {name}{hint}; there are those of {', '.join(known.MUTANTS)}", file=sys.stderr)
         raise SystemExit(2)
     return operation
 
 
+@quiet_without_reader()
 def main() -> None:
     """Answer the command line."""
-    app.cli(
-        prog="amal", description="Automatic differentiation and neural-network training, written by hand and proven."
-    )
+    if sys.argv[1:] == ["--version"]:
+        from amal.environment import as_lines
+
+        print(as_lines())
+        return
+    app.cli()
 
 
 if __name__ == "__main__":

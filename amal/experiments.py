@@ -108,6 +108,11 @@ def run_name(settings: Mapping[str, object]) -> str:
     return "-".join(f"{_as_word(key)}={_as_word(value)}" for key, value in settings.items())
 
 
+def without_number(tag: str) -> str:
+    """Return a tag of TensorBoard's without the number of its experiment: `loss/train` of `1.4 loss/train`."""
+    return re.sub(r"^\d+\.\d+ ", "", tag)
+
+
 def digits(number: int, others: Iterable[int]) -> str:
     """Return a number with as many digits as the longest of the others has, for names to sort as the numbers do."""
     return f"{number:0{max(len(str(other)) for other in others)}}"

@@ -31,7 +31,8 @@ CODES: Final = {
     "not-examined": "something could not be examined",
     "sampled": "a gradient was compared along random directions alone",
     "kink": "at a kink, the gradient is not the one that is agreed on",
-    "raises": "the code raised an exception, or did not come to an end",
+    "raises": "the code raised an exception, did not come to an end, or used too much memory",
+    "killed": "the process was killed, by nothing that is known of the code: run it again",
     "vmap": "torch.func.vmap gives something else than one example after the other",
     "no-vmap": "torch.func.vmap cannot be used",
     "no-jvp": "forward mode cannot be used",
@@ -73,7 +74,7 @@ class Diagnosis:
             return "correct"
         if codes == {"not-examined"}:
             return "not examined"
-        return "error" if codes == {"raises"} else "wrong"
+        return "error" if codes <= {"raises", "killed"} else "wrong"
 
     def __str__(self) -> str:
         """Return what is to be said, to read in a terminal."""

@@ -3,17 +3,22 @@
 import json
 import os
 import runpy
+import signal
 import sys
 import tempfile
 import textwrap
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
 
 from amal.experiments import Experiment, new_run_dir
-from amal.processes import preloaded_process
+from amal.sandbox import Ending, Sandbox
 
 PRELOADED = ["torch.utils.tensorboard", "matplotlib.figure", "amal.nn", "amal.training"]
 """What every script of the labs imports: five seconds saved on each."""
@@ -37,6 +42,53 @@ def at_once() -> int:
     return min(os.cpu_count() or 1, 8)
 
 
+class Stopped(Exception):
+    """A signal came; the scripts that ran have stopped, and no other was started.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Scripts:
+    """What runs the scripts: sandboxes, each of which runs one at a time; and the signal that stops them all."""
+
+    def __init__(self, sandboxes: list[Sandbox]) -> None:
+        self.sandboxes = sandboxes
+        self.free: SimpleQueue[Sandbox] = SimpleQueue()
+        for sandbox in sandboxes:
+            self.free.put(sandbox)
+        self.stopped_by: int | None = None
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Within it, SIGINT and SIGTERM are handed on to the scripts that run, and nothing more is started."""
+
+        def hand_on(number: int, _frame: FrameType | None) -> None:
+            self.stopped_by = self.stopped_by or number
+            for sandbox in self.sandboxes:
+                sandbox.signal(number)
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise Stopped after a signal."""
+        if self.stopped_by is not None:
+            raise Stopped(self.stopped_by)
+
+
 def run_labs(experiments: Mapping[str, Experiment], runs: Path, progress: bool, jobs: int) -> Iterator[Row]:
     """Run scripts, `jobs` of them at once, each with its share of the cores; yield what each did when it is done.
 
@@ -48,60 +100,92 @@ def run_labs(experiments: Mapping[str, Experiment], runs: Path, progress: bool, 
         progress: show how far a script that runs alone is.
         jobs: how many at once.
 
-    A KeyboardInterrupt reaches the scripts from the terminal; it is raised here when those that ran have stopped.
+    Raises:
+        Stopped: SIGINT or SIGTERM came. They are handed on to the scripts that run, and these are waited for.
     """
     beside = [script for script, experiment in experiments.items() if jobs > 1 and not experiment.alone]
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with tempfile.TemporaryDirectory() as outputs:
-        pool = ThreadPoolExecutor(jobs)
+    with ExitStack() as stack:
+        sandboxes = [stack.enter_context(Sandbox(PRELOADED)) for _ in range(min(jobs, len(beside)) or 1)]
+        scripts = Scripts(sandboxes)
+        stack.enter_context(scripts.stoppable())
+        outputs = stack.enter_context(tempfile.TemporaryDirectory())
+        pool = ThreadPoolExecutor(len(sandboxes))
         try:
             waiting = [
-                pool.submit(run_script, script, experiments[script], runs, False, Path(outputs, script), threads)
+                pool.submit(
+                    run_script, scripts, script, experiments[script], runs, False, f"{outputs}/{script}", threads
+                )
                 for script in beside
             ]
             for done in as_completed(waiting):
+                scripts.check()
                 yield done.result()
         finally:  # whatever ends it: those that run are waited for, and nothing more is started
             pool.shutdown(cancel_futures=True)
-    for script, experiment in experiments.items():
-        if script not in beside:
-            yield run_script(script, experiment, runs, progress)
+        for script, experiment in experiments.items():
+            if script not in beside:
+                row = run_script(scripts, script, experiment, runs, progress)
+                scripts.check()
+                yield row
 
 
 def run_script(
-    script: str, experiment: Experiment, runs: Path, progress: bool, output: Path | None = None, threads: int = 0
+    scripts: Scripts,
+    script: str,
+    experiment: Experiment,
+    runs: Path,
+    progress: bool,
+    output: str | None = None,
+    threads: int = 0,
 ) -> Row:
     """Run one script as its user would, in a new folder, and read what it measured from there.
 
     Args:
+        scripts: what runs it.
         script: such as tme1.regression.
         experiment: what it declares.
         runs: the folder below which the new one is.
         progress: show how far it is.
         output: a file for what it prints; None for the terminal.
         threads: of torch; 0 for as many as torch takes.
+
+    Raises:
+        Stopped: a signal came before it began.
     """
+    scripts.check()
     folder = new_run_dir(script, runs)
     arguments = [f"--run-dir={folder}", *([] if progress else ["--no-progress"])]
     command = f"$ python -m {script} {' '.join(arguments)}\n"
     if output is None:
         print(f"\n{experiment.number} {experiment.title}\n{command}", end="", flush=True)
+    sandbox = scripts.free.get()
     started = time.perf_counter()
-    process = preloaded_process(PRELOADED, target=run_as_main, args=(script, arguments, output, threads))
-    process.start()
-    process.join()
-    status, seconds = process.exitcode, time.perf_counter() - started
+    try:
+        (*_, ending) = sandbox.run("amal.labs:run_as_main", script, arguments, output, threads, apart=False)
+    finally:
+        scripts.free.put(sandbox)
+    seconds = time.perf_counter() - started
     try:
         result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         result = {"status": "nothing written", "measured": ""}
-    failed = status != 0 or result["status"] != "completed"
-    measured = f"FAILED (exit status {status}): {result['status']}" if failed else result["measured"]
-    printed = command + output.read_text(encoding="utf-8", errors="replace") if output and output.exists() else ""
+    failed = ending != Ending("exit", 0) or result["status"] != "completed"
+    how = f"exit status {ending.number}" if isinstance(ending, Ending) and ending.kind == "exit" else f"it {ending}"
+    measured = f"FAILED ({how}): {result['status']}" if failed else result["measured"]
+    printed = command + _text(output) if output is not None else ""
     return Row(script, experiment, measured, seconds, failed, printed)
 
 
-def run_as_main(script: str, arguments: list[str], output: Path | None, threads: int) -> None:
+def _text(output: str) -> str:
+    """Return what a script printed, if it came so far."""
+    path = Path(output)
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def run_as_main(
+    _tell: Callable[..., None], script: str, arguments: list[str], output: str | None, threads: int
+) -> None:
     """Do what `python -m script arguments` does."""
     if output is not None:
         file = os.open(output, os.O_WRONLY | os.O_CREAT)

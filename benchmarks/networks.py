@@ -56,7 +56,7 @@ class PlainHighway(nn.Module):
         self.transform, self.gate = nn.Linear(width, width), nn.Linear(width, width)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return H T + x (1 - T)."""
+        """Return H Z + x (1 - Z)."""
         gate = self.gate(input).sigmoid()
         return self.transform(input).relu() * gate + input * (1 - gate)
 

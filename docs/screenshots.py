@@ -10,7 +10,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browse import board  # noqa: E402
+from browse import CURVES, board  # noqa: E402
 from browser import Browser  # noqa: E402
 
 FIT = "all('.button-text').filter(each => each.innerText === 'Fit to screen')[0]"
@@ -18,9 +18,9 @@ FIT = "all('.button-text').filter(each => each.innerText === 'Fit to screen')[0]
 
 @dataclass(frozen=True)
 class Shot:
-    """A page of a run, and what to click there."""
+    """A page of a lab, or of an experiment's newest run, and what to click there."""
 
-    experiment: str
+    runs: str
     place: str
     ready: str
     """In JavaScript, what is 1 or more when the page is there."""
@@ -29,6 +29,7 @@ class Shot:
 
 
 SHOTS = {
+    "dashboard": Shot("tme1", "/#custom_scalars&_smoothingWeight=0", f"{CURVES} - 20"),
     "projector": Shot("tme3/classifier", "/#projector", "+all('.numDataPoints')[0].innerText.match(/[0-9]+/)[0]"),
     "board_about": Shot("tme3/classifier", "/#text", "all('code').length"),
     "board_graph": Shot(
@@ -51,11 +52,13 @@ SHOTS = {
 
 
 def main() -> None:
-    """Write every picture to docs/img."""
+    """Write every picture to docs/img, or those that are named on the command line."""
     with Browser(1400, 860) as browser:
-        for name, shot in SHOTS.items():
-            newest = max((ROOT / "runs" / shot.experiment).iterdir())
-            with board(newest.relative_to(ROOT)) as (address, _):
+        for name in sys.argv[1:] or SHOTS:
+            shot = SHOTS[name]
+            runs = ROOT / "runs" / shot.runs
+            runs = max(runs.iterdir()) if "/" in shot.runs else runs
+            with board(runs.relative_to(ROOT)) as (address, _):
                 page = browser.open(address + shot.place)
                 browser.count(page, shot.ready, 1, 30)
                 for element, times in (("document.body", 0), *shot.clicks):
@@ -64,7 +67,7 @@ def main() -> None:
                 picture = Image.open(io.BytesIO(browser.picture(page))).convert("RGB").quantize(256)
                 picture.save(ROOT / "docs" / "img" / f"{name}.png", optimize=True)
                 browser.close(page)
-            print(f"docs/img/{name}.png from {newest.relative_to(ROOT)}")
+            print(f"docs/img/{name}.png from {runs.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Look at a real run in TensorBoard, in a real browser, page by page: does each show data?
 
-    python tests/browse.py                           a run of tme3.classifier, made for it
+    python tests/browse.py                           as many runs as `make` leaves, made up for it
     python tests/browse.py runs --pictures shots     every page of runs that are there, each page to shots/<page>.png
 
-Starts `amal board`, renders each page in headless Chromium, waits until what it should show is there, and counts the
-coloured pixels, for an axis without a curve is no chart. Exit status 1 if a page shows nothing.
+Starts `amal board`, opens the first address that it prints in headless Chromium, clicks one of TensorBoard's tabs after
+the other, and nothing else, waits until what each should show is there, and counts the coloured pixels, for an axis
+without a curve is no chart. Exit status 1 if a page shows nothing.
 """
 
 import argparse
@@ -18,11 +19,23 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from browser import Browser
 
+from amal.board import VIEWS
+from amal.experiments import find_experiments
+from amal.nn import Linear
+from amal.report import image_grid
+from amal.training import Prefixed, RunLogbook, log_row
+from amal.training.identity import Identity
+from amal.training.launch import LOOK
+from amal.training.looks import PARTS
+
 ROOT = Path(__file__).parent.parent
-PATIENCE = 25
-"""Seconds that a page may take to show something."""
+PATIENCE = 120
+"""Seconds that a page may take to show something, on a machine that has much else to do."""
+WIDTH = 1900
+"""Of the window, in pixels: there is room for all tabs."""
 LEFT, TOP, RIGHT = 400, 140, 1190
 """What lies outside is TensorBoard's own: its bar, the runs at the left, the settings at the right."""
 CURVES = "all('path.line').filter(each => (each.getAttribute('d') || '').length > 20).length"
@@ -32,8 +45,6 @@ CURVES = "all('path.line').filter(each => (each.getAttribute('d') || '').length 
 class Page:
     """A page of TensorBoard."""
 
-    place: str
-    """After the address."""
     shown: str
     """In JavaScript, how much of what it should show is there; `all(selector)` finds elements."""
     coloured: int = 0
@@ -41,29 +52,38 @@ class Page:
 
 
 PAGES = {
-    "time series": Page("/?smoothing=0#timeseries", "all('scalar-card line-chart canvas').length", 300),
-    "scalars": Page("/#scalars&_smoothingWeight=0", CURVES, 300),
-    "custom scalars": Page("/#custom_scalars&_smoothingWeight=0", CURVES, 300),
-    "images": Page("/#images", "all('img').filter(each => each.naturalWidth > 100).length", 300),
-    "histograms": Page("/#histograms", "all('path.outline').filter(each => each.getAttribute('d')).length", 300),
-    "hparams": Page(
-        "/#hparams", "all('vaadin-grid-cell-content').filter(each => /^[0-9]/.test(each.innerText)).length"
-    ),
-    "projector": Page("/#projector", "+all('.numDataPoints')[0].innerText.match(/[0-9]+/)[0]", 300),
-    "PR curves": Page("/#pr_curves", CURVES, 300),
-    "graphs": Page("/#graphs", "all('g.node').length - 1"),  # the drawing itself is one
-    "text": Page("/#text", "all('code').filter(each => each.innerText.includes('python -m')).length"),
+    "text": Page("all('code').filter(each => each.innerText.includes('python -m')).length"),
+    "time series": Page("all('scalar-card line-chart canvas, image-card img').length", 300),
+    "scalars": Page(CURVES, 300),
+    "custom scalars": Page(CURVES, 300),
+    "images": Page("all('img').filter(each => each.naturalWidth > 100).length", 300),
+    "graphs": Page("all('g.node').length - 1"),  # the drawing itself is one
+    "distributions": Page("all('path.area').filter(each => each.getAttribute('d')).length", 300),
+    "histograms": Page("all('path.outline').filter(each => each.getAttribute('d')).length", 300),
+    "PR curves": Page(CURVES, 300),
+    "hparams": Page("all('vaadin-grid-cell-content').filter(each => /^[0-9]/.test(each.innerText)).length"),
+    "projector": Page("+all('.numDataPoints')[0].innerText.match(/[0-9]+/)[0]", 300),
 }
+"""Name on the tab -> what is there, in the order in which they are visited; the first is where `amal board` begins."""
 
 
 def complaints(runs, folder=None, patience=PATIENCE):
     """Return what is wrong with each page, None if nothing is; write their pictures to a folder, if one is given."""
-    with board(runs) as (address, _), Browser() as browser:
-        return {name: complaint(browser, address, name, page, folder, patience) for name, page in PAGES.items()}
+    with board(runs) as (address, _), Browser(WIDTH) as browser:
+        first = address + next(iter(VIEWS.values()))
+        tab, found = browser.open(first), {}
+        for name, page in PAGES.items():
+            if name == "projector":  # which TensorBoard finds a while later, and then has a tab in a page opened anew
+                tab = browser.open(first)
+            found[name] = complaint(browser, tab, name, page, folder, patience)
+        return found
 
 
-def complaint(browser, address, name, page, folder, patience):
-    tab = browser.open(address + page.place)
+def complaint(browser, tab, name, page, folder, patience):
+    label = f"all('[role=tab]').filter(each => each.innerText.trim().toLowerCase() === '{name.lower()}')"
+    if not browser.count(tab, f"{label}.length", 1, patience):
+        return "has no tab"
+    browser.click(tab, f"{label}[0]", 1)
     shown = browser.count(tab, page.shown, 1, patience)
     picture = browser.picture(tab)
     for _ in range(20):  # a drawing may come a while after what it is of
@@ -74,7 +94,6 @@ def complaint(browser, address, name, page, folder, patience):
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name.replace(' ', '-')}.png").write_bytes(picture)
-    browser.close(tab)
     if shown < 1:
         return "shows nothing"
     return "is grey" if coloured(picture) < page.coloured else None
@@ -112,14 +131,49 @@ def make_run(folder):
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
 
 
+def make_many(folder):
+    """Write runs of every experiment, as `make` does, each with two children; return how many there are.
+
+    Only the last experiment has something for every page, as in the labs.
+    """
+    experiments = find_experiments()
+    last = list(experiments)[-1]
+    for script, experiment in experiments.items():
+        lab, name = script.split(".")
+        (folder / lab / name / "run").mkdir(parents=True)
+        book = RunLogbook(folder / lab / name / "run", shared={"experiment": f"{experiment.number} {name}"})
+        book.text(f"{LOOK}/{experiment.number} {name}", Identity(script, [], experiment).about())
+        numbered = Prefixed(book, experiment.number)
+        for lr in (0.01, 0.1):
+            write(numbered.child({"lr": lr}), lr, everything=script == last)
+        book.close()
+    return 3 * len(experiments)
+
+
+def write(logbook, lr, everything):
+    """Write a run that is made up."""
+    random = torch.Generator().manual_seed(0)
+    for step in range(20):
+        log_row(logbook, {"step": step, **{f"loss/{part}": 1 / (1 + lr * step) for part in PARTS}})
+    logbook.settings({"lr": lr}, {"loss_test": lr})
+    if everything:
+        classes, images = torch.arange(8) % 2, torch.rand(8, 1, 4, 4, generator=random)
+        logbook.histogram("parameters/weight", torch.randn(100, generator=random), 0)
+        logbook.histogram("parameters/weight", torch.randn(100, generator=random), 1)
+        logbook.figure("images", image_grid(images, list("01010101"), "made up"), 0)
+        logbook.graph(Linear(16, 2), images.flatten(1))
+        logbook.pr_curve("precision and recall", classes, torch.rand(8, generator=random), 0)
+        logbook.embedding(images.flatten(1), map(str, classes.tolist()), images)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="?", type=Path, help="a folder of runs; a new run if none is given")
+    parser.add_argument("runs", nargs="?", type=Path, help="a folder of runs; made up if none is given")
     parser.add_argument("--pictures", type=Path, help="a folder to write the pages to")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         if not asked.runs:
-            make_run(Path(scratch) / "run")
+            make_many(Path(scratch))
         found = complaints(asked.runs or Path(scratch), asked.pictures)
     for name, wrong in found.items():
         print(f"{name:<16} {wrong or 'shows data'}")

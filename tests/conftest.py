@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from small_data import network, small, small_usps  # noqa: F401 (fixtures)
 
 # Warnings that others raise against others; every other warning is an error.
 NOT_OURS = (
     "ignore:`torch.jit.script",  # torch imports it for its forward-mode rules and its compiler
     "ignore:.*torch.autograd.function.Function.* should not be instantiated:DeprecationWarning",  # torch.compile, 2.11
+    "ignore:html5lib's sanitizer is deprecated:DeprecationWarning",  # TensorBoard's server imports it
     r"ignore:'\w+' (argument is )?deprecated:DeprecationWarning",  # a matplotlib older than its pyparsing
 )
 

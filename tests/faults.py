@@ -98,6 +98,20 @@ class WrongForAFirstLayer(LinearFunction):
         return tuple(g if g is None else 2 * g for g in gradients) if first_layer else gradients
 
 
+class ZerosForNone(LinearFunction):
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        LinearFunction.setup_context(ctx, inputs, output)
+        ctx.set_materialize_grads(True)
+
+
+class NoTangentForgotten(LinearFunction):
+    @staticmethod
+    def jvp(ctx, input_dot, weight_dot, bias_dot):
+        output_dot = LinearFunction.jvp(ctx, input_dot, weight_dot, bias_dot)
+        return output_dot if weight_dot is not None or input_dot is None else 2 * output_dot
+
+
 class SharedContext(LinearFunction):
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -204,6 +218,8 @@ FAULTS = (
     ("linear in grad_output", MISTAKES["SquaredGradOutput"], OFF),
     ("some inputs alone", planted("wrong unless all inputs need a gradient", NeedsAllInputs), OFF),
     ("some inputs alone", planted("wrong for a first layer", WrongForAFirstLayer), OFF),
+    ("None stays None", planted("zeros for None", ZerosForNone), r"is made, for the inputs \[0, 1, 2\]"),
+    ("None stays None", planted("wrong if only the weight stands still", NoTangentForgotten), OFF),
     ("mutates nothing", MISTAKES["GradOutputInPlace"], "passed in was changed"),
     ("mutates nothing", planted("input changed in place", InputChangedInPlace), "passed in was changed"),
     ("mutates nothing", planted("tangent changed in place", TangentChangedInPlace), "passed in was changed"),

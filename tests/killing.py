@@ -6,22 +6,25 @@ an ordinary script, so that the command a stopped run prints can be tried: `pyth
 
 import builtins
 import contextlib
+import ctypes
 import io
 import json
 import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass
+import weakref
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from running import events_of
+from matplotlib.figure import Figure
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 from amal.data import Split, Splits, four_gaussians
@@ -42,8 +45,9 @@ from amal.training import (
 )
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["amal.training", "torch._dynamo", "torch.utils.tensorboard"])  # all that is slow
-LONGEST = 30
+SLOW_IMPORTS = ["amal.training", "torch._dynamo", "torch.utils.tensorboard", "matplotlib.backends.backend_agg"]
+SERVER.set_forkserver_preload(SLOW_IMPORTS)
+LONGEST = 120
 """Seconds after which a run that hangs ends itself."""
 
 
@@ -59,9 +63,23 @@ class Config(TrainingConfig):
     progress: bool = False
     problem: Literal["gaussians", "digits"] = "gaussians"
     """A net of a few units for points in the plane, or one for pictures of 784 pixels."""
+    runs: int = 1
+    """Trainings: above one, each has a logbook of its own."""
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:
+    if config.runs == 1:
+        return train(config, logbook)
+    for number in range(config.runs):
+        book = logbook.child({"number": number})
+        found = train(replace(config, seed=number), book)
+        book.settings({"number": number, "batch_size": None}, found.metrics)
+    logbook.chart("both", ["loss/test"])
+    logbook.text("table", "| both |")
+    return found
+
+
+def train(config, logbook):
     if config.problem == "gaussians":
         data, loss = four_gaussians(seed=config.seed), mse_loss
         model = Sequential(Linear(2, 10), Tanh(), Dropout(0.1), Linear(10, 1))
@@ -72,7 +90,6 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     gaussian = config.problem == "gaussians"
     scheduler = StepLR(optimizer, 7, 0.9) if gaussian else ReduceLROnPlateau(optimizer, patience=0)
     logbook.graph(model, data.train.input[:5])
-    logbook.chart("loss", ["loss/train", "loss/test"])
 
     def observe(row):
         log_weights(logbook, model, row["step"])
@@ -80,6 +97,10 @@ def run(config: Config, logbook: Logbook) -> Outcome:
 
     checkpoints = Checkpoints(logbook.folder / "checkpoints")
     done = fit(model, loss, data, optimizer, config, logbook, checkpoints, scheduler=scheduler, observe=observe)
+    logbook.text("table", "| loss |")
+    logbook.figure("empty", Figure((1, 1)), done.step)
+    logbook.pr_curve("curve", torch.tensor([0, 1, 1]), torch.tensor([0.2, 0.4, 0.8]), done.step)
+    logbook.chart("drawn", ["drawn"])
     return Outcome("trained", {name: value for name, value in done.last_row.items() if name != "seconds"})
 
 
@@ -89,6 +110,35 @@ def pictures(n=6000):
     rows = torch.randn(n, 784, generator=fixed)
     digits = (rows @ torch.randn(784, 10, generator=fixed)).argmax(1)
     return Splits(*(Split(rows[part], digits[part]) for part in (slice(0, -1000), slice(-1000, -500), slice(-500, n))))
+
+
+def litter():
+    """Let the experiment be one that trains nothing, and spends its time where Python drops exceptions."""
+    global run
+    run = _litter
+
+
+def _litter(config: Config, logbook: Logbook) -> Outcome:
+    os.write(2, b"littering\n")
+    for _ in range(300_000):  # some seconds
+        drop()
+    return Outcome("nobody stopped it", {})
+
+
+def drop():
+    """Spend nearly all of some microseconds in a finaliser, in a weak reference's callback and in one of C's."""
+
+    def callback(*_):
+        return sum(range(200))
+
+    class Litter:
+        __del__ = callback
+
+    one, other = Litter(), Dropout()
+    gone = weakref.ref(other, callback)
+    del one, other
+    ctypes.CFUNCTYPE(ctypes.c_int)(callback)()
+    assert gone() is None
 
 
 # ---------------------------------------------------------------------------------- one run of it
@@ -116,6 +166,7 @@ class Run:
         for end in (said, stderr, tell):
             if end:
                 end.close()
+        weakref.finalize(self, _leave_nothing, self._process, self.stderr, self._told)
 
     def operations(self):
         """Yield each operation on a file as it comes."""
@@ -141,6 +192,13 @@ class Run:
         status, said = self.end()
         assert (status, said) in [(0, ""), (-signal.SIGKILL, "")]
         return status != 0
+
+
+def _leave_nothing(process, *pipes):
+    """After a test that failed before the end of its run: neither the process nor a warning in another test."""
+    process.kill()
+    for pipe in filter(None, pipes):
+        pipe.close()
 
 
 def _live(args, stderr, act, forget, tell, later):
@@ -177,6 +235,30 @@ class HangAt(DieAt):
         while self.left == 0:
             os.write(2, b"still waiting\n")
             time.sleep(0.05)
+
+
+class RemoveAt(DieAt):
+    """At the n-th operation whose name matches, somebody removes what a pattern finds in a folder, or puts back a stub.
+
+    Args:
+        folder, pattern: what is removed; "." is the folder itself.
+        stub: whether another run begins in the folder.
+    """
+
+    def __init__(self, n, matching, folder, pattern, stub=False):
+        super().__init__(n, matching)
+        self.folder, self.pattern, self.stub = folder, pattern, stub
+
+    def __call__(self, operation):
+        self.left -= bool(re.search(self.matching, operation))
+        if self.left != 0:
+            return
+        self.left = -1  # to remove something is an operation too
+        for path in [self.folder] if self.pattern == "." else list(self.folder.glob(self.pattern)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if self.stub:
+            self.folder.mkdir()
+            (self.folder / "config.json").write_text("{}")
 
 
 def _watch_files(folder, watchers):
@@ -236,12 +318,13 @@ def position_in_the_epoch():
     _save(lambda content: content | {"progress": content["progress"] | {"batch": 0}})
 
 
-def purge_step():
-    def rewind(logbook, step):
-        plain_rewind(logbook, step)
-        logbook._purge_step = None
+def layout():
+    def flush(logbook, step):
+        charts, logbook._charts = logbook._charts, logbook._written.charts
+        plain_flush(logbook, step)
+        logbook._charts = charts
 
-    plain_rewind, RunLogbook.rewind = RunLogbook.rewind, rewind
+    plain_flush, RunLogbook.flush = RunLogbook.flush, flush
 
 
 def rename():
@@ -272,8 +355,28 @@ def remains(run_dir):
     """Return all that a run leaves, times and the command line apart, as {name: value}."""
     metrics = json.loads((run_dir / "metrics.json").read_text())
     told = {"metrics.json": {name: metrics[name] for name in ("script", "status", "measured", "metrics")}}
-    seen = {f"tensorboard.{tag}": events for tag, events in events_by_tag(run_dir).items()}
-    return saved(run_dir / "checkpoints") | flat(told) | seen
+    return saved(run_dir / "checkpoints") | flat(told) | shown(run_dir)["."]
+
+
+def shown(folder):
+    """Return what TensorBoard's readers find in each run of a folder, as {name: value of each reader}."""
+    from readers import read_all  # a second to import: not for each process that is killed
+
+    readers = read_all(folder)
+    return {run: {f"tensorboard.{tag}": of_each(readers, run, tag) for tag in tags} for run, tags in tags_of(readers)}
+
+
+def tags_of(readers):
+    for run in {run: None for runs in readers.values() for run in runs}:
+        yield run, {tag: None for runs in readers.values() for tag in runs.get(run, {})}
+
+
+def of_each(readers, run, tag):
+    """Return the series of a tag in each reader, which must agree on its steps."""
+    series = {name: runs.get(run, {}).get(tag, []) for name, runs in readers.items()}
+    steps = {name: [step for step, _ in values] for name, values in series.items()}
+    assert len(set(map(str, steps.values()))) == 1, f"{run}, {tag}: {steps}"
+    return series
 
 
 def saved(folder):
@@ -285,18 +388,6 @@ def saved(folder):
 def newest_step(run_dir):
     """Return the step that a run would go on from."""
     return max((int(path.name[5:13]) for path in Checkpoints(run_dir / "checkpoints").paths()), default=0)
-
-
-def events_by_tag(run_dir):
-    """Return what TensorBoard finds: the steps of each tag, with the values where these are numbers."""
-    events = events_of(run_dir)
-    tags = events.Tags()
-    found = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags["scalars"]}
-    for tag in tags["histograms"]:
-        found[tag] = [(event.step, event.histogram_value) for event in events.Histograms(tag)]
-    found |= {tag: [event.step for event in events.Tensors(tag)] for tag in tags["tensors"]}
-    found |= dict.fromkeys(events.PluginTagToContent("hparams"), "settings")
-    return found | {"graph": tags["graph"]}
 
 
 def flat(content):

@@ -3,8 +3,11 @@
 Each function that looks for faults returns them in words, with the line, so that it can be tried on planted ones.
 """
 
+import importlib.util
+import itertools
 import re
 import shlex
+import sys
 from pathlib import Path
 
 from matplotlib.mathtext import MathTextParser
@@ -15,6 +18,17 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "runs/*.md", "tme*/README.md", "tme*/exercise/README.md")
     for page in ROOT.glob(pattern)
 )
+
+GENERATED = ("docs/OPERATIONS.md", "docs/RESULTS.md", "benchmarks/RESULTS.md")
+"""Pages that a command writes, each held by a test of its own."""
+
+
+def docs_module(name):
+    """Return a script of docs/, imported."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module
 
 
 def read(page):
@@ -174,3 +188,10 @@ def commands(text):
                 match = PROGRAM.match(command)
                 found.append((match[1], shlex.split(match[2] or "")) if match else (command, None))
     return found
+
+
+def pasted(text, beginning):
+    """Return the lines of a page from one that begins so to the end of its paragraph."""
+    lines = text.split("\n")
+    [start] = [place for place, line in enumerate(lines) if line.startswith(beginning)]
+    return list(itertools.takewhile(lambda line: line.strip("` "), lines[start:]))

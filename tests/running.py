@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from amal.experiments import without_number
 from amal.training import launch
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +46,31 @@ def run(script, tmp_path, *args):
 
 
 def events_of(run_dir):
-    return EventAccumulator(str(run_dir), {"scalars": 0, "images": 0, "histograms": 0}).Reload()
+    """Return what TensorBoard finds in a folder, its tags without the number of the experiment."""
+    return PlainTags(str(run_dir), {"scalars": 0, "images": 0, "histograms": 0}).Reload()
+
+
+class PlainTags(EventAccumulator):
+    """What TensorBoard finds, to be asked for `loss/train` rather than `1.4 loss/train`."""
+
+    def Tags(self):
+        found = super().Tags()
+        return {kind: list(map(without_number, of)) if isinstance(of, list) else of for kind, of in found.items()}
+
+    def Scalars(self, tag):
+        return super().Scalars(self._numbered("scalars", tag))
+
+    def Images(self, tag):
+        return super().Images(self._numbered("images", tag))
+
+    def Histograms(self, tag):
+        return super().Histograms(self._numbered("histograms", tag))
+
+    def Tensors(self, tag):
+        return super().Tensors(self._numbered("tensors", tag))
+
+    def _numbered(self, kind, tag):
+        return next((full for full in super().Tags()[kind] if without_number(full) == tag), tag)
 
 
 def command(*args, **options):

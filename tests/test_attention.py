@@ -123,3 +123,15 @@ def test_any_shape_equals_torch(leading, sizes, is_causal, with_mask):
     inputs = [torch.randn(*leading, *size) for size in ((queries, features), (keys, features), (keys, outputs))]
     mask = [torch.randn(queries, keys)] if with_mask and not is_causal else []
     assert_equals_torch(*inputs, *mask, is_causal=is_causal)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's, of its own kernel
+@pytest.mark.parametrize("kind", ["numbers", "booleans"])
+def test_a_mask_alone_can_be_mapped_over(kind):
+    query, masks = torch.randn(2, 3, 4, dtype=torch.float64), torch.randn(5, 3, 3, dtype=torch.float64)
+    masks = masks if kind == "numbers" else masks > -1
+    ours, theirs = (
+        torch.vmap(lambda mask, of=module: of.scaled_dot_product_attention(query, query, query, mask))(masks)
+        for module in (F, torch.nn.functional)
+    )
+    assert_close(ours, theirs)

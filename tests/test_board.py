@@ -9,13 +9,15 @@ import socket
 import sys
 import time
 import urllib.request
+import zipfile
 
 import browser
 import pytest
-from browse import PAGES, board, complaints, make_run
-from running import command
+from browse import PAGES, board, complaints, make_many, make_run
+from running import ROOT, command
 
 from amal import board as ours
+from amal import board_server
 from amal.errors import UserError
 from amal.training import RunLogbook
 
@@ -29,6 +31,14 @@ def runs(tmp_path_factory):
     """A folder with one run that has something for every page."""
     folder = tmp_path_factory.mktemp("runs")
     make_run(folder / "run")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def many_runs(tmp_path_factory):
+    """A folder with as many runs as `make` leaves, and some more."""
+    folder = tmp_path_factory.mktemp("many")
+    assert make_many(folder) > 2 * board_server.TICKED
     return folder
 
 
@@ -135,7 +145,7 @@ def test_a_tensorboard_that_does_not_start_is_told(empty, monkeypatch, tmp_path)
         ours.serve(empty)
 
 
-def test_the_browser_is_opened_at_the_curves(empty, monkeypatch):
+def test_the_browser_is_opened_where_it_is_told_what_to_look_at(empty, monkeypatch):
     class Answers:
         def wait(self):
             raise KeyboardInterrupt  # what Ctrl-C does
@@ -146,12 +156,23 @@ def test_the_browser_is_opened_at_the_curves(empty, monkeypatch):
     monkeypatch.setattr(ours.webbrowser, "open", opened.append)
     before = signal.getsignal(signal.SIGINT)
     ours.serve(empty, browser=True, say=said.append)
-    assert opened == [next(line.split()[-1] for line in said if "no smoothing" in line)]
-    assert opened[0].endswith("/?smoothing=0#timeseries")
+    assert opened == [next(line.split()[-1] for line in said if "http" in line)]
+    assert opened[0].endswith("/#text")
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_many_runs_are_told_of(tmp_path, monkeypatch):
+def test_every_run_is_ticked_however_many_there_are():
+    with zipfile.ZipFile(board_server.assets()) as served:
+        script = served.read("index.js")
+    assert board_server.ticks_every_run()
+    assert script.count(b".maxNamesToEnableByDefault=1e9,") == 1
+    assert len(script) > 1_000_000
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_runs_that_are_not_ticked_are_told_of(ticked, tmp_path, monkeypatch):
+    """By a TensorBoard to come, whose script says otherwise how many it ticks."""
+    monkeypatch.setattr(ours, "ticks_every_run", lambda: ticked)
     for number in range(ours.TICKED + 1):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "events.out.tfevents.1.x").touch()
@@ -161,7 +182,7 @@ def test_many_runs_are_told_of(tmp_path, monkeypatch):
     with pytest.raises(AttributeError):  # no process to wait for
         ours.serve(tmp_path, say=said.append)
     assert f"{ours.TICKED + 1} runs" in said[0]
-    assert any("begin with none ticked" in line for line in said)
+    assert any("begin with none ticked" in line for line in said) is not ticked
 
 
 # ---------------------------------------------------------------------------------- the pages
@@ -177,8 +198,21 @@ def test_a_run_has_something_for_every_page(runs, empty):
 
 @pytest.mark.slow
 @needs_a_browser
-def test_every_page_shows_data_in_a_browser(runs):
+def test_every_page_of_one_run_shows_data_in_a_browser(runs):
     assert {name: wrong for name, wrong in complaints(runs).items() if wrong} == {}
+
+
+@pytest.mark.slow
+@needs_a_browser
+def test_every_page_of_as_many_runs_as_make_leaves_shows_data_in_a_browser(many_runs):
+    assert {name: wrong for name, wrong in complaints(many_runs).items() if wrong} == {}
+
+
+@pytest.mark.slow
+@needs_a_browser
+@pytest.mark.skipif(not any((ROOT / "runs").glob("tme3/*/*")), reason="`make` has left no runs here")
+def test_every_page_after_make_shows_data_in_a_browser():
+    assert {name: wrong for name, wrong in complaints(ROOT / "runs").items() if wrong} == {}
 
 
 @pytest.mark.slow

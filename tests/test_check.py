@@ -1,6 +1,7 @@
 """`amal check` on files of every kind, and `check` on Functions of one's own: what is said, and how it ends."""
 
 import json
+import linecache
 import re
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def run(*arguments, status):
 
 
 @pytest.fixture
-def in_process(tmp_path, monkeypatch):
+def in_process(monkeypatch):
     """What the examining process says of a file, without a process of its own."""
 
     def said(path, *names):
@@ -66,9 +67,9 @@ def in_process(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", sys.argv)
         monkeypatch.setattr(sys, "modules", sys.modules.copy())
         monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-        results = tmp_path / "results"
-        student.main([str(results), str(path), *names])
-        return json.loads(results.read_text().splitlines()[-1])["said"]
+        told = []
+        student.main(lambda **said: told.append(said), str(path), list(names))
+        return told[-1]["failed"]
 
     return said
 
@@ -275,7 +276,10 @@ def test_what_is_random_is_not_taken_for_right():
 
 
 def test_the_documented_codes_are_those_that_can_be_said():
-    source = "".join(path.read_text() for path in Path(cli.__file__).parent.joinpath("checking/doctor").rglob("*.py"))
+    amal = Path(cli.__file__).parent
+    source = "".join(
+        path.read_text() for path in (amal / "isolation.py", *amal.joinpath("checking/doctor").rglob("*.py"))
+    )
     assert {code for code in CODES if f'"{code}"' not in source} == set()
 
 
@@ -289,3 +293,61 @@ def test_the_page_of_the_doctor_lists_every_code_and_every_operation():
     page = (Path(__file__).parents[1] / "docs/DOCTOR.md").read_text(encoding="utf-8")
     assert [code for code in CODES if f"| `{code}` |" not in page] == []
     assert [name for name in all_operations() if f"| {name} |" not in page] == []
+
+
+ROW_BIAS = """
+from torch.autograd import Function
+
+# {comment}
+class Linear(Function):
+    {docstring}
+
+    @staticmethod
+    def forward(ctx, X, W, b):
+        {code}
+        ctx.save_for_backward(X, W)
+        return X @ W + b
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        X, W = ctx.saved_tensors
+        return grad_output @ W.T, X.T @ grad_output, grad_output.sum(0, keepdim=True)
+"""
+SAYS = {
+    "docstring": {"docstring": '"""X W + b; b (1, p)."""'},
+    "comment": {"comment": "b is (1, p)"},
+    "forward's docstring": {"code": '"""Return X W + b, b (1, p)."""'},
+    "code": {"code": "assert b.shape[1] == W.shape[1]"},
+}
+
+
+def made_by_exec(cell=None, **words):
+    """The class as a notebook's cell makes it, whose text is kept; as exec does, without one; never of this module."""
+    source = ROW_BIAS.format(**{"comment": "", "docstring": "", "code": "", **words})
+    name = f"<cell {cell}>" if cell else "<string>"
+    if cell:
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    scope = {"__name__": __name__}
+    exec(compile(source, name, "exec"), scope)
+    return scope["Linear"]
+
+
+@pytest.mark.parametrize("where", SAYS)
+def test_what_a_class_in_a_notebook_says_of_its_bias_is_read(where):
+    try:
+        diagnosis = examine(made_by_exec(cell=where, **SAYS[where]), "linear")
+    finally:
+        linecache.cache.pop(f"<cell {where}>", None)
+    assert diagnosis.verdict == "correct", diagnosis
+    assert "bias (1, out)" in diagnosis.definition
+
+
+@pytest.mark.parametrize("where", ["docstring", "forward's docstring"])
+def test_what_a_class_without_a_source_says_in_docstrings_is_read(where):
+    assert examine(made_by_exec(**SAYS[where]), "linear").verdict == "correct"
+
+
+def test_a_class_that_says_nothing_is_told_what_can_be_done():
+    diagnosis = examine(made_by_exec(), "linear")
+    assert diagnosis.verdict == "wrong"
+    assert "say so in its docstring" in diagnosis.findings[0].message

@@ -10,7 +10,6 @@ import random
 import shutil
 import signal
 import subprocess
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from amal.functional import mse_loss
 from amal.nn import Dropout, Linear, Sequential, Tanh
 from amal.training import Checkpoints, TrainingConfig, fit, launch
 from amal.training.checkpoint import FORMAT, read
+from amal.training.fields import Unfit
 from amal.training.files import open_run_dir, release
 from amal.training.logbook import Silent
 
@@ -91,6 +91,12 @@ def put(folder, step, data):
     return path
 
 
+def is_whole(path):
+    with contextlib.suppress(Unfit):
+        return bool(read(path))
+    return False
+
+
 def as_bytes(content):
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -148,7 +154,7 @@ def test_damage_is_named_and_the_one_before_is_taken(folder, capsys, damage):
     newest, _ = Checkpoints(folder).paths()
     for data in damage(newest.read_bytes(), random.Random(0)):
         newest.write_bytes(data)
-        content = Checkpoints(folder).load(lambda _: None)
+        content = Checkpoints(folder).load(dict)
         assert content["progress"]["step"] == 8
         assert capsys.readouterr().err == (
             f"checkpoint {newest} is damaged ({len(data)} bytes, and the checksum differs from the one in its name): "
@@ -161,7 +167,7 @@ def test_what_is_no_file_is_named_and_the_one_before_is_taken(folder, capsys, ma
     newest, _ = Checkpoints(folder).paths()
     newest.unlink()
     make(newest)
-    assert Checkpoints(folder).load(lambda _: None)["progress"]["step"] == 8
+    assert Checkpoints(folder).load(dict)["progress"]["step"] == 8
     assert capsys.readouterr().err == f"checkpoint {newest} is not a file: it is left out\n"
 
 
@@ -188,7 +194,7 @@ TRAPS = {
 def test_code_in_a_checkpoint_is_never_run(folder, tmp_path, capsys, trap, packed):
     marker = tmp_path / "sprung"
     path = put(folder, 10, packed({"format": FORMAT, "model": TRAPS[trap](marker)}))
-    assert Checkpoints(folder).load(lambda _: None)["progress"]["step"] == 9
+    assert Checkpoints(folder).load(dict)["progress"]["step"] == 9
     assert f"checkpoint {path} holds what is no plain data and was not opened" in capsys.readouterr().err
     assert not marker.exists()
     with contextlib.suppress(RuntimeError):  # a bare pickle is no checkpoint, but by then it has been opened
@@ -264,8 +270,7 @@ def test_training_goes_on_from_the_one_before_a_damaged_one(folder, trained):
 def test_a_damaged_checkpoint_costs_no_good_one(folder, keep):
     put(folder, 100, b"").write_bytes(b"damaged")
     train(folder, resume=True, epochs=4, keep=keep)
-    good = [path for path in Checkpoints(folder).paths() if isinstance(read(path), dict)]
-    assert len(good) == keep
+    assert sum(map(is_whole, Checkpoints(folder).paths())) == keep
 
 
 # ---------------------------------------------------------------------------------- interrupted, and resumed
@@ -450,8 +455,8 @@ def test_on_a_full_disk_a_run_stops_and_goes_on_when_there_is_room(small_disk, t
         "killing: the checkpoint of step 15 cannot be written (No space left on device); "
         f"the last good checkpoint is {last}\n"
     )
-    assert isinstance(read(last), dict)
-    assert isinstance(read(before), dict)
+    assert is_whole(last)
+    assert is_whole(before)
     assert list(run_dir.rglob("*.tmp")) == []
     subprocess.run(["mount", "-o", "remount,size=30m", small_disk], check=True)
     assert differing(complete(run_dir, *LARGE, "--resume"), complete(tmp_path / "whole", *LARGE)) == []
@@ -477,10 +482,8 @@ def test_a_run_that_finds_no_room_at_all_begins_when_there_is_some(small_disk):
 def test_a_second_run_in_the_folder_is_refused_until_the_first_has_died(tmp_path, capsys):
     first = Run(tmp_path / "run", act=HangAt(1, "fsync checkpoints$"))
     assert "still waiting\n" in iter(first.stderr.readline, "")
-    began = time.perf_counter()
     with pytest.raises(SystemExit, match="1"):
         resume(tmp_path / "run")
-    assert time.perf_counter() - began < 2
     assert capsys.readouterr().err.endswith("run belongs to a run that is going on: choose another folder\n")
     first.signal(signal.SIGKILL)
     first.end()
@@ -540,30 +543,17 @@ def test_a_run_is_not_resumed_with_other_settings(run_dir, capsys):
     assert files_in(run_dir) == before
 
 
-@pytest.fixture
-def extended(run_dir, tmp_path):
-    """What a run of three epochs leaves that was resumed for a fourth, and one of four."""
-    launch(killing.run, ["--run-dir", str(tmp_path / "longer"), "--epochs", "4"])
+def test_settings_that_do_no_harm_may_change(run_dir, tmp_path):
+    """What an extended run leaves is what a longer one does; the Text page says how it was begun."""
     resume(run_dir, "--epochs", "4", "--checkpoint-every", "5", "--device", "cpu")
-    return remains(run_dir), remains(tmp_path / "longer")
-
-
-def test_settings_that_do_no_harm_may_change(extended):
-    assert [name for name in differing(*extended) if not name.startswith("tensorboard.result/")] == []
-
-
-def test_tensorboard_shows_the_results_of_an_extended_run(extended):
-    results = [name for name in extended[1] if name.startswith("tensorboard.result/")]
-    assert results
-    for name in results:
-        ours, theirs = (left[name] for left in extended)
-        assert [ours[-1]] == theirs
+    launch(killing.run, ["--run-dir", str(tmp_path / "longer"), "--epochs", "4"])
+    texts = [f"tensorboard.{tag}/text_summary" for tag in ("0 where to look/killing", "settings/killing")]
+    assert differing(remains(run_dir), remains(tmp_path / "longer")) == texts
 
 
 def test_a_complete_run_is_left_as_it_is(run_dir):
-    files, left, began = files_in(run_dir), remains(run_dir), time.perf_counter()
+    files, left = files_in(run_dir), remains(run_dir)
     resume(run_dir)
-    assert time.perf_counter() - began < 1
     assert {path.name for path, data in files_in(run_dir).items() if files.get(path) != data} == {
         "config.json",
         "metrics.json",

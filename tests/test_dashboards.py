@@ -3,12 +3,14 @@
 import ast
 import importlib
 import inspect
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from running import events_of, run
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 import amal.ops
@@ -19,7 +21,7 @@ from amal.training.graph import ASCII, model_graph, readable
 from amal.training.identity import Identity, asked
 from amal.training.projector import coloured
 from tme1 import chain_rule, regression
-from tme3 import classifier
+from tme3 import classifier, highway
 
 SCRIPTS = find_experiments()
 
@@ -106,41 +108,71 @@ def test_the_command_names_nothing_of_this_machine():
 
 def test_the_text_page_begins_with_what_the_run_is(tmp_path):
     _, events = run(regression, tmp_path, "--epochs", "3", "--dataset", "line")
-    assert min(tag for tag in events.Tags()["tensors"] if tag.endswith("/text_summary")) == "about/text_summary"
-    [about] = events.Tensors("about/text_summary")
+    about = "0 where to look/1.4 regression/text_summary"
+    assert min(tag for tag in events.Tags()["tensors"] if tag.endswith("/text_summary")) == about
+    [about] = events.Tensors(about)
     [said] = (value.decode() for value in about.tensor_proto.string_val)
     assert said.startswith("**1.4 linear regression")
     assert "    python -m tme1.regression --epochs 3 --dataset line\n" in said
     assert "1. Custom scalars, the loss and R²" in said
     assert str(tmp_path) not in said
-    [config] = events.Tensors("config/text_summary")
+    [config] = events.Tensors("settings/1.4 regression/text_summary")
     assert b"| epochs | 3 |" in config.tensor_proto.string_val[0]
     assert str(tmp_path).encode() not in config.tensor_proto.string_val[0]
-    [of_child] = events_of(tmp_path / "run" / "dataset=line").Tensors("about/text_summary")
-    assert of_child.tensor_proto.string_val[0].startswith(b"*dataset=line*, one run of\n\n**1.4 ")
+    assert not any("where to look" in tag for tag in events_of(tmp_path / "run" / "dataset=line").Tags()["tensors"])
 
 
 # ---------------------------------------------------------------------------------- charts and tables
 
 
+CHARTS = "custom_scalars__config__"
+
+
 def charts_of(folder):
-    """Return the charts of a run, as title -> tags."""
-    [written] = events_of(folder).Tensors("custom_scalars__config__")
-    layout = Layout.FromString(written.tensor_proto.string_val[0])
-    return {chart.title: list(chart.multiline.tag) for category in layout.category for chart in category.chart}
+    """Return the charts of the runs in a folder, as title -> run -> the tags that TensorBoard finds for it there."""
+    runs = {path.parent.relative_to(folder).as_posix(): path.parent for path in folder.rglob("events.out.tfevents.*")}
+    found = {name: EventAccumulator(str(path), {"tensors": 0}).Reload() for name, path in runs.items()}
+    charts = {}
+    for events in found.values():
+        for written in events.Tensors(CHARTS) if CHARTS in events.Tags()["tensors"] else ():
+            layout = Layout.FromString(written.tensor_proto.string_val[0])
+            charts |= {chart.title: chart.multiline.tag for category in layout.category for chart in category.chart}
+    return {
+        title: {
+            name: tags
+            for name, events in found.items()
+            if (tags := [tag for tag in events.Tags()["scalars"] for pattern in patterns if re.match(pattern, tag)])
+        }
+        for title, patterns in charts.items()
+    }
 
 
 def test_train_and_test_share_a_chart(tmp_path):
     _, events = run(classifier, tmp_path, "--epochs", "1")
     charts = charts_of(tmp_path / "run")
     metrics = {tag.split("/")[0] for tag in events.Tags()["scalars"] if tag.endswith("/train")}
-    assert charts.keys() == metrics == {"loss", "accuracy"}
-    assert charts["loss"] == [rf"^loss/{part}$" for part in ("train", "validation", "test")]
+    assert metrics == {"loss", "accuracy"}
+    assert charts == {
+        f"3.3 {metric}": {".": [f"3.3 {metric}/{part}" for part in ("train", "validation", "test")]}
+        for metric in metrics
+    }
 
 
-def test_the_sweep_of_the_chain_rule_has_its_charts(tmp_path):
-    run(chain_rule, tmp_path, "--epochs", "3")
-    assert {"loss", "loss of the sweep, mean", "loss of the sweep, sum"} <= charts_of(tmp_path / "run").keys()
+def test_a_chart_shows_its_own_experiment_and_nothing_else(tmp_path):
+    """No loss in other units, which would flatten it; none is without a curve, or has more of a colour than parts."""
+    run(classifier, tmp_path / "3.3", "--epochs", "1")
+    run(chain_rule, tmp_path / "1.2", "--epochs", "3")
+    run(regression, tmp_path / "1.4", "--epochs", "3")
+    run(highway, tmp_path / "3.8", *["--epochs", "1", "--classifier-epochs", "1", "--depths", "2", "--width", "20"])
+    charts = charts_of(tmp_path)
+    assert {"1.2 loss", "1.4 line loss", "1.4 diabetes loss", "3.3 loss", "3.8 classifier loss"} <= charts.keys()
+    for title, curves in charts.items():
+        assert curves, title
+        for name, tags in curves.items():
+            assert name.split("/")[0] == title.split()[0]
+            assert 2 <= len(tags) <= 3, title
+            assert all(tag.startswith(title.replace("R²", "r2")) for tag in tags)
+    assert len(charts["3.8 autoencoder loss"]) == 4
 
 
 def test_the_table_has_a_row_for_each_run_and_no_columns_of_one_experiment_only(tmp_path):

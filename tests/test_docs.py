@@ -1,10 +1,7 @@
 """The documentation keeps its word: formulas that GitHub shows, links that lead somewhere, commands that parse."""
 
-import importlib
-import importlib.util
-
 import pytest
-from pages import PAGES, ROOT, anchors, blocks, inline_faults, link_faults, math_faults, pictures, read
+from pages import PAGES, ROOT, anchors, blocks, docs_module, inline_faults, link_faults, math_faults, pictures, read
 
 from amal.experiments import find_experiments
 
@@ -81,17 +78,10 @@ def test_a_broken_link_is_seen():
 # ---------------------------------------------------------------------------------- pictures
 
 
-def docs_images():
-    spec = importlib.util.spec_from_file_location("docs_images", ROOT / "docs" / "images.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_picture_is_shown_somewhere_and_made_by_the_package():
     shown = set().union(*(pictures(page) for page in PAGES))
     lying = {path.name for path in (ROOT / "docs" / "img").iterdir()}
-    module = docs_images()
+    module = docs_module("images")
     made = {f"{name}.png" for name in (*module.PICTURES, *module.SCREENSHOTS)}
     assert lying - shown == set(), "stale: no page shows them"
     assert shown - made == set(), "docs/images.py does not make them"
@@ -99,5 +89,5 @@ def test_every_picture_is_shown_somewhere_and_made_by_the_package():
 
 
 def test_pictures_are_taken_from_experiments_that_there_are():
-    for script, _, _ in docs_images().PICTURES.values():
+    for script, _, _ in docs_module("images").PICTURES.values():
         assert script.replace("/", ".") in SCRIPTS

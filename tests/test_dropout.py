@@ -70,3 +70,23 @@ def test_vmap_draws_as_it_is_told(randomness):
 def test_it_says_what_is_wrong(arguments, error, message):
     with pytest.raises(error, match=message):
         F.dropout(*arguments)
+
+
+@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize("mapped", ["nothing of the input", "the key", "nothing of the query"])
+def test_each_member_of_a_vmap_draws_for_itself_from_what_they_share(mapped, chunk_size):
+    input, keys = torch.ones(2, 30, 4), torch.randn(5, 2, 30, 4)
+
+    def drawn(key):
+        if mapped == "nothing of the input":
+            return F.dropout(input) + 0 * key
+        key, more = (key, 0) if mapped == "the key" else (input, 0 * key)
+        return F.scaled_dot_product_attention(input, key, keys[0], dropout_p=0.5) + more
+
+    outputs = torch.vmap(drawn, randomness="different", chunk_size=chunk_size)(keys)
+    assert len({tuple(output.flatten().tolist()) for output in outputs}) == 5
+    if mapped != "the key":
+        outputs = torch.vmap(drawn, randomness="same")(keys)
+        assert len({tuple(output.flatten().tolist()) for output in outputs}) == 1
+    with pytest.raises(RuntimeError, match="randomness"):
+        torch.vmap(drawn)(keys)

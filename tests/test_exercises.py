@@ -34,7 +34,7 @@ def write(folder, texts):
 def states(monkeypatch):
     """Tell the state of each question, its tests run in this process, which has imported torch already."""
 
-    def results(folder, texts, tests, seconds):
+    def results(folder, texts, tests, limits):
         with monkeypatch.context() as patch:
             patch.syspath_prepend(folder)
             for path in folder.glob("*.py"):
@@ -266,10 +266,10 @@ def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
         ("6a", "done"), ("6b", "wrong"), ("7a", "wrong"), ("7b", "wrong"), ("7c", "wrong"),
     ]  # fmt: skip
     said = [answer.said for answer in answers]
-    assert said[1] == "it ends Python (exit status 0)"
+    assert said[1] == "it ended Python, with exit status 0"
     assert said[2].startswith("SystemExit: 3 (descent.py, line ")
-    assert said[3].startswith("it crashes Python itself (SIG" if sys.platform != "win32" else "it ends Python")
-    assert said[4] == "it does not come to an end: stopped after 5 seconds"
+    assert said[3].startswith("it crashed Python (SIG")
+    assert said[4] == "it did not come to an end within 5 seconds"
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == sorted(texts), "something was written there"
 
 

@@ -1,46 +1,37 @@
 import bz2
 import errno
 import gzip
-import hashlib
-import io
-import os
 import shutil
 import socket
-import urllib.error
-import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_data import (
+    BOTH_USPS,
+    MNIST_LIKE,
+    PLAIN,
+    files_below,
+    idx,
+    linked,
+    parts,
+    put,
+    same,
+    usps_file,
+    usps_lines,
+)
 
 from amal import data
-from amal.data import images
+from amal.data import checksums, downloads, images, usps_files
 from amal.errors import UserError
 
-COUNTS = {"train": 30, "t10k": 10}
-PLAIN = [f"{part}-{what}" for part in COUNTS for what in ("images-idx3-ubyte", "labels-idx1-ubyte")]
-MNIST_LIKE = {"MNIST": data.mnist, "FashionMNIST": data.fashion_mnist}
-BOTH_USPS = [("USPS_train.txt", "USPS_test.txt"), ("usps.bz2", "usps.t.bz2")]
+pytestmark = pytest.mark.usefixtures("network")
 
 both_mnist = pytest.mark.parametrize("kind", MNIST_LIKE)
 both_forms = pytest.mark.parametrize("form", ["", ".gz"], ids=["plain", "gz"])
 both_usps = pytest.mark.parametrize("names", BOTH_USPS, ids=["text", "bz2"])
-
-
-def parts(splits):
-    return splits.train, splits.validation, splits.test
-
-
-def same(first, second):
-    pairs = zip(parts(first), parts(second), strict=True)
-    return all(torch.equal(a.input, b.input) and torch.equal(a.target, b.target) for a, b in pairs)
-
-
-def idx(array, magic=None):
-    head = [magic or 0x800 + array.ndim, *array.shape]
-    return np.array(head, ">u4").tobytes() + array.astype(np.uint8).tobytes()
 
 
 def in_one_line(caught, *words):
@@ -49,107 +40,6 @@ def in_one_line(caught, *words):
     assert "--dataset digits" in message
     for word in words:
         assert str(word) in message
-
-
-def files_below(root):
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-
-
-class Network:
-    """Stands in for urllib.request.urlopen: knows some files by name, and may break in the middle of one."""
-
-    def __init__(self):
-        self.files, self.asked, self.breaks, self.seen = {}, [], None, lambda: None
-
-    def __call__(self, request, **_):
-        name = request.full_url.rsplit("/", 1)[-1]
-        self.asked.append(name)
-        if name not in self.files:
-            raise urllib.error.URLError("Name or service not known")
-        return Response(self, request.full_url, self.files[name])
-
-
-class Response(io.BytesIO):
-    def __init__(self, network, url, content):
-        super().__init__(content)
-        self.network, self.url, self.length = network, url, len(content)
-
-    def read(self, size=-1):
-        self.network.seen()
-        if self.network.breaks and self.tell():
-            raise self.network.breaks
-        return super().read(len(self.getvalue()) // 2 + 1)
-
-
-@pytest.fixture(autouse=True)
-def network(monkeypatch):
-    """No test may reach the network; this one is down until a test puts files on it."""
-    network = Network()
-    monkeypatch.setattr(urllib.request, "urlopen", network)
-    return network
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """MNIST and Fashion-MNIST of 30 + 10 random pictures, published with their own checksums: name -> content."""
-    from torchvision import datasets
-
-    random = np.random.default_rng(0)
-    content = {}
-    for part, count in COUNTS.items():
-        content[f"{part}-images-idx3-ubyte"] = idx(random.integers(0, 256, (count, 28, 28)))
-        content[f"{part}-labels-idx1-ubyte"] = idx(random.permutation(np.arange(count) % 10))
-    sums = {name: hashlib.sha256(value).hexdigest() for name, value in content.items()}
-    content |= {f"{name}.gz": gzip.compress(value, mtime=0) for name, value in content.items()}
-    resources = [(f"{name}.gz", hashlib.md5(content[f"{name}.gz"]).hexdigest()) for name in PLAIN]
-    for kind in MNIST_LIKE:
-        monkeypatch.setattr(getattr(datasets, kind), "resources", resources)
-    monkeypatch.setattr(images, "IDX_COUNTS", COUNTS)
-    monkeypatch.setattr(images, "IDX_VALIDATION", 5)
-    monkeypatch.setattr(images, "MNIST_SHA256", sums)
-    return content
-
-
-def usps_lines(form, labels, thousandths):
-    """The lines of a USPS file, as lists of words: the course's text or libsvm's."""
-    if form == "text":
-        return [[f"{label}", *(f"{v / 1000:g}" for v in row)] for label, row in zip(labels, thousandths, strict=True)]
-    return [
-        [f"{label + 1}", *(f"{i}:{(v - 1000) / 1000:g}" for i, v in enumerate(row, 1))]
-        for label, row in zip(labels, thousandths, strict=True)
-    ]
-
-
-def usps_file(form, lines):
-    body = "".join(" ".join(line) + "\n" for line in lines)
-    return f"10 256\n{body}-1\n".encode() if form == "text" else bz2.compress(body.encode())
-
-
-@pytest.fixture
-def small_usps(monkeypatch):
-    """USPS of 30 + 10 random pictures in both forms, published with their own checksums: name -> content."""
-    from torchvision import datasets
-
-    random = np.random.default_rng(0)
-    content = {}
-    for part, count in enumerate((30, 10)):
-        labels, values = random.permutation(np.arange(count) % 10), random.integers(0, 2001, (count, 256))
-        for form, names in zip(("text", "bz2"), BOTH_USPS, strict=True):
-            content[names[part]] = usps_file(form, usps_lines(form, labels, values))
-    published = {
-        part: [f"https://nowhere/{name}", name, hashlib.md5(content[name]).hexdigest()]
-        for part, name in zip(("train", "test"), BOTH_USPS[1], strict=True)
-    }
-    monkeypatch.setattr(datasets.USPS, "split_list", published)
-    monkeypatch.setattr(images, "USPS_COUNTS", {"train": 30, "test": 10})
-    return content
-
-
-def put(folder, content, names):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (folder / name).write_bytes(content[name])
-    return folder
 
 
 # What they give
@@ -221,11 +111,14 @@ def test_the_published_training_set_is_dealt_out_by_the_seed(tmp_path, small):
     assert [label_of[row.tobytes()] for row in dealt] == labels
 
 
-def test_classes_are_torchvisions():
+def test_classes_and_names_are_torchvisions():
     from torchvision import datasets
 
     assert list(images.CLOTHES) == datasets.FashionMNIST.classes
-    assert list(images.MNIST_SHA256) == [name.removesuffix(".gz") for name, _ in datasets.MNIST.resources]
+    for kind in MNIST_LIKE:
+        names = [f"{kind}/{name.removesuffix('.gz')}" for name, _ in getattr(datasets, kind).resources]
+        assert [name for name in checksums.SHA256 if name.startswith(f"{kind}/")] == names
+    assert {name: md5 for _, name, md5 in datasets.USPS.split_list.values()} == checksums.LIBSVM_MD5
 
 
 @both_usps
@@ -254,6 +147,12 @@ def test_every_idx_file_is_looked_at(tmp_path, small):
         in_one_line(caught, folder / name, "is damaged", "delete it to have it downloaded again")
 
 
+def huge(array):
+    content = bytearray(idx(array))
+    content[4:8] = b"\xff" * 4
+    return bytes(content)
+
+
 IMAGES, LABELS = np.zeros((30, 28, 28)), np.zeros(30)
 BAD_IDX = {
     "empty": ("train-images-idx3-ubyte", b"", "0 bytes instead of 23536"),
@@ -262,6 +161,7 @@ BAD_IDX = {
     "too long": ("train-images-idx3-ubyte", idx(IMAGES) + b"\0", "23537 bytes instead of 23536"),
     "of another magic number": ("train-images-idx3-ubyte", idx(IMAGES, 0x801), "begins with 0x00000801"),
     "of other dimensions": ("train-images-idx3-ubyte", idx(np.zeros((60, 14, 28))), "(60, 14, 28) instead of"),
+    "that promises too much": ("train-images-idx3-ubyte", huge(IMAGES), "(4294967295, 28, 28) instead of"),
     "of text": ("train-labels-idx1-ubyte", b"<html>404 not found, sorry</html>     ", "begins with 0x3c68746d"),
 }
 
@@ -277,23 +177,29 @@ def test_a_bad_plain_idx_file_is_refused(tmp_path, small, kind, fault):
     in_one_line(caught, folder / name, "is damaged", words, "delete it to have it downloaded again")
 
 
+@both_mnist
+@both_forms
 @pytest.mark.parametrize("name", PLAIN)
-def test_one_changed_byte_of_plain_mnist_is_seen(tmp_path, small, name):
-    folder = put(tmp_path / "MNIST" / "raw", small, PLAIN)
-    content = bytearray(small[name])
-    content[-1] ^= 1
-    (folder / name).write_bytes(content)
+@pytest.mark.parametrize("fault", ["one byte changed", "a zeroed tail"])
+def test_other_values_in_a_file_of_the_right_form_are_seen(tmp_path, small, kind, form, name, fault):
+    """Packed anew, too: what counts is what is used."""
+    folder = put(tmp_path / kind / "raw", small, [name + form for name in PLAIN])
+    content = small[name]
+    content = content[:-4] + (bytes(4) if fault == "a zeroed tail" else content[-4:-1] + bytes([content[-1] ^ 1]))
+    (folder / f"{name}{form}").write_bytes(gzip.compress(content) if form else content)
     with pytest.raises(UserError) as caught:
-        data.mnist(tmp_path)
-    in_one_line(caught, folder / name, "its checksum differs")
+        MNIST_LIKE[kind](tmp_path)
+    in_one_line(caught, folder / f"{name}{form}", "its checksum differs")
 
 
-def test_a_label_of_fashion_mnist_that_does_not_exist_is_seen(tmp_path, small):
-    folder = put(tmp_path / "FashionMNIST" / "raw", small, PLAIN)
-    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(10, 10)))
-    with pytest.raises(UserError) as caught:
-        data.fashion_mnist(tmp_path)
-    in_one_line(caught, folder / "t10k-labels-idx1-ubyte", "it holds the label 10")
+@both_mnist
+def test_the_same_content_packed_anew_is_taken(tmp_path, small, kind):
+    folder = put(tmp_path / kind / "raw", small, PLAIN)
+    first = MNIST_LIKE[kind](tmp_path)
+    for name in PLAIN:
+        (folder / name).unlink()
+        (folder / f"{name}.gz").write_bytes(gzip.compress(small[name], 1))
+    assert same(first, MNIST_LIKE[kind](tmp_path))
 
 
 @both_mnist
@@ -303,24 +209,17 @@ def test_a_bad_gzipped_idx_file_is_refused(tmp_path, small, kind, fault):
     path = folder / "train-images-idx3-ubyte.gz"
     content = small[path.name]
     changed = content[:100] + bytes([content[100] ^ 1]) + content[101:]
-    path.write_bytes(
-        {
-            "half downloaded": content[: len(content) // 2],
-            "one byte changed": changed,
-            "empty": b"",
-            "a page of text": b"<html>",
-            "not compressed": small["train-images-idx3-ubyte"],
-        }[fault]
-    )
+    damage, words = {
+        "half downloaded": (content[: len(content) // 2], "gzip: Compressed file ended before"),
+        "one byte changed": (changed, ""),
+        "empty": (b"", "0 bytes instead of"),
+        "a page of text": (b"<html>", "gzip: Not a gzipped file"),
+        "not compressed": (small["train-images-idx3-ubyte"], "gzip: Not a gzipped file"),
+    }[fault]
+    path.write_bytes(damage)
     with pytest.raises(UserError) as caught:
         MNIST_LIKE[kind](tmp_path)
-    in_one_line(caught, path, "is damaged", "whose md5 is not", "delete it to have it downloaded again")
-
-
-def test_fashion_mnist_prefers_the_file_that_has_a_checksum(tmp_path, small):
-    folder = put(tmp_path / "FashionMNIST" / "raw", small, small)
-    (folder / "train-images-idx3-ubyte").write_bytes(idx(IMAGES))  # of the right form, and not the original
-    assert data.fashion_mnist(tmp_path).train.input.max() > 0
+    in_one_line(caught, path, "is damaged", words, "delete it to have it downloaded again")
 
 
 # What cannot be read, whatever it is
@@ -342,14 +241,14 @@ def test_what_cannot_be_read_is_named(tmp_path, small, small_usps, monkeypatch, 
     path = tmp_path / name
     put(path.parent, content, names)
     if fault == "no permission":  # root may read everything, so chmod would not do
-        read = Path.read_bytes
+        read = Path.open
 
-        def refuse(self):
+        def refuse(self, *args, **kwargs):
             if self == path:
                 raise PermissionError(errno.EACCES, "Permission denied", str(self))
-            return read(self)
+            return read(self, *args, **kwargs)
 
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(Path, "open", refuse)
         words = (path, "Permission denied")
     elif fault == "a folder in its place":
         path.unlink()
@@ -371,17 +270,17 @@ def test_what_cannot_be_read_is_named(tmp_path, small, small_usps, monkeypatch, 
     ("load", "words"),
     [
         (data.mnist, ["MNIST/raw", "train-images-idx3-ubyte, train-labels", "plain or gzipped"]),
-        (data.fashion_mnist, ["FashionMNIST/raw", "t10k-labels-idx1-ubyte.gz", "plain or gzipped"]),
+        (data.fashion_mnist, ["FashionMNIST/raw", "t10k-labels-idx1-ubyte", "plain or gzipped"]),
         (data.usps, ["/USPS", "USPS_train.txt, USPS_test.txt", "usps.bz2 and usps.t.bz2"]),
     ],
     ids=["mnist", "fashion_mnist", "usps"],
 )
 def test_without_data_and_network_it_says_what_goes_where(tmp_path, network, load, words):
     with pytest.raises(UserError) as caught:
-        load(tmp_path / "new")
+        load(tmp_path)
     in_one_line(caught, tmp_path, "not known", "put them there", "--data-root", *words)
     assert network.asked  # it did try
-    assert files_below(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_what_is_missing_is_asked_for(tmp_path, small):
@@ -406,20 +305,20 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path, small, network, monke
 @both_mnist
 def test_mnist_is_downloaded_once(tmp_path, small, network, kind):
     network.files = small
-    first = MNIST_LIKE[kind](tmp_path / "new")
-    folder = tmp_path / "new" / kind / "raw"
+    first = MNIST_LIKE[kind](tmp_path)
+    folder = tmp_path / kind / "raw"
     assert files_below(folder) == sorted(small)
     assert [path.name for path in folder.iterdir() if path.is_dir()] == []
     network.files = {}
-    assert same(first, MNIST_LIKE[kind](tmp_path / "new"))
+    assert same(first, MNIST_LIKE[kind](tmp_path))
 
 
 def test_usps_is_downloaded_once(tmp_path, small_usps, network):
     network.files = small_usps
-    first = data.usps(tmp_path / "new")
+    first = data.usps(tmp_path)
     network.files = {}
-    assert same(first, data.usps(tmp_path / "new"))
-    assert [name for name in files_below(tmp_path / "new" / "USPS") if "cache" not in name] == sorted(BOTH_USPS[1])
+    assert same(first, data.usps(tmp_path))
+    assert [name for name in files_below(tmp_path / "USPS") if "cache" not in name] == sorted(BOTH_USPS[1])
 
 
 def test_a_download_leaves_alone_what_is_there(tmp_path, small, network):
@@ -466,7 +365,7 @@ def test_a_silent_network_is_not_waited_for_forever(tmp_path, small_usps, networ
     timeouts = []
     network.files, network.seen = small_usps, lambda: timeouts.append(socket.getdefaulttimeout())
     data.usps(tmp_path)
-    assert set(timeouts) == {images.PATIENCE}
+    assert set(timeouts) == {downloads.PATIENCE}
     assert socket.getdefaulttimeout() is None
 
 
@@ -537,7 +436,7 @@ def test_a_bad_picture_of_usps_is_refused(tmp_path, small_usps, names, fault):
         ("USPS_train.txt", lambda text: text[:-3], "last line is not -1"),
         ("USPS_test.txt", lambda text: text[:-3], "last line is not -1"),
         ("USPS_test.txt", lambda text: text.replace(b" ", b"\xff ", 40), "first line is not 10 256"),
-        ("usps.bz2", lambda content: b"", "0 pictures instead of 30"),
+        ("usps.bz2", lambda content: b"", "bzip2"),
         ("usps.bz2", lambda content: content[: len(content) // 2], "bzip2"),
         ("usps.bz2", lambda content: content[:999] + b"x" + content[1000:], "bzip2"),
         ("usps.t.bz2", lambda content: b"<html>", "bzip2"),
@@ -569,13 +468,13 @@ def test_a_bad_usps_file_is_refused(tmp_path, small_usps, name, damage, words):
 @pytest.fixture
 def parsed(monkeypatch):
     """The names of the USPS files that were parsed."""
-    names, parse = [], images._parse_usps
+    names, parse = [], usps_files._parse
 
     def note(path, *rest):
         names.append(path.name)
         return parse(path, *rest)
 
-    monkeypatch.setattr(images, "_parse_usps", note)
+    monkeypatch.setattr(usps_files, "_parse", note)
     return names
 
 
@@ -591,11 +490,12 @@ def test_usps_is_parsed_once(tmp_path, small_usps, parsed, names):
 def test_a_changed_source_is_parsed_again(tmp_path, small_usps, parsed):
     path = put(tmp_path / "USPS", small_usps, BOTH_USPS[0]) / "USPS_test.txt"
     data.usps(tmp_path)
-    path.write_bytes(usps_file("text", usps_lines("text", np.arange(10), np.full((10, 256), 500))))
-    assert data.usps(tmp_path).test.input.unique().tolist() == [0.25]
-    path.write_bytes(path.read_bytes()[:-3])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
     with pytest.raises(UserError, match="last line is not -1"):
         data.usps(tmp_path)
+    path.write_bytes(whole.replace(b" ", b"  "))
+    data.usps(tmp_path)
     assert parsed == ["USPS_train.txt", *["USPS_test.txt"] * 3]
 
 
@@ -651,15 +551,6 @@ def test_no_cache_where_none_can_be_written(tmp_path, small_usps, monkeypatch, f
 
 
 # The real files
-
-
-def linked(root, real_data, pattern):
-    """A folder of ours with links to some of the real files: nothing may be written next to the files themselves."""
-    for path in real_data.glob(pattern):
-        link = root / path.relative_to(real_data)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(path, link)
-    return root
 
 
 def test_real_mnist(tmp_path, real_data):

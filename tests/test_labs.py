@@ -13,6 +13,7 @@ import sys
 import pytest
 from running import BRIEFLY, ROOT, command, run
 
+from amal.errors import UserError
 from amal.experiments import declared, find_experiments
 from amal.training import launch
 from tme1 import classification
@@ -54,7 +55,7 @@ WRONG = [
     (
         "tme1.regression",
         ["--dataset", "boston", "--data-root", "nowhere"],
-        r"nowhere/housing/housing.data, which is not",
+        r"--data-root nowhere is not there: name the folder",
     ),
     ("tme1.regression", ["--device", "gpu"], r"--device gpu: expected auto, cpu, cuda"),
     ("tme1.stacked_linear", ["--lr", "1e6"], r"the loss is (inf|nan) at step \d+ .*try a --lr below 1e\+06"),
@@ -69,7 +70,7 @@ WRONG = [
     (
         "tme2.regressor",
         ["--dataset", "boston", "--data-root", "nowhere"],
-        r"nowhere/housing/housing\.data, which is not",
+        r"--data-root nowhere is not there: name the folder",
     ),
     ("tme2.regressor", ["--hidden", "0"], r"--hidden 0: expected a size from 1 to 10000"),
     ("tme2.regressor", ["--lr", "1e9"], r"the loss is (inf|nan) at step \d+ .*try a --lr below 1e\+09"),
@@ -125,6 +126,8 @@ def test_wrong_input_is_answered_in_one_line(script, args, message, tmp_path, mo
     complaint = capsys.readouterr().err
     assert re.search(message, complaint)
     assert complaint.count("\n") == 1
+    has_begun = "the loss is" in complaint or "loss on train" in complaint
+    assert has_begun or list(tmp_path.iterdir()) == []
 
 
 def test_wrong_input_from_the_shell(tmp_path):
@@ -166,6 +169,49 @@ def test_a_run_is_not_overwritten(tmp_path, capsys):
     assert stop.value.code == 1
     assert "run already holds a run: choose another folder" in capsys.readouterr().err
     assert files() == before
+
+
+# What is refused before it began
+
+NO_DATA = ["--dataset", "boston", "--data-root", "nowhere", "--epochs", "2", "--no-progress"]
+
+
+def refused(script, args):
+    with pytest.raises(SystemExit) as stop:
+        launch(importlib.import_module(script).run, args)
+    assert stop.value.code in (1, 2)
+
+
+@pytest.mark.parametrize("run_dir", [[], ["--run-dir", "mine/run"]], ids=["of its own", "given"])
+@pytest.mark.parametrize("script", ["tme1.regression", "tme2.regressor"])
+def test_a_refused_run_leaves_nothing_behind(script, run_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(script, [*NO_DATA, *run_dir])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_command_can_be_mended_and_run_in_the_same_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    refused("tme1.regression", [*NO_DATA, "--run-dir", "mine"])
+    assert list((tmp_path / "mine").iterdir()) == []  # the folder is the user's
+    regression = importlib.import_module("tme1.regression")
+    launch(regression.run, ["--dataset", "line", "--epochs", "2", "--no-progress", "--run-dir", "mine"])
+    assert json.loads((tmp_path / "mine" / "metrics.json").read_text())["status"] == "completed"
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    regression = importlib.import_module("tme1.regression")
+    launch(regression.run, ["--epochs", "2", "--no-progress", "--run-dir", "run"])
+
+    def refuse(*_):
+        raise UserError("no data today")
+
+    monkeypatch.setattr(regression, "load", refuse)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    refused("tme1.regression", ["--epochs", "3", "--no-progress", "--run-dir", "run", "--resume"])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.slow
@@ -246,6 +292,11 @@ def test_labs_shows_each_script_whole_and_leaves_what_measures_time_alone(tmp_pa
     assert rows == ["timing", "a", "b", "c"]
 
 
+def end_group(leader):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups on Windows")
 def test_labs_interrupted_tells_what_was_measured_and_starts_nothing_more(tmp_path):
     waiting = "import signal; Path({name!r}).write_text('waits'); signal.pause(); return Outcome('never', {{}})"
@@ -262,15 +313,12 @@ def test_labs_interrupted_tells_what_was_measured_and_starts_nothing_more(tmp_pa
         text=True,
         start_new_session=True,
     )
-    try:
+    with labs, contextlib.ExitStack() as whatever_happens:
+        whatever_happens.callback(end_group, labs.pid)
         for name in ("a", "b"):
             assert (tmp_path / name).read_text() == "waits"  # it runs; and b runs because good is done
         os.killpg(labs.pid, signal.SIGINT)
-        printed, complaint = labs.communicate(timeout=60)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(labs.pid, signal.SIGKILL)
-        labs.wait()
+        printed, complaint = labs.communicate()
     assert labs.returncode == 130
     assert "interrupted; what the finished scripts measured" in complaint
     assert "43 measured" in printed

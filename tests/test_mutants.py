@@ -6,7 +6,7 @@ import re
 import pytest
 from running import command
 
-from amal.checking import grading, mutants
+from amal.checking import mutants
 from amal.checking.grading import grade, imported
 from amal.errors import UserError
 
@@ -207,7 +207,8 @@ def wrong():
 def test():
     {ending}
 """
-    assert graded(write(text), "relu", time_limit=2) == {"absolute": HOW_IT_ENDS[ending]}
+    limit = 4 if HOW_IT_ENDS[ending] == "the time limit" else 60  # what ends has all the time it may want
+    assert graded(write(text), "relu", limit) == {"absolute": HOW_IT_ENDS[ending]}
 
 
 def test_tests_that_hang_on_the_right_one_are_not_graded(write):
@@ -259,9 +260,3 @@ def test_a_package_of_tests_is_graded(write, only):
     text = "import torch\nfrom .functions import Linear\n\ndef test():\n    x = torch.ones(1, 1)\n"
     text += "    assert Linear.apply(x, x, x[0]).item() == 2\n"
     assert graded(write(text, "student/test_it.py"), "linear") == {"no-bias": "test"}
-
-
-def test_pytest_is_asked_for(write, monkeypatch):
-    monkeypatch.setattr(grading.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install pytest"):
-        graded(write(WEAK), "linear")

@@ -2,9 +2,12 @@
 
 import copy
 import inspect
+import pickle
+from functools import partial
 
 import pytest
 import torch
+from torch.nn.utils import parametrizations, parametrize, prune
 from torch.testing import assert_close
 
 import amal.nn
@@ -123,9 +126,77 @@ def test_layer_is_torchs(name, args, options, inputs):
     ours, theirs = layers
     assert_close(*results)
     assert repr(ours) == repr(theirs)
-    assert inspect.signature(type(ours)) == inspect.signature(type(theirs)) or name == "Linear"
+    assert inspect.signature(type(ours)) == inspect.signature(type(theirs))
     theirs.load_state_dict(ours.state_dict())
     ours.load_state_dict(theirs.state_dict())
+
+
+def both(name):
+    """Our layer and torch's of the first row of that name, with equal numbers, and inputs."""
+    _, args, options, inputs = next(row for row in LAYERS if row[0] == name)
+    ours, theirs = (getattr(nn, name)(*args, **options).eval() for nn in (amal.nn, torch.nn))
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs, inputs
+
+
+@pytest.mark.parametrize("name", sorted({row[0] for row in LAYERS}))
+def test_layer_is_taken_for_torchs(name):
+    """By an initialisation that asks for its kind, by pickle and by copies."""
+    ours, theirs, inputs = both(name)
+    assert isinstance(ours, type(theirs))
+    for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
+        assert type(other) is type(ours)
+        assert repr(other) == repr(theirs)
+        assert_close(other(*inputs), theirs(*inputs))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        partial(prune.l1_unstructured, name="weight", amount=0.5),
+        parametrizations.weight_norm,
+        parametrizations.spectral_norm,
+        partial(parametrize.register_parametrization, tensor_name="weight", parametrization=torch.nn.Tanh()),
+    ],
+    ids=["prune", "weight_norm", "spectral_norm", "parametrize"],
+)
+@pytest.mark.parametrize("name", ["Linear", "Conv1d", "Conv2d", "Embedding"])
+def test_a_layer_whose_weight_is_made_of_others_is_torchs(name, change):
+    ours, theirs, inputs = both(name)
+    for layer in (ours, theirs):
+        torch.manual_seed(3)  # spectral_norm draws
+        change(layer)
+    output, expected = ours(*inputs), theirs(*inputs)
+    assert_close(output, expected, equal_nan=True)  # a padding row of zeros has no direction
+    output.square().sum().backward()
+    expected.square().sum().backward()
+    for (label, own), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert_close(own.grad, other.grad, equal_nan=True, msg=lambda message, label=label: f"{label}: {message}")
+
+
+def test_a_layer_without_a_part_in_the_loss_is_not_moved():
+    """Zeros for its gradient would be enough for AdamW to shrink it, as it does not torch's."""
+
+    class NoGradient(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, input):
+            return input.clone()
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            return None
+
+    ends = []
+    for nn in (amal.nn, torch.nn):
+        torch.manual_seed(1)
+        model = torch.nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.LayerNorm(4))
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.5)
+        for _ in range(2):
+            NoGradient.apply(model(torch.randn(5, 4))).sum().backward()
+            optimizer.step()
+        ends.append(dict(model.named_parameters()))
+        assert all(parameter.grad is None for parameter in model.parameters())
+    assert_close(*ends)
 
 
 @pytest.mark.parametrize("name", sorted({row[0] for row in LAYERS} - {"Flatten"}))

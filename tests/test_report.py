@@ -5,11 +5,15 @@ import io
 import json
 import math
 import os
+import random
 import re
 import struct
+from dataclasses import asdict
 from html.parser import HTMLParser
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from matplotlib.figure import Figure as Drawing
@@ -24,9 +28,9 @@ from amal.report.course import FIGURES
 from amal.report.events import Events, read_run
 from amal.report.page import PICTURES, headline, write_report
 from amal.report.runs import find_runs, group_runs, machine_of
-from amal.report.story import tell
+from amal.report.story import has_options, tell
 from amal.report.words import number, spread, table_of
-from amal.training.files import open_run_dir, release, write_json
+from amal.training.files import open_run_dir, plain, release, write_json
 from amal.training.logbook import RunLogbook
 
 ENVIRONMENT = {
@@ -217,6 +221,15 @@ def test_experiments_without_a_run_are_named_with_the_command_that_makes_one(tmp
     text = report(tmp_path / "runs").text
     assert re.search(r"No completed run: 1\.1 , 1\.2 .* 3\.4 , 3\.6 .* 3\.21 \.", text)
     assert "No completed run of this. Make one with: python -m tme3.autoencoder --noise gaussian" in text
+
+
+def test_the_default_settings_of_the_scripts_leave_no_experiment_without_a_run():
+    """For `make` runs them with these, and the report would begin by naming what is missing."""
+    told = {}
+    for part in find_parts():
+        config = plain(asdict(get_type_hints(import_module(part.script).run)["config"]()))
+        told[part.number] = told.get(part.number, False) or has_options(config, part.options)
+    assert [number for number, is_run in told.items() if not is_run] == []
 
 
 def test_a_run_of_several_experiments_is_shared_among_them(tmp_path):
@@ -516,7 +529,78 @@ def test_event_files_that_are_cut_or_damaged_are_read_as_far_as_they_go(tmp_path
     assert read_run(folder)[""].scalars["loss/train"].items() <= everything.items()
     path.write_bytes(os.urandom(1000))
     assert not read_run(folder)[""].scalars
-    assert "python -m tme3.autoencoder" in report(tmp_path / "runs").text
+    page = report(tmp_path / "runs")
+    assert "python -m tme3.autoencoder" in page.text
+    assert f"Not all that was drawn could be read: a: {path.name} is damaged." in page.text
+
+
+def test_an_event_file_of_which_a_part_is_lost_is_known(tmp_path):
+    folder = autoencoder(tmp_path / "runs" / "a", draw=curves)
+    (path,) = folder.glob("events.*")
+    whole = path.read_bytes()
+    assert read_run(folder)[""].damage == []
+    chance = random.Random(0)
+    for _ in range(30):
+        cut, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
+        flipped = bytearray(whole)
+        flipped[cut] ^= bit
+        for damaged in (whole[:cut], flipped, whole[:cut] + bytes(100)):
+            path.write_bytes(damaged)
+            assert read_run(folder)[""].damage == [path.name] or damaged in ends_of_records(whole)
+    path.write_bytes(whole[:-5])
+    path.with_name(f"{path.name}.later").write_bytes(whole)  # what a killed run and the one that went on leave
+    assert read_run(folder)[""].damage == []
+
+
+def ends_of_records(data):
+    """Return what is left of an event file that ends between two records: that it lacks some cannot be seen."""
+    end = 0
+    while end < len(data):
+        end += 16 + struct.unpack_from("<Q", data, end)[0]
+        yield data[:end]
+
+
+DAMAGED = {
+    "digits": (f'{{"30_test": 1{"0" * 400}}}', "30_test is no number in metrics.json"),
+    "too many digits": (f'{{"30_test": 1{"0" * 5000}}}', "metrics.json cannot be read"),
+    "half of a character": (r'{"\ud800": 0.1}', "metrics.json cannot be read"),
+    "NaN": ('{"30_test": NaN}', "metrics.json cannot be read"),
+    "infinite": ('{"30_test": 1e999}', "metrics.json cannot be read"),
+    "deep": (f'{{"30_test": {"[" * 100_000}{"]" * 100_000}}}', "metrics.json cannot be read"),
+    "nested": (f'{{"30_test": {"[" * 50}{"]" * 50}}}', "30_test is no number in metrics.json"),
+    "text": ('{"30_test": "0.02"}', "30_test is no number in metrics.json"),
+    "list": ("[0.02]", "metrics.json holds no metrics"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_run_with_odd_numbers_is_named_and_the_rest_is_shown(tmp_path, name):
+    odd, complaint = DAMAGED[name]
+    (autoencoder(tmp_path / "runs" / "odd", seed=1) / "metrics.json").write_text(
+        f'{{"script": "tme3.autoencoder", "status": "completed", "measured": "", "seconds": 1, "metrics": {odd}}}'
+    )
+    autoencoder(tmp_path / "runs" / "right", error=0.0345)
+    for content in (report(tmp_path / "runs").text, report(tmp_path / "runs", "r.md")):
+        assert f"damaged: {complaint}" in content.replace("\\", "").replace("&quot;", '"')
+        assert "0.0345" in content
+
+
+@pytest.mark.parametrize(
+    "odd", [f"1{'0' * 400}", "NaN", r'"\ud800"', "[" * 100_000 + "]" * 100_000, "[" * 800 + "]" * 800]
+)
+def test_a_run_with_odd_settings_costs_no_other(tmp_path, odd):
+    folder = autoencoder(tmp_path / "runs" / "odd", seed=1, error=0.7)
+    told = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(told).replace('"mse"', odd))
+    autoencoder(tmp_path / "runs" / "right", error=0.0345)
+    text = report(tmp_path / "runs").text
+    assert "odd : damaged: config.json cannot be read" in text or "0.7" in text
+    assert "0.0345" in text
+
+
+def test_a_folder_whose_name_is_no_text_is_told(tmp_path):
+    autoencoder(Path(os.fsdecode(os.fsencode(tmp_path) + b"/runs/\xff")), status="failed")
+    assert "? : failed" in report(tmp_path / "runs").text
 
 
 def test_what_a_resumed_run_took_back_is_not_drawn(tmp_path):
@@ -559,6 +643,9 @@ def test_pictures_are_few_small_and_the_most_telling():
 def test_a_picture_that_cannot_be_read_is_left_out():
     assert pictures.small("damaged", b"rubbish") is None
     assert pictures.small("cut", picture(500, 500)[:100]) is None
+    assert (
+        pictures.small("huge", picture(1, 1).replace(struct.pack(">II", 1, 1), struct.pack(">II", 9999, 9999))) is None
+    )
     assert pictures.within(10**6, [[("damaged", b"rubbish"), ("right", picture())]], 2)[0][0].caption == "right"
 
 
@@ -568,6 +655,22 @@ def test_pictures_stay_within_their_budget_and_everybody_has_one_before_anybody_
     assert [[of.caption for of in place] for place in pictures.within(2 * one, wishes, 9)] == [["a1"], ["b1"]]
     assert [[of.caption for of in place] for place in pictures.within(3 * one, wishes, 9)] == [["a1", "a2"], ["b1"]]
     assert pictures.within(0, wishes, 9) == [[], []]
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path):
+    def draw(logbook):
+        figure = Drawing(figsize=(4, 4))
+        figure.add_subplot().plot([0, 1])
+        logbook.figure("errors", figure, 3)
+
+    folder = autoencoder(tmp_path / "runs" / "a", draw=draw)
+    (path,) = folder.glob("events.*")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 30] ^= 1
+    path.write_bytes(data)
+    page = report(tmp_path / "runs")
+    assert not page.all("img")
+    assert "Not all that was drawn could be read: a: the picture errors, step 3 cannot be read." in page.text
 
 
 def test_a_run_shows_so_many_pictures_at_most(tmp_path):

@@ -11,7 +11,7 @@ from amal.data import Split, Splits, checkerboard
 from amal.errors import UserError
 from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import BatchNorm1d, Linear, ReLU, Sequential, Tanh
-from amal.training import Checkpoints, Member, SweepConfig, epoch_batches, fit_together, stack, sweep
+from amal.training import Checkpoints, Member, RunLogbook, SweepConfig, epoch_batches, fit_together, stack, sweep
 
 ENTRIES = partial(binary_cross_entropy_with_logits, reduction="none")
 CONFIG = SweepConfig(progress=False, evaluate_every=2)
@@ -125,6 +125,23 @@ def test_a_sweep_goes_on_where_it_was(tmp_path, number):
     assert histories == expected
     for ours, reference in zip(models, theirs, strict=True):
         assert all(torch.equal(ours[name], reference[name]) for name in reference)
+
+
+def test_what_a_sweep_observed_is_on_the_disk_before_its_checkpoint(tmp_path, monkeypatch):
+    class Witness(Checkpoints):
+        def save(self, step, content):
+            saved.append(set(synced))
+
+    logbook, synced, saved = RunLogbook(tmp_path), [], []
+    book = logbook.child("first")
+    monkeypatch.setattr("amal.training.logbook.sync", lambda path: synced.append(path.parent))
+
+    def observe(member, row):
+        book.scalar("loss", row["loss/train"], row["step"])
+
+    fit_together(members()[:1], ENTRIES, CONFIG, Witness(tmp_path), logbook, observe=observe)
+    logbook.close()
+    assert saved == [{book.folder}]
 
 
 def test_a_checkpoint_of_another_sweep_is_refused(tmp_path, capsys):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pages import pasted, read
 from running import events_of, run
 
 from amal.training import epoch_batches
@@ -20,6 +21,9 @@ def test_gradcheck_prints_ticks(tmp_path, capsys, monkeypatch):
     assert re.search(r"bias gradient not summed over the batch +True +exact shapes", printed)
     assert metrics == {"properties_held": 2 * held, "properties": 2 * held, "mistakes": 10, "gradcheck_fooled": 6}
     assert events.Tags()["images"] == ["why_float64"]
+    for page in ("README.md", "tme1/README.md"):
+        shown = pasted(read(page), "a mistake  ")
+        assert [line for line in shown if line not in printed.split("\n")] == [], f"{page} shows what is not printed"
 
 
 def test_gradcheck_fails_when_an_operation_is_wrong(tmp_path, monkeypatch, capsys):
@@ -49,7 +53,7 @@ def test_chain_rule_equals_autograd_at_every_step(tmp_path, capsys):
     verdicts = [re.findall("too slow|converges|diverges", line) for line in printed.splitlines()[1:4]]
     slow, good, bad = "too slow", "converges", "diverges"
     assert verdicts == [[slow, slow, slow, good, bad], [slow, slow, good, bad, bad], [slow, good, bad, bad, bad]]
-    assert len(events.Scalars("sweep, sum/ε=0.0005")) == 60
+    assert events.Tags()["images"] == ["sweep of the learning rate"]
 
 
 @pytest.mark.parametrize("function", ["LinearFunction", "MSEFunction"])
@@ -131,8 +135,9 @@ def test_regression_ends_where_the_closed_form_is(tmp_path):
     for name in ("line", "diabetes"):
         assert metrics[f"{name}_r2_test"] >= metrics[f"{name}_r2_test_sklearn"] - 1e-3
         events = events_of(tmp_path / "run" / f"dataset={name}")
-        assert {"loss/step", "loss/train", "loss/test", "r2/train", "r2/test"} <= set(events.Tags()["scalars"])
-        assert [event.step for event in events.Images("fit")] == [0, 1, 4, 16, 64, 256, 1024, 3000]
+        curves = ("loss/step", "loss/train", "loss/test", "r2/train", "r2/test")
+        assert {f"{name} {curve}" for curve in curves} <= set(events.Tags()["scalars"])
+        assert [event.step for event in events.Images(f"{name} fit")] == [0, 1, 4, 16, 64, 256, 1024, 3000]
     assert metrics["line_distance"] < 1e-3
 
 

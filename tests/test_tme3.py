@@ -25,7 +25,12 @@ from tme3 import (
     perceptron_to_mlp,
     reference_example,
 )
-from tme3._images import accuracy, one_cycle
+from tme3._images import accuracy, caption, one_cycle
+
+
+def test_a_caption_says_which_is_the_truth():
+    assert caption("8", "1") == "is 8,\nseen as 1"
+    assert caption("8", "8") == "is 8"
 
 
 def test_an_mlp_reads_digits(tmp_path):
@@ -38,11 +43,11 @@ def test_an_mlp_reads_digits(tmp_path):
         tags["scalars"]
     )
     assert tags["graph"]
-    rows = np.loadtxt(tmp_path / "run" / "00000" / "embedding" / "tensors.tsv")
-    labels = (tmp_path / "run" / "00000" / "embedding" / "metadata.tsv").read_text().split()
+    rows = np.loadtxt(tmp_path / "run" / "projector" / "points.tsv")
+    labels = (tmp_path / "run" / "projector" / "labels.tsv").read_text().split()
     assert rows.shape == (len(labels), 256)
     assert set(labels) == set("0123456789")
-    assert (tmp_path / "run" / "00000" / "embedding" / "sprite.png").stat().st_size > 1000
+    assert (tmp_path / "run" / "projector" / "sprite.png").stat().st_size > 1000
 
 
 def test_a_non_linearity_makes_hidden_layers_worth_it(tmp_path):
@@ -94,7 +99,7 @@ def test_codes_know_the_classes(tmp_path):
     assert metrics["codes, tanh_test"] > 0.8
     assert metrics["codes, tanh_train"] > 0.647  # what is reported
     assert "accuracy" in events.Tags()["images"]
-    assert "reconstructions" in events_of(tmp_path / "run" / "autoencoder").Tags()["images"]
+    assert "autoencoder reconstructions" in events_of(tmp_path / "run" / "autoencoder").Tags()["images"]
     assert "errors/worst" in events_of(tmp_path / "run" / "given=codes-activation=tanh").Tags()["images"]
 
 

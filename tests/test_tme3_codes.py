@@ -28,6 +28,21 @@ def test_codes_keep_digits_better_the_longer_they_are(tmp_path, capsys):
     assert [rows[name][6] for name in ("| 30", "| 30 untied")] == [f"{64 * 30 + 94}", f"{2 * 64 * 30 + 94}"]
 
 
+def test_a_model_that_is_trained_otherwise_is_that_of_the_option(tmp_path):
+    metrics = {}
+    for name, options in {
+        "named": ["--models", "8", "8 bce", "8 noise", "8 binarized"],
+        "bce": ["--models", "8", "--loss", "bce"],
+        "noise": ["--models", "8", "--noise", "gaussian"],
+        "binarized": ["--models", "8", "--binarize"],
+    }.items():
+        metrics[name], _ = run(autoencoder, tmp_path / name, *options, "--epochs", "2")
+    for change in ("bce", "noise", "binarized"):
+        for measure in ("train", "test", "pca"):
+            assert metrics["named"][f"8 {change}_{measure}"] == metrics[change][f"8_{measure}"], (change, measure)
+        assert metrics["named"][f"8 {change}_train"] != metrics["named"]["8_train"]
+
+
 def test_a_pca_of_scikit_learn_leaves_the_errors_that_are_printed():
     from sklearn.decomposition import PCA
 
@@ -150,10 +165,11 @@ def test_a_deep_highway_learns_where_a_plain_network_does_not(tmp_path):
     assert min(value for name, value in metrics.items() if "2 layers" in name) > 0.8
     pictures = {"autoencoder/errors", "autoencoder/reconstructions", "classifier/depth"}
     assert pictures <= set(events.Tags()["images"])
-    for child in ("part=autoencoder-network=highway", "part=classifier-depth=20-network=highway"):
-        assert "gates" in events_of(tmp_path / "run" / child).Tags()["images"]
+    for part, child in (("autoencoder", "network=highway"), ("classifier", "depth=20-network=highway")):
+        drawn = events_of(tmp_path / "run" / f"part={part}-{child}").Tags()["images"]
+        assert f"{part} gates" in drawn
     plain = events_of(tmp_path / "run" / "part=classifier-depth=20-network=plain-as-deep")
-    assert "gates" not in plain.Tags()["images"]
+    assert "classifier gates" not in plain.Tags()["images"]
 
 
 def test_a_highway_without_its_carry_is_a_plain_network(tmp_path, monkeypatch):
@@ -207,8 +223,8 @@ def test_codes_fall_into_clusters_that_lie_farther_apart_than_those_of_pixels(tm
     assert {"means", "t-SNE/classes", "t-SNE/clusters", "PCA/classes", "PCA/clusters"} <= set(events.Tags()["images"])
     folder = tmp_path / "run" / "images=noise"
     assert {"neighbours", "reconstructions"} <= set(events_of(folder).Tags()["images"])
-    labels = (folder / "00000" / "embedding" / "metadata.tsv").read_text().split()
-    assert len(labels) == len((folder / "00000" / "embedding" / "tensors.tsv").read_text().splitlines()) == 360
+    labels = (folder / "projector" / "labels.tsv").read_text().split()
+    assert len(labels) == len((folder / "projector" / "points.tsv").read_text().splitlines()) == 360
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["measured"].startswith("digits, purity")
 
 

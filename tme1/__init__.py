@@ -1,1 +1,1 @@
-"""TME 1 (a TME is a practical session): functions and their derivatives by hand. The lab sheet is README.md."""
+"""TME 1 (a TME is a practical session): derivatives by hand. The lab sheet is README.md, in the repository."""

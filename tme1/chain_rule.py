@@ -7,9 +7,9 @@ in the order of the chain rule, with a context of our own. At each step the grad
 torch's autograd finds for torch's own operations. Then the learning rate ε is swept, for three ways to average the
 squared error: which ε converges depends on it.
 
-In TensorBoard: Custom scalars, the loss of the descent; then the three sweeps, each on a logarithmic axis: which ε
+In TensorBoard: Custom scalars, the loss of the descent; Images, `sweep of the learning rate`, three sweeps: which ε
 falls, which one creeps, which one climbs; Time series, `gradient/largest difference from autograd`, of the size of a
-rounding; Images, the sweep in one picture.
+rounding.
 
     python -m tme1.chain_rule
     python -m tme1.chain_rule --lr 0.5 --epochs 30
@@ -65,6 +65,9 @@ class Context:
 
     def save_for_forward(self, *tensors: Tensor) -> None:
         """Put nothing aside: this is for forward-mode differentiation, which is not done here."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Do nothing: every gradient is handed over here, and none is None."""
 
 
 @dataclass(frozen=True)
@@ -179,13 +182,9 @@ def sweep(config: Config, logbook: Logbook, data: Split) -> dict[tuple[str, floa
     for axes, convention in zip(figure.subplots(1, len(CONVENTIONS)), CONVENTIONS, strict=True):
         problem = Problem(data, convention)
         best = least_loss(problem)
-        name = f"sweep, {convention.split(' (')[0].replace(' / ', ' over ')}"
-        logbook.chart(f"loss of the {name}", [f"{name}/ε={lr:g}" for lr in config.sweep])
         for lr in config.sweep:
             losses = losses_of_descent(problem, lr, config)
             verdicts[convention, lr] = verdict(losses, best)
-            for step, loss in enumerate(losses):
-                logbook.scalar(f"{name}/ε={lr:g}", loss, step)
             axes.plot(losses, label=f"ε = {lr:g} {verdicts[convention, lr]}")
         axes.axhline(best, color="0.6", linestyle="--", label="least squares")
         axes.set(title=convention, xlabel="step", ylabel="loss", yscale="log", ylim=(best / 2, 1000 * best))

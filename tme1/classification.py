@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from amal.data import Splits, checkerboard, four_gaussians, two_gaussians
+from amal.errors import did_you_mean
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
@@ -58,7 +59,8 @@ class Config(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.dataset in DATASETS, f"--dataset {self.dataset}: expected one of {', '.join(DATASETS)}")
+        hint = did_you_mean(self.dataset, DATASETS)
+        require(self.dataset in DATASETS, f"--dataset {self.dataset}{hint}: expected one of {', '.join(DATASETS)}")
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:

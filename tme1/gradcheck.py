@@ -5,8 +5,7 @@ Reported: gradcheck True for both (R-a TP1, R-b 1.1).
 Both against every property that a derivative written by hand must have, as ticks; then the mistakes that students
 make, which of them torch's gradcheck sees, and which property sees the others. `amal ops` does it for every operation.
 
-In TensorBoard: Text, the two tables, `operations` and `mistakes`; Images, `why_float64`: where each curve turns up;
-Custom scalars, the same errors on a logarithmic axis.
+In TensorBoard: Text, the two tables, `operations` and `mistakes`; Images, `why_float64`: where each curve turns up.
 
     python -m tme1.gradcheck
 """
@@ -27,8 +26,6 @@ from tme1._mistakes import MISTAKES
 NOT_OF_BACKWARD = ("compile", "autocast", "CUDA", "meta", "error budget", "saved bytes")
 OF_BACKWARD = tuple(name for name in PROPERTIES if name not in NOT_OF_BACKWARD)
 OF_TME1 = ("linear", "mse_loss")
-SLOPES = "slope error, step h = 10^(-n÷4)"
-"""The group of its two curves: n is the step in TensorBoard."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +98,6 @@ def log_why_float64(logbook: Logbook) -> None:
     for dtype, name in ((torch.float32, "float32"), (torch.float64, "float64")):
         errors = [slope_error(step, dtype) for step in steps]
         axes.loglog(steps, errors, "o-", markersize=3, label=name)
-        for number, error in enumerate(errors):
-            logbook.scalar(f"{SLOPES}/{name}", error, number)
-    logbook.chart("relative error of a slope", [f"{SLOPES}/{name}" for name in ("float32", "float64")])
     axes.axvline(1e-6, color="0.6", linestyle="--", label="gradcheck's step")
     axes.set(
         title="Why gradients are checked in float64", xlabel="step h", ylabel="relative error of the measured slope"

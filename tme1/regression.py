@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from amal.data import Split, Splits, boston_housing, default_root, diabetes, noisy_line
+from amal.errors import did_you_mean
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
@@ -30,6 +31,7 @@ from amal.training import (
     Checkpoints,
     Logbook,
     Outcome,
+    Prefixed,
     Row,
     TrainingConfig,
     choose_device,
@@ -63,7 +65,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = [name for name in self.dataset if name not in UNITS]
+        unknown = [f"{name}{did_you_mean(name, UNITS)}" for name in self.dataset if name not in UNITS]
         require(not unknown, f"--dataset {' '.join(unknown)}: expected some of {', '.join(UNITS)}")
         require(len(self.dataset) > 0, f"--dataset: expected at least one of {', '.join(UNITS)}")
 
@@ -80,7 +82,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     splits = {name: load(name, config) for name in config.dataset}  # a missing file is told before anything is trained
     metrics, sentences = {}, []
     for name, data in splits.items():
-        found = fit_three_ways(name, data.to(choose_device(config.device)), config, logbook.child({"dataset": name}))
+        book = Prefixed(logbook.child({"dataset": name}), name)  # the losses are in the squares of different units
+        found = fit_three_ways(name, data.to(choose_device(config.device)), config, book)
         metrics |= {f"{name}_{key}": value for key, value in found.items()}
         sentences.append(
             f"{name}: R² test {found['r2_test']:.4f} (train {found['r2_train']:.4f}), "

@@ -115,6 +115,7 @@ def train(
         partial(binary_cross_entropy_with_logits, reduction="none"),
         config,
         Checkpoints(logbook.folder / "checkpoints"),
+        logbook,
         reduction="sum",
         metrics={"accuracy": accuracy},
         observe=look,

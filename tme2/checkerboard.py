@@ -69,7 +69,10 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         rows = [row for row in mean_history(sweep[trained[batches]]) if row["epoch"] <= epochs]
         write_run(book, rows, {"iterations": epochs, "batches": batches, "lr": config.lr, "width": config.width})
         runs[called(epochs, batches)] = rows
-    curves = {f"{batches} batches": mean_history(sweep[setting]) for batches, setting in trained.items()}
+    curves = {
+        f"{batches} batch{'es' * (batches > 1)}": mean_history(sweep[setting])
+        for batches, setting in sorted(trained.items())
+    }
     logbook.figure("accuracy", training_curves(curves, "accuracy", "Checkerboard, mean over seeds"), 0)
 
     last = {name: rows[-1] for name, rows in runs.items()}

@@ -125,6 +125,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         partial(binary_cross_entropy_with_logits, reduction="none"),
         config,
         Checkpoints(logbook.folder / "checkpoints"),
+        logbook,
         metrics={"accuracy": accuracy},
         observe=look,
         name="four gaussians",

@@ -5,8 +5,8 @@ Reported: 1e-1 0.5 / 0.485 (diverges), 1e-2 0.906 / 0.782, 1e-3 0.596 / 0.586 (R
 The four-layer tanh network of experiment 2.5, 1500 iterations on 10 batches. A training that ends with more loss than
 it began with has diverged, and is called so; that its numbers are still finite is tanh's doing, which bounds them.
 
-In TensorBoard: Custom scalars, loss and accuracy of the three; Images, `frontier` of the one that diverges;
-Histograms, its weights: far from 0, where tanh has no slope; HParams, the accuracies.
+In TensorBoard: Custom scalars, the loss of the three on a logarithmic axis, and the accuracy; Images, `frontier` of the
+one that diverges; Histograms, its weights: far from 0, where tanh has no slope; HParams, the accuracies.
 
     python -m tme2.learning_rate
     python -m tme2.learning_rate --lr 0.03 0.01 0.003
@@ -53,7 +53,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         write_run(books[name], rows, {"lr": float(name), "width": config.width})
     for metric in ("loss", "accuracy"):
         title = "Checkerboard, learning rates, mean over seeds"
-        logbook.figure(metric, training_curves(runs, metric, title, log=metric == "loss"), 0)
+        curves = {f"ε = {name}": rows for name, rows in runs.items()}
+        logbook.figure(metric, training_curves(curves, metric, title, log=metric == "loss"), 0)
 
     last = {name: rows[-1] for name, rows in runs.items()}
     table = compared(last, {f"{lr:g}": accuracies for lr, accuracies in REPORTED.items()}, "learning rate")

@@ -1,1 +1,1 @@
-"""TME 3: images. One script for each experiment; README.md is the lab sheet."""
+"""TME 3: images. One script for each experiment; The sheet is README.md, in the repository."""

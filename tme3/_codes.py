@@ -103,7 +103,7 @@ def require_models(option: str, names: Iterable[str]) -> None:
 
 def sizes_of(name: str) -> tuple[int, ...]:
     """Return the sizes of an encoder's layers, which the name of an autoencoder lists; the last one is the code's."""
-    return tuple(map(int, name.removesuffix(" untied").split("-")))
+    return tuple(map(int, name.split()[0].split("-")))
 
 
 def autoencoder(name: str, data: Images, config: CodeConfig) -> Autoencoder:

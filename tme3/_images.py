@@ -155,10 +155,7 @@ def show_errors(logbook: Logbook, model: nn.Module, data: Images, step: int, pic
     logbook.figure("errors/confusion", confusion_matrix(target, predicted, data.classes, title), step)
     of_truth = probabilities.gather(1, target.unsqueeze(1)).squeeze(1)
     worst = of_truth.argsort()[:24]
-    captions = [
-        f"{data.classes[target[i]]}, not {data.classes[predicted[i]]}" if predicted[i] != target[i] else "right"
-        for i in worst
-    ]
+    captions = [caption(data.classes[target[i]], data.classes[predicted[i]]) for i in worst]
     title = f"{data.name}, test set: the least probable of the right answers"
     logbook.figure("errors/worst", image_grid(pictures[worst], captions, title), step)
     for number, label in enumerate(data.classes):
@@ -169,6 +166,11 @@ def show_errors(logbook: Logbook, model: nn.Module, data: Images, step: int, pic
     model(input[:SHOWN])
     handle.remove()
     logbook.embedding(last_hidden[0], [data.classes[number] for number in target[:SHOWN]], 1 - pictures[:SHOWN])
+
+
+def caption(truth: str, answer: str) -> str:
+    """Say what an image is, and what it was taken for, if that is something else."""
+    return f"is {truth}" if answer == truth else f"is {truth},\nseen as {answer}"
 
 
 def seeded(seed: int, make: Callable[[], nn.Module]) -> nn.Module:

@@ -33,7 +33,7 @@ class DrawnTied(ZeroTied):
 
 
 class LinearCarry(nn.Module):
-    """A highway layer that carries C(x) = x Wᵀ + b where it should carry x: H T + C (1 - T)."""
+    """A highway layer that carries C(x) = x Wᵀ + b where it should carry x: H Z + C (1 - Z)."""
 
     def __init__(self, features: int, gate_bias: float) -> None:
         super().__init__()

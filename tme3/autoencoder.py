@@ -4,8 +4,8 @@ Reported: code of 30: 0.0236 / 0.0234 on train / test; 500-100-30: 0.0127 / 0.01
 MSE and BCE, BCE is sharper (R-c 6.1).
 
 Each model is named for the sizes of its encoder's layers: 30 is one layer, 500-100-30 three, "30 untied" has a
-decoder with weights of its own. Beside the errors stands what as many principal components leave. See what loss, noise
-and binary pixels do to the pictures.
+decoder with weights of its own. "30 bce", "30 noise" and "30 binarized" are trained as --loss bce, --noise gaussian and
+--binarize train all of them. Beside the errors stands what as many principal components leave.
 
 Also 3.6: three layers or more (--models "*-*-*"). Reported: 500-100-30: 0.0127 / 0.0131 on train / test (MNIST, MSE per
 pixel, R-a TP3).
@@ -13,9 +13,15 @@ pixel, R-a TP3).
 Also 3.9: trained on the cross-entropy of pixels, not on their squared error (--loss bce). Reported: 256-100-10 with
 tanh; of MSE and BCE, BCE is sharper (R-c 6.1).
 
+Also 3.9: the same, of one model among others (--models "* bce").
+
 Also 3.10: noise in what is given, not in what is asked for (--noise gaussian). Reported: no figures (R-c 6.2).
 
+Also 3.10: the same, of one model among others (--models "* noise").
+
 Also 3.11: pixels made 0 or 1 (--binarize). Reported: no figures (R-c 6.3).
+
+Also 3.11: the same, of one model among others (--models "* binarized").
 
 In TensorBoard: Images, `reconstructions` of all below each other, then the sliders of each and of its `weights`;
 Custom scalars, the mse: which code is large enough?; Histograms, `code`; HParams, the errors.
@@ -26,7 +32,8 @@ Custom scalars, the mse: which code is large enough?; Histograms, `code`; HParam
     python -m tme3.autoencoder --dataset usps --data-root data --models 100-10 --hidden tanh --code tanh --loss bce
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from amal.data import Images
 from amal.functional import mse_loss
@@ -37,6 +44,7 @@ from tme3._codes import (
     SHOWN,
     CodeConfig,
     autoencoder,
+    binarized,
     learn_codes,
     pca_errors,
     reconstruction,
@@ -45,6 +53,12 @@ from tme3._codes import (
     spoiled,
 )
 
+CHANGES: dict[str, dict[str, Any]] = {
+    "bce": {"loss": "bce"},
+    "noise": {"noise": "gaussian"},
+    "binarized": {"binarize": True},
+}
+"""Last word of a model's name -> settings that it is trained with."""
 REPORTED = {"30": "0.0236 / 0.0234", "500-100-30": "0.0127 / 0.0131"}
 
 
@@ -52,8 +66,18 @@ REPORTED = {"30": "0.0236 / 0.0234", "500-100-30": "0.0127 / 0.0131"}
 class Config(CodeConfig):
     """Adam, its learning rate rising and falling once, for each autoencoder."""
 
-    models: tuple[str, ...] = ("10", "30", "30 untied", "100", "500", "500-100-30")
-    """Sizes of the layers of each encoder, and whether its decoder has weights of its own."""
+    models: tuple[str, ...] = (
+        "10",
+        "30",
+        "30 untied",
+        "30 bce",
+        "30 noise",
+        "30 binarized",
+        "100",
+        "500",
+        "500-100-30",
+    )
+    """Sizes of the layers of each encoder, then in what it differs, if it does: untied, bce, noise or binarized."""
     epochs: int = 20
     """Passes over the training set, of each training."""
     lr: float = 0.02
@@ -61,7 +85,7 @@ class Config(CodeConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_models("--models", self.models)
+        require_models("--models", [_split(name)[0] for name in self.models])
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:
@@ -69,8 +93,11 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     data = config.load(config.seed, config.device)
     found: dict[str, tuple[Autoencoder, Progress]] = {}
     for name in config.models:
-        model, book = autoencoder(name, data, config), logbook.child(called(name))
-        done = learn_codes(model, data, config, book, name)
+        plain, change = _split(name)
+        changed = replace(config, **CHANGES.get(change, {}))
+        images = changed.load(config.seed, config.device) if changed.binarize else data
+        model, book = autoencoder(plain, data, changed), logbook.child(called(name))
+        done = learn_codes(model, images, changed, book, name)
         found[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
         book.settings({"sizes": name}, results)
@@ -82,10 +109,17 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     return tell(found, data, config, logbook)
 
 
-def called(name: str) -> dict[str, str | bool]:
+def called(name: str) -> dict[str, Any]:
     """Return in what an autoencoder differs from the others."""
-    sizes = name.removesuffix(" untied")
-    return {"sizes": sizes} if sizes == name else {"sizes": sizes, "tied": False}
+    plain, change = _split(name)
+    sizes = plain.removesuffix(" untied")
+    return {"sizes": sizes} | ({"tied": False} if sizes != plain else {}) | CHANGES.get(change, {})
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the name of an autoencoder without the change of its settings, and that change, if there is one."""
+    plain, _, change = name.rpartition(" ")
+    return (plain, change) if change in CHANGES else (name, "")
 
 
 def compare(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> None:
@@ -101,7 +135,8 @@ def compare(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config
 
 def tell(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> Outcome:
     """Return the errors, reported and measured, beside those of principal components."""
-    of_pca = pca_errors(data, (sizes_of(name)[-1] for name in found))
+    sizes = [sizes_of(name)[-1] for name in found]
+    of_pca = {True: pca_errors(binarized(data), sizes), False: pca_errors(data, sizes)}
     heads = ["reported on MNIST, train / test", "train", "test", "BCE test", "PCA test", "parameters", "s"]
     noise = config.noise == "gaussian"
     if noise:
@@ -115,7 +150,8 @@ def tell(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: C
         if noise:
             errors["denoised"] = float(mse_loss(reconstruction(model, spoilt), data.test.input))
         errors["bce"] = row["bce/test"]
-        errors["pca"] = of_pca.get(sizes_of(name)[-1], 0.0)  # with a component for every pixel nothing is left
+        of_images = of_pca[_split(name)[1] == "binarized"]
+        errors["pca"] = of_images.get(sizes_of(name)[-1], 0.0)  # with a component for every pixel nothing is left
         metrics |= {f"{name}_{what}": error for what, error in errors.items()}
         shown = " | ".join(f"{error:.4f}" for error in errors.values())
         parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -34,6 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Images, Split, generator
+from amal.errors import did_you_mean
 from amal.experiments import digits
 from amal.functional import conv2d
 from amal.nn import AvgPool2d, Conv2d, RandomShift, Sequential, conv1d_network, conv2d_network, lenet
@@ -78,7 +79,8 @@ class Config(TrainingConfig, ImageConfig):
         require_some(self, "examples")
         require(self.shift >= 0, f"--shift {self.shift}: expected 0 pixels or more")
         for name in self.models:
-            require(name in MODELS, f"--models {name}: expected some of {'; '.join(MODELS)}")
+            hint = did_you_mean(name, MODELS)
+            require(name in MODELS, f"--models {name}{hint}: expected some of {'; '.join(MODELS)}")
 
 
 def run(config: Config, logbook: Logbook) -> Outcome:

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from amal.data import ImageDataset, Images, Split
+from amal.errors import did_you_mean
 from amal.functional import cross_entropy, log_softmax, nll_loss
 from amal.nn import fast_network
 from amal.optim import Adam
@@ -121,7 +122,8 @@ class Config(RunConfig, ImageConfig):
         if self.times is not None:
             require_some(self, "times")
         for name in self.steps:
-            require(name in CHANGES, f"--steps {name}: expected some of {'; '.join(CHANGES)}")
+            hint = did_you_mean(name, CHANGES)
+            require(name in CHANGES, f"--steps {name}{hint}: expected some of {'; '.join(CHANGES)}")
 
 
 @dataclass(frozen=True)
@@ -275,9 +277,8 @@ def drawn(seconds: Mapping[str, float], accuracies: Mapping[str, float], title: 
     way = [name for name in STEPS if name in seconds]
     axes.plot([seconds[name] for name in way], [accuracies[name] for name in way], color="0.8", zorder=0)
     for name in seconds:
-        axes.plot(seconds[name], accuracies[name], "o" if name in STEPS else "s")
-        axes.annotate(name, (seconds[name], accuracies[name]), (4, 4), textcoords="offset points", fontsize=8)
-    axes.margins(x=0.35)
+        axes.plot(seconds[name], accuracies[name], "o" if name in STEPS else "s", label=name)
+    figure.legend(loc="outside right center", fontsize=8)  # beside the points, names would cover each other
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())

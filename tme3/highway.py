@@ -3,7 +3,7 @@
 Reported: autoencoder with a code of 30: 0.0175 / 0.0173 on train / test, against 0.0236 / 0.0234 with one layer (MNIST,
 MSE per pixel, R-a).
 
-A highway layer takes y = H T + x (1 − T): where its gate T is shut, x passes unchanged, and so does the gradient. First
+A highway layer takes y = H Z + x (1 − Z): where its gate Z is shut, x passes unchanged, and so does the gradient. First
 an autoencoder with highway layers on both sides of its code, beside plain ones of the same depth: one as wide, and one
 with as many parameters. Then classifiers, from 2 hidden layers to 50, which shows from which depth on the plain network
 no longer learns. How far the gates are open is drawn, layer by layer. The network of one layer is trained for as many
@@ -34,6 +34,7 @@ from amal.report import image_rows, shades, training_curves, values_over
 from amal.training import (
     Logbook,
     Outcome,
+    Prefixed,
     Progress,
     Row,
     is_milestone,
@@ -100,7 +101,7 @@ def train_autoencoders(config: Config, data: Images, logbook: Logbook) -> Outcom
     """Train an autoencoder with highway layers and those to compare it with."""
     found: dict[str, tuple[nn.Module, Progress]] = {}
     for name, make in autoencoders(config, data).items():
-        model, book = make(), logbook.child({"part": "autoencoder", "network": name})
+        model, book = make(), Prefixed(logbook.child({"part": "autoencoder", "network": name}), "autoencoder")
         done = learn_codes(model, data, config, book, name, partial(draw_gates, model, data, config, book))
         found[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
@@ -165,7 +166,8 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
         made = networks(highway, plain, width)
         for name, make in zip(NETWORKS, made, strict=True):
             model = seeded(config.seed, make).to(data.train.input.device)
-            book = logbook.child({"part": "classifier", "depth": digits(depth, config.depths), "network": name})
+            run = {"part": "classifier", "depth": digits(depth, config.depths), "network": name}
+            book = Prefixed(logbook.child(run), "classifier")  # its loss is not the autoencoders'
             found[name][depth] = learn_classes(model, data, config, book, name)
             last = found[name][depth].last_row
             results = {f"accuracy_{part}": last[f"accuracy/{part}"] for part in ("train", "test")}
@@ -254,8 +256,8 @@ def draw_gates(model: nn.Module, data: Images, config: Config, logbook: Logbook,
     if is_milestone(row["epoch"], config.epochs) and any(isinstance(layer, Highway) for layer in model.modules()):
         opened, step = gates(model, data.test.input[:1000]), int(row["step"])
         title = f"{data.name}, mean over the test set, after {step} steps"
-        logbook.figure("gates", shades(opened, title, "unit", "highway layer", "gate T: 0 shut, 1 open"), step)
-        logbook.histogram("gates", opened, step)
+        logbook.figure("gates", shades(opened, title, "unit", "highway layer", "gate Z: 0 shut, 1 open"), step)
+        logbook.histogram("gate values", opened, step)
 
 
 @torch.no_grad()

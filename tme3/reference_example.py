@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
 from amal.data import Split
+from amal.errors import did_you_mean
 from amal.nn import Dropout, Sequential, reference_example
 from amal.optim import SGD, Adadelta
 from amal.report import training_curves
@@ -56,7 +57,8 @@ class Config(TrainingConfig, ImageConfig):
         super().__post_init__()
         require_positive(self, "gamma")
         for name in self.variants:
-            require(name in VARIANTS, f"--variants {name}: expected some of {'; '.join(VARIANTS)}")
+            hint = did_you_mean(name, VARIANTS)
+            require(name in VARIANTS, f"--variants {name}{hint}: expected some of {'; '.join(VARIANTS)}")
 
 
 class Standardize(nn.Module):

@@ -129,6 +129,16 @@ def named(names: tuple[str, ...], name: str, *shapes: tuple[int, ...] | None, **
     return Case(name, by_name(row.operation), by_name(row.reference), shapes)
 
 
+def tied(name: str, *shapes: tuple[int, ...] | None) -> Case:
+    """Make the row of an affine map whose weight comes transposed, as a decoder's does that is its encoder's."""
+
+    def of_transposed(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda input, weight, bias: function(input, weight.mT, bias)
+
+    row = case(name, *shapes)
+    return Case(name, of_transposed(row.operation), of_transposed(row.reference), shapes)
+
+
 def composed_attention(*inputs: Any, **options: Any) -> Tensor:
     """Call torch's attention that is made of single operations; those that are one kernel have no second derivative."""
     with sdpa_kernel(SDPBackend.MATH):

@@ -6,16 +6,16 @@ from the solutions. A run that does not end is stopped.
 """
 
 import ast
-import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from amal.errors import UserError
+from amal.sandbox import Limits, Sandbox
 
 from . import mutants
-from .trial import NOTHING_FOUND, PASSED, trial
+from .trial import NOTHING_FOUND, PASSED, PRELOADED, trial
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,10 @@ class Outcome:
     """What a test file made of one mutant."""
 
     mutant: mutants.Mutant
-    killed: bool
+    killed: bool | None
+    """None where that is not known: its run was killed from outside, or for want of memory on this machine."""
     how: str
-    """What killed it: the test that failed, the time limit, a crash."""
+    """What killed it: the test that failed, a limit, a crash; or why that is not known."""
 
 
 def as_json(operation: str, outcomes: list[Outcome]) -> str:
@@ -40,46 +41,52 @@ def as_json(operation: str, outcomes: list[Outcome]) -> str:
         }
         for of in outcomes
     ]
-    killed = sum(of.killed for of in outcomes)
+    killed = sum(bool(of.killed) for of in outcomes)
     return json.dumps({"operation": operation, "killed": killed, "of": len(told), "mutants": told}, indent=2)
 
 
 def as_text(outcomes: list[Outcome]) -> str:
     """Return what a test file made of the mutants as a table, survivors last, and the score."""
     widest = max(len(of.mutant.name) for of in outcomes)
+    marks = {True: "killed  ", None: "UNKNOWN ", False: "SURVIVED"}
     lines = [
-        f"{'killed  ' if of.killed else 'SURVIVED'}  {of.mutant.name:<{widest}}  {of.mutant.description}"
-        + (f"  [{of.how}]" if of.killed else "")
-        for of in sorted(outcomes, key=lambda of: not of.killed)
+        f"{marks[of.killed]}  {of.mutant.name:<{widest}}  {of.mutant.description}" + (f"  [{of.how}]" if of.how else "")
+        for of in sorted(outcomes, key=lambda of: [*marks].index(of.killed))
     ]
-    killed = sum(of.killed for of in outcomes)
+    killed = sum(bool(of.killed) for of in outcomes)
     return "\n".join([*lines, "", f"{killed} of {len(outcomes)} killed"])
 
 
-def grade(test_file: Path, operation: str, time_limit: float) -> Iterator[Outcome]:
+def grade(test_file: Path, operation: str, time_limit: float, memory_limit: float = 4.0) -> Iterator[Outcome]:
     """Run a test file against each mutant of an operation, one after the other.
 
     Args:
         test_file: what pytest can run; it imports a name that means the operation.
         operation: one of `mutants.SOLUTIONS`.
         time_limit: of each run, in seconds; the right Function has ten times as long.
+        memory_limit: GB that the processes of a run may hold together.
 
     Raises:
-        UserError: it does not import the operation, rejects the right one, holds no tests, or pytest is missing.
+        UserError: it does not import the operation, rejects the right one, or holds no tests; or its run with the
+            right one was killed.
     """
-    if importlib.util.find_spec("pytest") is None:
-        raise UserError("pytest is not installed; pip install pytest")
     module, names = imported(test_file, operation)
-    right = trial(test_file, module, names, mutants.SOLUTIONS[operation], 10 * time_limit)
-    if right.status == NOTHING_FOUND:
-        raise UserError(f"{test_file} holds no tests\n\n{right.output}".rstrip())
-    if right.status != PASSED:
-        why = f" ({right.how})" if right.status is None else ""
-        raise UserError(f"your test rejects the right {operation}{why}\n\n{right.output}".rstrip())
-    for mutant in mutants.MUTANTS[operation]:
-        result = trial(test_file, module, names, mutants.text_of(operation, mutant), time_limit)
-        killed = result.status != PASSED
-        yield Outcome(mutant, killed, result.how if killed else "")
+    with Sandbox(PRELOADED) as sandbox:
+        limits = Limits(total=10 * time_limit, memory=memory_limit)
+        right = trial(sandbox, test_file, module, names, mutants.SOLUTIONS[operation], limits)
+        printed = right.ending.printed
+        if right.status == NOTHING_FOUND:
+            raise UserError(f"{test_file} holds no tests\n\n{printed}".rstrip())
+        if right.status is None and right.ending.killed:
+            raise UserError(f"{test_file} could not be run: {right.how}")
+        if right.status != PASSED:
+            why = f" ({right.how})" if right.status is None else ""
+            raise UserError(f"your test rejects the right {operation}{why}\n\n{printed}".rstrip())
+        limits = Limits(total=time_limit, memory=memory_limit)
+        for mutant in mutants.MUTANTS[operation]:
+            result = trial(sandbox, test_file, module, names, mutants.text_of(operation, mutant), limits)
+            survived, lost = result.status == PASSED, result.status is None and result.ending.killed
+            yield Outcome(mutant, None if lost else not survived, "" if survived else result.how)
 
 
 def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:

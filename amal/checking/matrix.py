@@ -130,7 +130,7 @@ def derivations() -> str:
 def _derivation(op: str) -> str:
     function: Callable[..., object] = getattr(functional, op)
     text = inspect.cleandoc(str(importlib.import_module(function.__module__).__doc__))
-    first, _, rest = text.partition("\n")
+    first, _, rest = text.partition("\n\n")  # the rest begins with a formula, whose line is indented
     title, _, meaning = first.partition(": ")
     signature = str(inspect.signature(function)).replace("torch.Tensor", "Tensor")
-    return f"## {op}\n\n{title}: {meaning}\n\n```python\n{op}{signature}\n```\n\n```text\n{rest.strip()}\n```\n"
+    return f"## {op}\n\n{title}: {meaning}\n\n```python\n{op}{signature}\n```\n\n```text\n{rest}\n```\n"

@@ -20,6 +20,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 from torch.testing import assert_close
 
+from .absent import none_stays_none
 from .budget import errors_within_budget, saves_no_more
 from .cases import Case, Tensors, given, random_like
 from .transforms import transforms_of
@@ -306,6 +307,7 @@ PROPERTIES: dict[str, Callable[[Case], None]] = {
     "exact shapes": exact_shapes,
     "linear in grad_output": linear_in_grad_output,
     "some inputs alone": some_inputs_alone,
+    "None stays None": none_stays_none,
     "mutates nothing": mutates_nothing,
     "keeps nothing": keeps_nothing,
     "output modifiable": output_may_be_modified,

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from .cases import case, entrywise, named, squashed, weighted, with_noise
+from .cases import case, entrywise, named, squashed, tied, weighted, with_noise
 
 CLASSES, PIXELS = torch.tensor([2, 0, 1, 3, 1]), torch.tensor([[[0, 3, 1], [2, 2, 3]], [[3, 1, 0], [1, 0, 2]]])
 CLASS_WEIGHTS = torch.tensor([0.5, 2.0, 1.0, 0.25])
@@ -27,6 +27,8 @@ CASES = (
     case("linear, batch of one", (1, 3), (4, 3), (4,)),
     case("linear, empty batch", (0, 3), (4, 3), (4,)),
     case("linear, weight a vector", (5, 3), (3,), None),
+    tied("linear, tied weight", (5, 3), (3, 4), (4,)),
+    tied("linear, tied weight, no bias", (5, 3), (3, 4), None),
     case("highway", (5, 3), (3, 3), (3,), (3, 3), (3,)),
     case("highway, tanh", (5, 3), (3, 3), (3,), (3, 3), (3,), activation="tanh"),
     case("highway, sigmoid", (5, 3), (3, 3), (3,), (3, 3), (3,), activation="sigmoid"),

@@ -1,18 +1,16 @@
 """One run of a test file, in a process of its own, in which a module holds the Function of a text."""
 
-import gc
 import importlib.util
-import json
 import linecache
 import os
 import sys
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from amal.processes import kill_group, preloaded_process
+from amal.sandbox import Ending, Limits, Sandbox
 
 from . import mutants
 
@@ -22,53 +20,37 @@ PRELOADED = ["torch", "pytest", "amal.checking.trial"]
 
 @dataclass(frozen=True)
 class Trial:
-    """What pytest said: its exit status, None if it did not come to an end; the first failure; all that was printed."""
+    """Pytest's exit status, None if it did not come to its end; the first failure; how the process ended."""
 
     status: int | None
     failed: str
-    output: str
-    timed_out: bool = False
+    ending: Ending
 
     @property
     def how(self) -> str:
         """Say in a few words what stopped a run."""
-        if self.timed_out:
-            return "the time limit"
-        if self.status is None:
-            return "a crash, or an exit out of turn"
-        return self.failed or f"pytest's exit status {self.status}"
+        if self.status is not None:
+            return self.failed or f"pytest's exit status {self.status}"
+        if self.ending.killed:
+            return f"it {self.ending}"
+        limits = {"time": "the time limit", "memory": "the memory limit"}
+        return limits.get(self.ending.kind, "a crash, or an exit out of turn")
 
 
-def trial(test_file: Path, module: str, names: tuple[str, ...], text: str, time_limit: float) -> Trial:
+def trial(sandbox: Sandbox, test_file: Path, module: str, names: tuple[str, ...], text: str, limits: Limits) -> Trial:
     """Run pytest on a file in a new process in which a module holds the Function of a text, under some names."""
-    with tempfile.TemporaryDirectory(prefix="amal-grade-") as folder:
-        process = preloaded_process(PRELOADED, target=_run_pytest, args=(str(test_file), module, names, text, folder))
-        process.start()
-        try:
-            process.join(time_limit)
-        finally:
-            timed_out = process.is_alive()
-            if timed_out:
-                kill_group(process)
-                process.join()
-        try:
-            told = json.loads(Path(folder, "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            told = {"status": None, "failed": ""}
-        output = Path(folder, "output.txt")
-        said = output.read_text(encoding="utf-8", errors="replace")[-20_000:] if output.exists() else ""
-    return Trial(None if timed_out else told["status"], told["failed"], said, timed_out)
+    status, failed = None, ""
+    for said in sandbox.run("amal.checking.trial:run_pytest", str(test_file), module, names, text, limits=limits):
+        match said:
+            case {"status": status, "failed": failed}:
+                pass
+            case Ending():
+                ending = said
+    return Trial(status, failed, ending)
 
 
-def _run_pytest(test_file: str, module: str, names: tuple[str, ...], text: str, folder: str) -> None:
-    """Do one run, and write down how it ended."""
-    if hasattr(os, "setsid"):
-        os.setsid()  # a group of its own, so that all of it can be stopped
-    gc.freeze()  # pytest collects garbage twice: not through all of torch's objects each time
-    output = os.open(os.path.join(folder, "output.txt"), os.O_WRONLY | os.O_CREAT)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+def run_pytest(tell: Callable[..., None], test_file: str, module: str, names: tuple[str, ...], text: str) -> None:
+    """Do one run, and tell how it ended: pytest's `status`, and the first test that `failed`."""
     os.environ.pop("PYTEST_ADDOPTS", None)
     import pytest
 
@@ -89,14 +71,10 @@ def _run_pytest(test_file: str, module: str, names: tuple[str, ...], text: str, 
     directory = os.path.dirname(os.path.abspath(test_file))
     sys.path.insert(0, directory)
     sys.modules[module] = stand_in(module, names, text, directory)
-    settings = Path(folder, "pytest.ini")
-    settings.write_text("[pytest]\n", encoding="utf-8")
     without = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # the second takes a second, to say nothing
-    options = ["-x", "-q", "--no-header", *without, f"--rootdir={directory}", "-c", str(settings)]
+    options = ["-x", "-q", "--no-header", *without, f"--rootdir={directory}", "-c", os.devnull]  # no settings of theirs
     status = int(pytest.main([*options, test_file], plugins=[first]))
-    Path(folder, "result.json").write_text(json.dumps({"status": status, "failed": first.name}), encoding="utf-8")
-    sys.stdout.flush()
-    os._exit(0)  # whatever the tests left running does not keep us
+    tell(status=status, failed=first.name)
 
 
 def stand_in(module: str, names: tuple[str, ...], text: str, directory: str) -> ModuleType:

@@ -10,10 +10,12 @@ import torch
 
 from amal.errors import UserError
 
+from . import checksums
+from .files import read
+from .root import require_root
 from .splits import Splits, cut, standardize
 
 HOUSING_BYTES = 49_082
-HOUSING_SHA256 = "baadf72995725d76efe787b664e1f083388c79ba21ef9a7990d87f774184735a"
 
 
 def diabetes(seed: int = 0) -> Splits:
@@ -49,16 +51,14 @@ def boston_housing(root: Path, seed: int = 0) -> Splits:
     Source: Harrison and Rubinfeld, Hedonic Housing Prices and the Demand for Clean Air, 1978.
     """
     path = root / "housing" / "housing.data"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    content = read(path, 2 * HOUSING_BYTES, "use --dataset diabetes")
+    if content is None:
+        require_root(root, "--dataset diabetes")
         raise UserError(
             f"the boston data set needs the file {path}, which is not there: put the original housing.data "
             "(506 rows of 14 columns) in place, or name its folder with --data-root; --dataset diabetes needs no file"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): mend that, or use --dataset diabetes") from None
-    if hashlib.sha256(content).hexdigest() != HOUSING_SHA256:
+        )
+    if hashlib.sha256(content).hexdigest() != checksums.SHA256["housing/housing.data"]:
         raise UserError(
             f"{path} is not the original housing.data or is damaged ({len(content)} bytes, expected {HOUSING_BYTES}, "
             "and the checksum differs): copy it again, or use --dataset diabetes"

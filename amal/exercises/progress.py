@@ -5,26 +5,20 @@ that nothing which a student writes can take the checker down: what hangs, exits
 """
 
 import json
-import os
-import queue
-import signal
-import subprocess
-import sys
 import textwrap
-import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from amal.experiments import LABS
-from amal.processes import kill_group
+from amal.sandbox import WHOLE, Ending, Limits, Sandbox
 
-from . import source, trial
+from . import source
 
-State = Literal["done", "wrong", "to do"]
-SECONDS, SECONDS_TO_IMPORT = 30.0, 120.0
-"""How long one test may take, and the import of a student's file, torch included."""
-MARKS = {"done": "✓", "wrong": "✗", "to do": "·"}
+State = Literal["done", "wrong", "to do", "killed"]
+PRELOADED = ["torch", "amal.checking", "amal.nn", "amal.exercises.trial"]
+MARKS = {"done": "✓", "wrong": "✗", "to do": "·", "killed": "?"}
 
 
 class Answer(NamedTuple):
@@ -49,21 +43,23 @@ def is_exercise(folder: Path) -> bool:
     return bool(labs_in(folder))
 
 
-def progress(folder: Path, seconds: float = SECONDS) -> list[Answer]:
+def progress(folder: Path, seconds: float = 30.0, memory: float = 4.0) -> list[Answer]:
     """Try all that a folder holds of the exercises; return an answer for each question, in their order.
 
-    A question is wrong if one of its tests fails, to do if one meets NotImplementedError, else done.
+    A question is wrong if one of its tests fails, to do if one meets NotImplementedError, else done. It is killed if
+    one of its tests was, from outside, or for want of memory on this machine: that says nothing of the student.
 
     Args:
         folder: where the student's files lie; nothing is written there.
-        seconds: how long one test may take.
+        seconds: how long the import of a file, and each test, may take; a lab has ten times as long.
+        memory: GB that the processes of a lab may hold together.
     """
     folder = folder.resolve()
     answers = []
     for lab in labs_in(folder):
         texts = source.solved(lab)
         tests = [test for file, text in texts.items() for test in source.tests(file, text)]
-        found = dict(_results(folder, texts, tests, seconds))
+        found = dict(_results(folder, texts, tests, Limits(seconds, WHOLE * seconds, memory)))
         for part in (part for file, text in texts.items() for part in source.parts(file, text)):
             if (folder / part.file).is_file():
                 mine = [found[test.name] for test in tests if test.question == part.question and test.name in found]
@@ -103,87 +99,38 @@ def _files(lab: str) -> list[str]:
 
 def _worst(results: list[tuple[State, str]]) -> tuple[State, str]:
     """Return the first of what is wrong, then of what is to do: one thing at a time."""
-    order: tuple[State, ...] = ("wrong", "to do", "done")
+    order: tuple[State, ...] = ("wrong", "killed", "to do", "done")
     return min(results, key=lambda result: order.index(result[0]))
 
 
 def _results(
-    folder: Path, texts: dict[str, str], tests: list[source.Test], seconds: float
+    folder: Path, texts: dict[str, str], tests: list[source.Test], limits: Limits
 ) -> Iterator[tuple[str, tuple[State, str]]]:
     """Yield the name and the result of the tests. A process that hangs or dies is followed by one for the rest."""
-    left = list(tests)
-    while left:
-        at, importing = left[0], True
-        for answer in _answers(folder, texts, left, seconds):
-            if "fate" in answer:
-                lost = [test for test in left if (test.file if importing else test.question) == _key(at, importing)]
-                for test in lost:  # what hangs once would hang in each of them
-                    yield test.name, ("wrong", answer["fate"])
-                left = [test for test in left if test not in lost]
-            elif "importing" in answer:
-                importing = True
-            elif "trying" in answer:
-                at, importing = next(test for test in left if test.name == answer["trying"]), False
-            else:
-                yield answer["name"], (answer["state"], answer["said"])
-                left = [test for test in left if test.name != answer["name"]]
-                at, importing = (left or [at])[0], False
-
-
-def _key(test: source.Test, importing: bool) -> str:
-    return test.file if importing else test.question
-
-
-def _answers(folder: Path, texts: dict[str, str], tests: list[source.Test], seconds: float) -> Iterator[dict[str, Any]]:
-    """Yield what a process tells, and at last its fate, if that was not its natural end."""
-    order = {"folder": str(folder), "texts": texts, "tests": [(test.file, test.name) for test in tests]}
-    root = str(Path(__file__).parents[2])  # where amal lies, in case it is not installed
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", trial.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))},
-        start_new_session=True,  # Ctrl-C is for us, and what it starts ends with it
-    )
-    assert process.stdin is not None
-    lines: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
-    patience = SECONDS_TO_IMPORT
-    try:
-        with process.stdin as stdin:
-            json.dump(order, stdin)
-        answered = 0
-        while line := lines.get(timeout=patience):
-            answer = json.loads(line)
-            answered += "name" in answer
-            patience = max(seconds, SECONDS_TO_IMPORT) if "importing" in answer else seconds
-            yield answer
-        if answered < len(tests):
-            yield {"fate": _end(process.wait())}
-    except queue.Empty:
-        yield {"fate": f"it does not come to an end: stopped after {patience:g} seconds"}
-    finally:
-        _kill(process)
-
-
-def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:
-    assert process.stdout is not None
-    with process.stdout as stdout:
-        for line in stdout:
-            lines.put(line)
-    lines.put(None)
-
-
-def _kill(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is None:
-        kill_group(process)
-    process.wait()
-
-
-def _end(status: int) -> str:
-    if status < 0:
-        return f"it crashes Python itself ({signal.Signals(-status).name})"
-    return f"it ends Python (exit status {status})"
+    left, rest = list(tests), limits.total
+    with Sandbox(PRELOADED, {"MPLBACKEND": "Agg", "PYTHONWARNINGS": "ignore"}) as sandbox:
+        while left and rest > 0:
+            now, importing = left[0], True
+            order = [(test.file, test.name) for test in left]
+            for said in sandbox.run(
+                "amal.exercises.trial:main", str(folder), texts, order, limits=replace(limits, total=rest)
+            ):
+                match said:
+                    case {"importing": _}:
+                        importing = True
+                    case {"trying": name}:
+                        now, importing = next(test for test in left if test.name == name), False
+                    case {"name": name, "state": state, "said": words}:
+                        yield name, (state, words)
+                        left = [test for test in left if test.name != name]
+                        now, importing = (left or [now])[0], False
+                    case Ending():
+                        rest -= said.seconds
+                        same = "file" if importing else "question"
+                        lost = [test for test in left if getattr(test, same) == getattr(now, same)]
+                        fate: State = "killed" if said.killed else "wrong"
+                        for test in lost:  # what hangs once would hang in each of them
+                            yield test.name, (fate, f"it {said}")
+                        left = [test for test in left if test not in lost]
+    for test in left:
+        yield test.name, ("wrong", f"it was not tried: the whole lab took more than {limits.total:g} seconds")

@@ -1,42 +1,36 @@
-"""Run in a process of its own: tries a student's files, and tells the result of each test as it comes.
+"""What runs in the sandbox for `amal check DIR`: it tries a student's files, and tells the result of each test."""
 
-The order comes as JSON on standard input: the folder, the tests' texts, and which to try. Each answer is a line of
-JSON on standard output, which is out of reach of what the student prints. Imports nothing of amal: it is run as a file.
-"""
-
-import json
 import os
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 Verdict = tuple[str, str]
 
 
-def main() -> None:
-    """Try one test after the other."""
-    order = json.load(sys.stdin)
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    sys.path[0] = order["folder"]  # this file's own folder is not for the student to import from
+def main(tell: Callable[..., None], folder: str, texts: dict[str, str], tests: list[tuple[str, str]]) -> None:
+    """Try one test after the other.
+
+    Args:
+        tell: takes `importing` a file, `trying` a test, and of each its `name`, `state` and what is `said`.
+        folder: where the student's files lie.
+        texts: of the files of tests, by name.
+        tests: to try, each as its file and its name.
+    """
+    os.chdir(folder)
+    sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
     modules: dict[str, types.ModuleType | Verdict] = {}
-
-    def tell(**answer: Any) -> None:
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-    for file, name in order["tests"]:
+    for file, name in tests:
         if file not in modules:
             tell(importing=file)
-            modules[file] = load(file, order["texts"][file], order["folder"])
+            modules[file] = load(file, texts[file], folder)
         tell(trying=name)
         module = modules[file]
-        state, said = module if isinstance(module, tuple) else attempt(getattr(module, name), order["folder"])
+        state, said = module if isinstance(module, tuple) else attempt(getattr(module, name), folder)
         tell(name=name, state=state, said=said)
 
 
@@ -72,7 +66,3 @@ def verdict(error: BaseException, folder: str) -> Verdict:
     if isinstance(error, SyntaxError):  # it says where by itself
         where = ""
     return "wrong", f"{type(error).__name__}: {said}{where}"
-
-
-if __name__ == "__main__":
-    main()

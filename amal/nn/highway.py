@@ -9,7 +9,7 @@ from .linear import Linear
 
 
 class Highway(nn.Module):
-    """y = H T + x (1 − T): a transform H and a gate T that says how much of it to take; see amal.functional.highway.
+    """y = H Z + x (1 − Z): a transform H and a gate Z that says how much of it to take; see amal.functional.highway.
 
     Weights and biases are drawn as Linear's, but for the gate's bias, which is one negative number at first: a deep
     stack starts as almost the identity, through which gradients pass (Srivastava et al. 2015, section 2.1).
@@ -42,12 +42,12 @@ class Highway(nn.Module):
         """Draw weights and biases afresh, and let the gates start almost shut."""
         self.transform.reset_parameters()
         self.gate.reset_parameters()
-        nn.init.constant_(self.gate.bias, self.gate_bias)  # type: ignore[arg-type]
+        nn.init.constant_(self.gate.bias, self.gate_bias)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map input (*, d) to (*, d)."""
         transform, gate = self.transform, self.gate
-        return F.highway(input, transform.weight, transform.bias, gate.weight, gate.bias, self.activation)  # type: ignore[arg-type]
+        return F.highway(input, transform.weight, transform.bias, gate.weight, gate.bias, self.activation)
 
     def extra_repr(self) -> str:
         """Return what `print(model)` shows of this layer."""

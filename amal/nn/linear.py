@@ -2,58 +2,29 @@
 
 from math import sqrt
 
-import torch
 from torch import Tensor, nn
 
 from amal import functional as F
 
 
-class Linear(nn.Module):
-    """y = x Wᵀ + b, with torch.nn.Linear's arguments, initialisation and state_dict.
+class Linear(nn.Linear):
+    """y = x Wᵀ + b, with torch.nn.Linear's arguments, initialisation and state_dict; see amal.functional.linear.
 
-    Weight and bias are drawn from U(−1/√in, 1/√in), the law of torch.nn.Linear, in the same order: after one
-    torch.manual_seed both hold the same numbers.
+    Weight and bias are drawn from U(−1/√in, 1/√in), as torch.nn.Linear draws them.
 
-    Args:
-        in_features: size of the last dimension of the input.
-        out_features: size of the last dimension of the output.
-        bias: whether there is a b.
-        device, dtype: of the parameters.
-
-    Shapes:
-        input (*, in_features), output (*, out_features), weight (out_features, in_features), bias (out_features).
+    Shapes: input (*, in_features), output (*, out_features), weight (out_features, in_features), bias (out_features).
     """
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__()
-        self.in_features, self.out_features = in_features, out_features
-        self.weight = nn.Parameter(torch.empty(out_features, in_features, device=device, dtype=dtype))
-        if bias:
-            self.bias: nn.Parameter | None = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype))
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw weight and bias afresh."""
-        if self.weight.numel() > 0:
-            nn.init.kaiming_uniform_(self.weight, a=sqrt(5))  # U(−1/√in, 1/√in), to the last bit of torch's rounding
-        _draw_bias(self.bias, self.in_features)
+        if self.weight.numel() > 0:  # torch warns of a weight without entries
+            super().reset_parameters()
+        else:
+            _draw_bias(self.bias, self.in_features)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map input (*, in_features) to (*, out_features)."""
         return F.linear(input, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """Return what `print(model)` shows of this layer."""
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
 class TiedLinear(nn.Module):
@@ -70,7 +41,7 @@ class TiedLinear(nn.Module):
         input (*, out), output (*, in), bias (in), where the encoder maps (*, in) to (*, out).
     """
 
-    def __init__(self, encoder: nn.Linear | Linear, bias: bool = True) -> None:
+    def __init__(self, encoder: nn.Linear, bias: bool = True) -> None:
         super().__init__()
         self._encoder = (encoder,)  # in a tuple: a module seen here would be registered, and saved, twice
         self.in_features, self.out_features = encoder.out_features, encoder.in_features

@@ -53,9 +53,11 @@ class ConvolutionFunction(Function):
         return grad_input, grad_weight, grad_bias, None
 
     @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, weight_dot: Tensor, bias_dot: Tensor | None, _: None) -> Tensor:
+    def jvp(ctx: Any, input_dot: Tensor | None, weight_dot: Tensor | None, bias_dot: Tensor | None, _: None) -> Tensor:
         input, weight = ctx.saved_tensors
-        return convolve(input_dot, weight, bias_dot, ctx.steps) + convolve(input, weight_dot, None, ctx.steps)
+        x_dot = torch.zeros_like(input) if input_dot is None else input_dot
+        output_dot = convolve(x_dot, weight, bias_dot, ctx.steps)
+        return output_dot if weight_dot is None else output_dot + convolve(input, weight_dot, None, ctx.steps)
 
 
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:

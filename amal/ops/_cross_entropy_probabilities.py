@@ -62,13 +62,19 @@ class ProbabilitiesCrossEntropyFunction(Function):
         return grad_input, grad_target, grad_weight, None, None
 
     @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor, weight_dot: Tensor | None, *_: None) -> Tensor:
+    def jvp(
+        ctx: Any, input_dot: Tensor | None, target_dot: Tensor | None, weight_dot: Tensor | None, *_: None
+    ) -> Tensor:
         input, target, weight = ctx.saved_tensors
         q, w, w_dot = smoothed(target, ctx.epsilon), along_classes(weight, input), along_classes(weight_dot, input)
         log_p, wq = input.log_softmax(1), q if w is None else w * q
-        q_dot = (1 - ctx.epsilon) * target_dot
-        wq_dot = q_dot if w is None or w_dot is None else w * q_dot + w_dot * q
-        moved = ((wq.sum(1, keepdim=True) * log_p.exp() - wq) * input_dot - log_p * wq_dot).sum(1)
+        moved: Any = 0 if input_dot is None else (wq.sum(1, keepdim=True) * log_p.exp() - wq) * input_dot
+        if target_dot is not None:
+            q_dot = (1 - ctx.epsilon) * target_dot
+            moved = moved - log_p * (q_dot if w is None else w * q_dot)
+        if w_dot is not None:
+            moved = moved - log_p * (w_dot * q)
+        moved = moved.sum(1)
         return moved if ctx.reduction == "none" else moved.sum() if ctx.reduction == "sum" else moved.mean()
 
 

@@ -13,6 +13,10 @@ from torch.autograd import forward_ad
 class Function(torch.autograd.Function):
     """torch.autograd.Function, with a vmap rule made of its own methods and half the cost of a call.
 
+    A gradient of None stays None, as behind torch's own operations: it says that nothing depends on the output, where
+    zeros would let an optimiser with momentum or decay move a parameter that has no part in the loss. So `backward` is
+    not called for gradients that are all None, and of several some may be; and `jvp` gets None for what stands still.
+
     torch asks for `setup_context` apart from `forward` so that the transforms of torch.func can stand between the two.
     For the two apart it binds the arguments to the signature of `forward`, in Python, at every call; where no transform
     is at work it is asked for both at once, the older form, which takes half of the time.
@@ -22,12 +26,17 @@ class Function(torch.autograd.Function):
     _apply_at_once: Callable[..., Any]
 
     def __init_subclass__(cls) -> None:
-        """Let `jvp` be differentiated forwards itself, and make the older form."""
+        """Leave None as it is, let `jvp` be differentiated forwards itself, and make the older form."""
         super().__init_subclass__()
+        if "_apply_at_once" in cls.__dict__:
+            return
+        if "setup_context" in cls.__dict__:
+            cls.setup_context = staticmethod(_without_zeros(cls.setup_context))  # type: ignore[method-assign]
+        if "backward" in cls.__dict__:
+            cls.backward = staticmethod(_none_for_none(cls.backward))  # type: ignore[method-assign]
         if "jvp" in cls.__dict__:
             cls.jvp = staticmethod(_forwards_again(cls.jvp))  # type: ignore[method-assign]
-        if "_apply_at_once" not in cls.__dict__:
-            cls._apply_at_once = _at_once(cls).apply
+        cls._apply_at_once = _at_once(cls).apply
 
     @classmethod
     def apply(cls, *inputs: Any) -> Any:
@@ -40,9 +49,12 @@ class Function(torch.autograd.Function):
 def _at_once(function: type[Function]) -> type[Function]:
     """The same Function, its setup_context a part of forward."""
 
+    setup_context: Any = getattr(function.setup_context, "__wrapped__", function.setup_context)
+
     def forward(ctx: Any, *inputs: Any) -> Any:
         output = function.forward(*inputs)
-        function.setup_context(ctx, inputs, output)
+        ctx.materialize_grads = False  # as set_materialize_grads does, one call less
+        setup_context(ctx, inputs, output)
         return output
 
     methods = {
@@ -54,6 +66,29 @@ def _at_once(function: type[Function]) -> type[Function]:
     metaclass: Any = type(function)
     at_once: type[Function] = metaclass(function.__name__, (function,), methods)
     return at_once
+
+
+def _without_zeros(setup_context: Callable[..., None]) -> Callable[..., None]:
+    """Let torch hand over None, and not make zeros of it."""
+
+    @wraps(setup_context)
+    def without_zeros(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.set_materialize_grads(False)
+        setup_context(ctx, inputs, output)
+
+    return without_zeros
+
+
+def _none_for_none(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand None on where no output has a gradient."""
+
+    @wraps(backward)
+    def none_for_none(ctx: Any, *grads: Any) -> Any:
+        if grads[0] is None and all(grad is None for grad in grads):
+            return (None,) * len(ctx.needs_input_grad)
+        return backward(ctx, *grads)
+
+    return none_for_none
 
 
 def _forwards_again(jvp: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,8 +30,15 @@ class DifferenceFunction(Function):
         return grad_output if needs_input else None, -grad_output if needs_target else None
 
     @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor) -> Tensor:
-        return input_dot - target_dot
+    def jvp(ctx: Any, input_dot: Tensor | None, target_dot: Tensor | None) -> Any:
+        return moved_apart(input_dot, target_dot)
+
+
+def moved_apart(input_dot: Tensor | None, target_dot: Tensor | None) -> Any:
+    """Return ẋ − ṫ, where None stands still."""
+    if input_dot is None or target_dot is None:
+        return input_dot if target_dot is None else -target_dot
+    return input_dot - target_dot
 
 
 def reduced(entries: Tensor, reduction: str) -> Tensor:

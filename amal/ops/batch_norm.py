@@ -60,7 +60,6 @@ class BatchNormFunction(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
         input, weight, *_, ctx.training, _, _ = inputs
         _, mean, rstd = output
-        ctx.set_materialize_grads(False)  # μ and r have none but in a second derivative
         ctx.save_for_backward(input, weight, mean, rstd)
         ctx.save_for_forward(input, weight, mean, rstd)
 

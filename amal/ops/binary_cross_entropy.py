@@ -39,14 +39,11 @@ class BCEFunction(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, target, weight, ctx.reduction = inputs
-        ctx.set_materialize_grads(False)  # so that jvp can tell a constant weight
         ctx.save_for_backward(input, target, weight)
         ctx.save_for_forward(input, target, weight)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor | None) -> tuple[Tensor | None, ...]:
-        if grad_output is None:
-            return None, None, None, None
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, target, weight = ctx.saved_tensors
         needs_input, needs_target, *_ = ctx.needs_input_grad
         g = share(grad_output, ctx.reduction, input.numel())

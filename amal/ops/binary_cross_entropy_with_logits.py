@@ -46,14 +46,11 @@ class BCEWithLogitsFunction(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         *tensors, ctx.reduction = inputs
-        ctx.set_materialize_grads(False)  # so that jvp can tell a constant weight
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor | None) -> tuple[Tensor | None, ...]:
-        if grad_output is None:
-            return None, None, None, None, None
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, target, weight, pos_weight = ctx.saved_tensors
         needs_input, needs_target, *_ = ctx.needs_input_grad
         g = share(grad_output, ctx.reduction, input.numel())

@@ -56,14 +56,11 @@ class CrossEntropyFunction(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, target, weight, ctx.ignore_index, ctx.reduction, ctx.epsilon = inputs
-        ctx.set_materialize_grads(False)  # so that jvp can tell a constant weight
         ctx.save_for_backward(input, target, weight)
         ctx.save_for_forward(input, target, weight)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor | None) -> tuple[Tensor | None, ...]:
-        if grad_output is None or not ctx.needs_input_grad[0]:
-            return None, None, None, None, None, None
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         return of_dtype(_slope(ctx, grad_output), grad_output.dtype), None, None, None, None, None
 
     @staticmethod

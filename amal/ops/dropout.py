@@ -78,4 +78,6 @@ def draw_noise(like: Tensor, p: float) -> Tensor:
     """Draw m, in the order in which torch draws it on the CPU."""
     if p == 1:
         return like.new_zeros(())
+    if torch._C._are_functorch_transforms_active():  # torch.vmap fills nothing in place that its members share
+        return torch.nn.functional.dropout(torch.ones_like(like), p)
     return torch.empty_like(like).bernoulli_(1 - p).div_(1 - p)

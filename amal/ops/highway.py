@@ -1,26 +1,28 @@
 r"""Highway layer: a gate decides, entry by entry, how much of a layer's result to take and how much of its input.
 
-    A = x Wᴴᵀ + bᴴ        H = f(A)          the transform, f one of relu, tanh, sigmoid
-    S = x Wᵀᵀ + bᵀ        T = σ(S)          the gate
-    y = H T + x (1 − T)                     products entry by entry
+    A = x Wᵀ + b          H = f(A)          the transform, f one of relu, tanh, sigmoid
+    S = x Vᵀ + c          Z = σ(S)          the gate
+    y = H Z + x (1 − Z)                     products entry by entry
 
-Shapes: x, A, H, S, T, y (n, d); both weights (d, d); both biases (d). Leading dimensions of an input count as n rows.
+Shapes: x, A, H, S, Z, y (n, d); W, V (d, d); b, c (d). Leading dimensions of an input count as n rows. A small ᵀ is a
+transpose; the paper, which writes no transpose, calls the gate T.
 
-Let g = ∂L/∂y. Three roads lead from x to y: through H, through T, and the carry that goes straight:
+Let g = ∂L/∂y. Three roads lead from x to y: through H, through Z, and the carry that goes straight:
 
-    C = g (1 − T)                           what the carry gets
-    α = ∂L/∂A = g T f'(A)                   as f' is known from H: sign H, 1 − H², H (1 − H)
-    τ = ∂L/∂S = g (H − x) T (1 − T) = C T (H − x)
-    ∂L/∂x  = C + α Wᴴ + τ Wᵀ
-    ∂L/∂Wᴴ = αᵀ x       ∂L/∂bᴴ = Σ_i α_i    and the same with τ for the gate
+    C = g (1 − Z)                           what the carry gets
+    α = ∂L/∂A = g Z f'(A)                   as f' is known from H: sign H, 1 − H², H (1 − H)
+    ζ = ∂L/∂S = g (H − x) Z (1 − Z) = C Z (H − x)
+    ∂L/∂x = C + α W + ζ V
+    ∂L/∂W = αᵀ x          ∂L/∂b = Σ_i α_i
+    ∂L/∂V = ζᵀ x          ∂L/∂c = Σ_i ζ_i
 
-    ẏ = ẋ (1 − T) + Ḣ T + (H − x) Ṫ         Ḣ = f' Ȧ, Ṫ = T (1 − T) Ṡ, Ȧ = ẋ Wᴴᵀ + x Ẇᴴᵀ + ḃᴴ, Ṡ likewise
+    ẏ = ẋ (1 − Z) + Ḣ Z + (H − x) Ż         Ḣ = f' Ȧ, Ż = Z (1 − Z) Ṡ, Ȧ = ẋ Wᵀ + x Ẇᵀ + ḃ, Ṡ likewise
 
-Composed of single operations the layer keeps x, H, T and 1 − T. Here x and T are kept and H is computed again: half the
-memory for one matrix product in seven. T is an output of the Function, or second derivatives would not know whence it
-came; if another asked for its gradient, that would enter τ as ∂L/∂T T (1 − T).
+Composed of single operations the layer keeps x, H, Z and 1 − Z. Here x and Z are kept and H is computed again: half the
+memory for one matrix product in seven. Z is an output of the Function, or second derivatives would not know whence it
+came; if another asked for its gradient, that would enter ζ as ∂L/∂Z Z (1 − Z).
 
-Source: Srivastava, Greff and Schmidhuber, Highway Networks, 2015; TME 3.
+Source: Srivastava, Greff and Schmidhuber, Highway Networks, 2015; TME 3, question 7.
 """
 
 from typing import Any
@@ -35,7 +37,7 @@ ACTIVATIONS = ("relu", "tanh", "sigmoid")
 
 
 class HighwayFunction(Function):
-    """y = H T + x (1 − T), and T, for input (n, d)."""
+    """y = H Z + x (1 − Z), and Z, for input (n, d)."""
 
     @staticmethod
     def forward(
@@ -56,41 +58,40 @@ class HighwayFunction(Function):
         kept = (*tensors, output[1])  # all but the gate's bias, which no derivative needs
         ctx.save_for_backward(*kept)
         ctx.save_for_forward(*kept)
-        ctx.set_materialize_grads(False)  # nobody asks for the gate's gradient: no zeros for it
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor | None, grad_gate: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, transform_weight, transform_bias, gate_weight, T = ctx.saved_tensors
+        x, transform_weight, transform_bias, gate_weight, Z = ctx.saved_tensors
         needs = ctx.needs_input_grad
         g = wide(torch.zeros_like(x) if grad_output is None else grad_output)
-        H, T = wide(_transform(x, transform_weight, transform_bias, ctx.activation)), wide(T)
-        through = g * T
+        H, Z = wide(_transform(x, transform_weight, transform_bias, ctx.activation)), wide(Z)
+        through = g * Z
         carry = g - through
-        tau = (carry * (H - x)).mul_(T)
+        zeta = (carry * (H - x)).mul_(Z)
         if grad_gate is not None:
-            tau = tau + grad_gate * T * (1 - T)
+            zeta = zeta + grad_gate * Z * (1 - Z)
         alpha = _times_slope(through, H, ctx.activation)
-        carry, alpha, tau = (of_dtype(entries, x.dtype) for entries in (carry, alpha, tau))
+        carry, alpha, zeta = (of_dtype(entries, x.dtype) for entries in (carry, alpha, zeta))
         return (
-            torch.addmm(torch.addmm(carry, alpha, transform_weight), tau, gate_weight) if needs[0] else None,
+            torch.addmm(torch.addmm(carry, alpha, transform_weight), zeta, gate_weight) if needs[0] else None,
             alpha.mT @ x if needs[1] else None,
             alpha.sum(0) if needs[2] else None,
-            tau.mT @ x if needs[3] else None,
-            tau.sum(0) if needs[4] else None,
+            zeta.mT @ x if needs[3] else None,
+            zeta.sum(0) if needs[4] else None,
             None,
         )
 
     @staticmethod
     def jvp(ctx: Any, *dots: Tensor | None) -> tuple[Tensor, Tensor]:
-        x, transform_weight, transform_bias, gate_weight, T = ctx.saved_tensors
+        x, transform_weight, transform_bias, gate_weight, Z = ctx.saved_tensors
         variables = (x, transform_weight, transform_bias, gate_weight, transform_bias)
         moved = [torch.zeros_like(v) if dot is None else dot for v, dot in zip(variables, dots, strict=False)]
         x_dot, transform_weight_dot, transform_bias_dot, gate_weight_dot, gate_bias_dot = moved
         H = _transform(x, transform_weight, transform_bias, ctx.activation)
         A_dot = x_dot @ transform_weight.mT + x @ transform_weight_dot.mT + transform_bias_dot
         S_dot = x_dot @ gate_weight.mT + x @ gate_weight_dot.mT + gate_bias_dot
-        H_dot, T_dot = _times_slope(A_dot, H, ctx.activation), S_dot * T * (1 - T)
-        return x_dot * (1 - T) + H_dot * T + (H - x) * T_dot, T_dot
+        H_dot, Z_dot = _times_slope(A_dot, H, ctx.activation), S_dot * Z * (1 - Z)
+        return x_dot * (1 - Z) + H_dot * Z + (H - x) * Z_dot, Z_dot
 
 
 @public_op
@@ -102,12 +103,12 @@ def highway(
     gate_bias: Tensor,
     activation: str = "relu",
 ) -> Tensor:
-    """Apply a highway layer: y = H T + input (1 − T), H = f(linear(input)), T = sigmoid(another linear(input)).
+    """Apply a highway layer: y = H Z + input (1 − Z), H = f(linear(input)), Z = sigmoid(another linear(input)).
 
     Args:
         input: (*, d), floating point; * is any number of dimensions, none included.
         transform_weight, transform_bias: (d, d) and (d), of the transform H.
-        gate_weight, gate_bias: (d, d) and (d), of the gate T; a negative bias lets most of the input pass at first.
+        gate_weight, gate_bias: (d, d) and (d), of the gate Z; a negative bias lets most of the input pass at first.
         activation: f, one of 'relu', 'tanh', 'sigmoid'.
 
     Returns:

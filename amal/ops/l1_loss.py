@@ -78,9 +78,11 @@ class WeightedL1Function(Function):
         return grad_difference, grad_weight, None
 
     @staticmethod
-    def jvp(ctx: Any, difference_dot: Tensor, weight_dot: Tensor, _: None) -> Tensor:
+    def jvp(ctx: Any, difference_dot: Tensor | None, weight_dot: Tensor | None, _: None) -> Tensor:
         d, weight = ctx.saved_tensors
-        moved = weight * d.sign() * difference_dot + weight_dot * worth_of_weight(d.abs(), weight, ctx.reduction)
+        moved: Any = 0 if difference_dot is None else weight * d.sign() * difference_dot
+        if weight_dot is not None:
+            moved = moved + weight_dot * worth_of_weight(d.abs(), weight, ctx.reduction)
         return moved.sum() / weight.sum() if ctx.reduction == "mean" else reduced(moved, ctx.reduction)
 
 

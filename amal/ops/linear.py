@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._public import autocast, check_tensors, public_op
+from ._transposed_linear import TransposedLinearFunction, lies_transposed
 
 
 class LinearFunction(Function):
@@ -45,14 +46,16 @@ class LinearFunction(Function):
         input, weight = ctx.saved_tensors
         needs_input, needs_weight, needs_bias = ctx.needs_input_grad
         grad_input = grad_output @ weight if needs_input else None
-        grad_weight = _like_weight(grad_output, input, weight) if needs_weight else None
+        grad_weight = grad_output.mT @ input if needs_weight else None
         grad_bias = grad_output.sum(0) if needs_bias else None
         return grad_input, grad_weight, grad_bias
 
     @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, weight_dot: Tensor, bias_dot: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, input_dot: Tensor | None, weight_dot: Tensor | None, bias_dot: Tensor | None) -> Tensor:
         input, weight = ctx.saved_tensors
-        output_dot: Tensor = input_dot @ weight.mT + input @ weight_dot.mT
+        output_dot: Tensor = input.new_zeros(len(input), len(weight)) if input_dot is None else input_dot @ weight.mT
+        if weight_dot is not None:
+            output_dot = output_dot + input @ weight_dot.mT
         return output_dot if bias_dot is None else output_dot + bias_dot
 
 
@@ -78,15 +81,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rows = input if input.dim() == 2 else input.reshape(prod(input.shape[:-1]), input.shape[-1])
     matrix = weight if weight.dim() == 2 else weight.unsqueeze(0)
     vector = bias if bias is None or bias.dim() == 1 else bias.unsqueeze(0)
-    output: Tensor = LinearFunction.apply(rows, matrix, vector)
+    if lies_transposed(matrix):
+        output: Tensor = TransposedLinearFunction.apply(rows, matrix.mT, vector)
+    else:
+        output = LinearFunction.apply(rows, matrix, vector)
     return output if input.dim() == weight.dim() == 2 else output.reshape(input.shape[:-1] + weight.shape[:-1])
-
-
-def _like_weight(grad_output: Tensor, input: Tensor, weight: Tensor) -> Tensor:
-    """Return gᵀ x in memory as the weight lies: a tied weight's two gradients then add up entry beside entry."""
-    if weight.stride(0) < weight.stride(1):  # transposed
-        return (input.mT @ grad_output).mT
-    return grad_output.mT @ input
 
 
 def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:

@@ -42,15 +42,12 @@ class MaxPool2dFunction(Function):
         ctx.shape, ctx.places = inputs[0].shape, indices.shape
         ctx.line, ctx.winners = _in_one_line(ctx.shape), _in_one_line(ctx.places)
         ctx.mark_non_differentiable(indices)
-        ctx.set_materialize_grads(False)  # no zeros for the indices
         ctx.save_for_backward(indices)
         ctx.save_for_forward(indices)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor, _: None) -> tuple[Tensor | None, ...]:
         (indices,) = ctx.saved_tensors
-        if grad_output is None:
-            return None, None, None
         zeros = grad_output.new_zeros(()).expand(ctx.line)  # one number in memory: scatter_add makes the copy
         grad_input = zeros.scatter_add(-1, indices.reshape(ctx.winners), grad_output.reshape(ctx.winners))
         return grad_input.view(ctx.shape), None, None

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._losses import DifferenceFunction, check_equal_shapes, reduced, share, weighted, worth_of_weight
+from ._losses import DifferenceFunction, check_equal_shapes, moved_apart, reduced, share, weighted, worth_of_weight
 from ._public import autocast, check_tensors, of_dtype, public_op, wide
 from ._reduction import choose_reduction
 
@@ -51,9 +51,9 @@ class MSEFunction(Function):
         return grad_input if needs_input else None, -grad_input if needs_target else None, None
 
     @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, target_dot: Tensor, _: None) -> Tensor:
+    def jvp(ctx: Any, input_dot: Tensor | None, target_dot: Tensor | None, _: None) -> Tensor:
         input, target = ctx.saved_tensors
-        return reduced(2 * (input - target) * (input_dot - target_dot), ctx.reduction)
+        return reduced(2 * (input - target) * moved_apart(input_dot, target_dot), ctx.reduction)
 
 
 class WeightedMSEFunction(Function):
@@ -80,9 +80,11 @@ class WeightedMSEFunction(Function):
         return grad_difference, grad_weight, None
 
     @staticmethod
-    def jvp(ctx: Any, difference_dot: Tensor, weight_dot: Tensor, _: None) -> Tensor:
+    def jvp(ctx: Any, difference_dot: Tensor | None, weight_dot: Tensor | None, _: None) -> Tensor:
         d, weight = ctx.saved_tensors
-        moved = 2 * weight * d * difference_dot + weight_dot * worth_of_weight(d.square(), weight, ctx.reduction)
+        moved: Any = 0 if difference_dot is None else 2 * weight * d * difference_dot
+        if weight_dot is not None:
+            moved = moved + weight_dot * worth_of_weight(d.square(), weight, ctx.reduction)
         return moved.sum() / weight.sum() if ctx.reduction == "mean" else reduced(moved, ctx.reduction)
 
 

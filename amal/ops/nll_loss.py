@@ -44,15 +44,12 @@ class NLLFunction(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, target, weight, ctx.ignore_index, ctx.reduction = inputs
         ctx.shape = input.shape
-        ctx.set_materialize_grads(False)  # so that jvp can tell a constant weight
         ctx.save_for_backward(target, weight)
         ctx.save_for_forward(target, weight)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         target, weight = ctx.saved_tensors
-        if grad_output is None or not ctx.needs_input_grad[0]:
-            return None, None, None, None, None
         y, _, at_y = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
         zeros = grad_output.new_zeros(*ctx.shape)
         return zeros.scatter_add_(1, y, of_dtype(at_y, grad_output.dtype)), None, None, None, None

@@ -11,7 +11,7 @@ where x > 0, so the output tells which. With g = ∂L/∂y:
 
 sign y is 1 or 0, as a number: on a CPU to choose by a comparison takes ten times as long as to multiply.
 
-Source: TME 3, the multi-layer perceptron; Glorot, Bordes and Bengio, Deep Sparse Rectifier Neural Networks, 2011.
+Source: TME 2, question 3; Glorot, Bordes and Bengio, Deep Sparse Rectifier Neural Networks, 2011.
 """
 
 from typing import Any

@@ -90,14 +90,15 @@ class ScaledDotProductAttentionFunction(Function):
         return (*grads, None, None, None, None)
 
     @staticmethod
-    def jvp(ctx: Any, query_dot: Tensor, key_dot: Tensor, value_dot: Tensor, mask_dot: Any, *_: None) -> Tensor:
+    def jvp(ctx: Any, *dots: Any) -> Tensor:
         query, key, value, mask, noise = ctx.saved_tensors
         (q, k, v), lead = aligned(query, key, value, ctx.enable_gqa)
-        (q_dot, k_dot, v_dot), lead = aligned(query_dot, key_dot, value_dot, ctx.enable_gqa)
+        moved = [torch.zeros_like(x) if dot is None else dot for x, dot in zip((query, key, value), dots, strict=False)]
+        (q_dot, k_dot, v_dot), lead = aligned(moved[0], moved[1], moved[2], ctx.enable_gqa)
         p = _probabilities(q * ctx.scale, k, matrix_of(mask, lead, q, k), ctx.is_causal)
         s_dot = (q_dot @ k.mT + q @ k_dot.mT) * ctx.scale
-        if mask_dot is not None:
-            s_dot = s_dot + matrix_of(mask_dot, lead, q, k)
+        if dots[3] is not None:  # the mask's
+            s_dot = s_dot + matrix_of(dots[3], lead, q, k)
         p_dot = p * (s_dot - (p * s_dot).sum(-1, keepdim=True))
         if noise is not None:
             n = matrix_of(noise, lead, q, k)
@@ -106,7 +107,10 @@ class ScaledDotProductAttentionFunction(Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """What is mapped over is one more leading dimension."""
+        """What is mapped over is one more leading dimension, which query, key or value must have."""
+        if all(dim is None for dim in in_dims[:3]):  # a mask or noise alone is mapped over
+            inputs = (inputs[0].expand(info.batch_size, *inputs[0].shape), *inputs[1:])
+            in_dims = (0, *in_dims[1:])
         ranks = [x.dim() - (dim is not None) for x, dim in zip(inputs, in_dims, strict=True) if isinstance(x, Tensor)]
 
         def in_front(x: Any, dim: int | None) -> Any:

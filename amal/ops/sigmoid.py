@@ -10,7 +10,7 @@ dy/dx = e⁻ˣ / (1 + e⁻ˣ)² = y (1 − y), which needs no x once y is known.
 
 The slope is at most 1/4 and vanishes at both ends: a saturated sigmoid stops learning.
 
-Source: TME 3, the highway network's gate; Goodfellow, Bengio and Courville, Deep Learning, 6.3.2.
+Source: TME 2, question 3; Goodfellow, Bengio and Courville, Deep Learning, 6.3.2.
 """
 
 from typing import Any

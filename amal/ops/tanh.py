@@ -10,7 +10,7 @@ By the quotient rule dy/dx = 1 − tanh² x, which needs no x once y is known. W
 
 The output is kept, not the input: a linear layer that follows keeps it too, so it costs nothing.
 
-Source: TME 2, the two-layer network; Goodfellow, Bengio and Courville, Deep Learning, 6.3.2.
+Source: TME 2, question 3; Goodfellow, Bengio and Courville, Deep Learning, 6.3.2.
 """
 
 from typing import Any

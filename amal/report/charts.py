@@ -154,9 +154,9 @@ def thinned(values: Values) -> Values:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Return what to sort a name by, so that 10 comes after 2."""
+    """Return what to sort a name by, so that 10 comes after 2; 0.1 and 0.01 have equal numbers."""
     numbers, words = re.findall(r"\d+", name), re.split(r"\d+", name)
-    return [(int(of), word) for word, of in zip_longest(words, numbers, fillvalue="0")]
+    return [*((int(of), word) for word, of in zip_longest(words, numbers, fillvalue="0")), (0, name)]
 
 
 def _axis(low: float, high: float, tight: bool = False) -> tuple[float, float, list[float]]:

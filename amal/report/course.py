@@ -185,7 +185,7 @@ TELLING: Mapping[str, tuple[str, ...]] = {
     "3.3": ("errors/*",),
     "3.4": ("learning curves*",),
     "3.7": ("interpolation*", "halfway*"),
-    "3.8": ("*depth*", "*reconstructions*", "gates*"),
+    "3.8": ("*depth*", "*reconstructions*", "*gates*"),
     "3.12": ("means*", "neighbours*"),
     "3.13": ("t-SNE*",),
     "3.15": ("accuracy*", "errors/worst*"),

@@ -1,16 +1,18 @@
 """What a run drew, read from its TensorBoard files: curves and pictures, and nothing else that lies there.
 
-A file is a row of records: the length of a message (8 bytes, little-endian), a checksum of it (4), the message, and a
-checksum of that (4). Most of a file are histograms and graphs; they are decoded, and passed over. A run that is going
-on, or was killed, may leave the last record half-written: reading ends before it, as TensorBoard's does.
+Most of a file are histograms and graphs; they are decoded, and passed over.
 """
 
 import math
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from amal.experiments import without_number
+from amal.records import CutShort, Damaged, event_files, records
+
+SMALL = 1000
+"""Bytes of the records whose checksum is verified, all numbers among them; a picture has a checksum of its own."""
 
 
 @dataclass
@@ -18,62 +20,52 @@ class Events:
     """What one folder of a run holds, its children apart."""
 
     scalars: dict[str, dict[int, float]] = field(default_factory=dict)
-    """Tag -> step -> value; NaN and infinite ones included."""
+    """Tag without the number of its experiment -> step -> value; NaN and infinite ones included."""
     images: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Tag -> the last step, and the picture of it as it was written (PNG)."""
-
-    def forget(self, step: int) -> None:
-        """Forget what was written of a step and of later ones, as a resumed run asks."""
-        for tag, values in self.scalars.items():
-            self.scalars[tag] = {at: value for at, value in values.items() if at < step}
-        self.images = {tag: (at, image) for tag, (at, image) in self.images.items() if at < step}
+    damage: list[str] = field(default_factory=list)
+    """The names of files of which a part is lost."""
 
 
 def read_run(run_dir: Path) -> dict[str, Events]:
-    """Return what a run drew: name of the child -> its events; "" is the run itself, and comes first."""
+    """Return what a completed run drew: name of the child -> its events; "" is the run itself, and comes first."""
     found: dict[str, Events] = {}
-    for path in sorted(run_dir.rglob("events.out.tfevents.*"), key=lambda path: (path.parent, path.name)):
-        child = path.parent.relative_to(run_dir).as_posix()
-        read_file(path, found.setdefault("" if child == "." else child, Events()))
+    for folder in sorted({path.parent for path in run_dir.rglob("events.out.tfevents.*")}):
+        child = folder.relative_to(run_dir).as_posix()
+        events = found.setdefault("" if child == "." else child, Events())
+        files = event_files(folder)
+        *earlier, last = [path for path in files if path.stat().st_size] or files  # a run that was resumed empties some
+        for path in earlier:  # a kill may have cut the last record, and the run went on in another file
+            events.damage += [path.name] if read_file(path, events) > 0 else []
+        events.damage += [last.name] if read_file(last, events) != 0 else []
     return found
 
 
-def read_file(path: Path, events: Events) -> None:
-    """Add what one file holds, up to where it is damaged or ends."""
-    from google.protobuf.message import DecodeError
-    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+def read_file(path: Path, events: Events) -> int:
+    """Add what one file holds, up to where it is damaged or ends.
 
-    for record in records(path):
-        try:
+    Returns:
+        0 if that is all of it, -1 if the last record is cut short, 1 if it is damaged before.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    try:
+        for _, record in records(path, verify=SMALL):
             event = Event.FromString(record)
-        except DecodeError:
-            return
-        if event.HasField("session_log") and event.session_log.status == SessionLog.START:
-            events.forget(event.step)
-        for value in event.summary.value:
-            add(events, value, event.step)
+            for value in event.summary.value:
+                add(events, value, event.step)
+    except CutShort:
+        return -1
+    except (Damaged, DecodeError):
+        return 1
+    return 0 if path.stat().st_size else 1
 
 
 def add(events: Events, value: Any, step: int) -> None:
     """Add one value of a message, if it is a number or a picture."""
-    kind = value.WhichOneof("value")
+    kind, tag = value.WhichOneof("value"), without_number(value.tag)
     if kind == "simple_value":
-        events.scalars.setdefault(value.tag, {})[step] = value.simple_value
-    elif kind == "image" and step >= events.images.get(value.tag, (-math.inf, b""))[0]:
-        events.images[value.tag] = (step, value.image.encoded_image_string)
-
-
-def records(path: Path) -> Iterator[bytes]:
-    """Yield the messages of a file that are there whole."""
-    try:
-        content = memoryview(path.read_bytes())
-    except OSError:  # gone since it was found, or not ours to read
-        return
-    place = 0
-    while place + 12 <= len(content):
-        (length,) = struct.unpack_from("<Q", content, place)
-        end = place + 12 + length
-        if end + 4 > len(content):
-            return
-        yield bytes(content[place + 12 : end])
-        place = end + 4
+        events.scalars.setdefault(tag, {})[step] = value.simple_value
+    elif kind == "image" and step >= events.images.get(tag, (-math.inf, b""))[0]:
+        events.images[tag] = (step, value.image.encoded_image_string)

@@ -190,12 +190,12 @@ def image_grid(images: Tensor, captions: Sequence[str], title: str, columns: int
         columns: images in a row.
     """
     rows = max(1, -(-len(images) // columns))
-    figure = new_figure(1.1 * columns, 1.35 * rows + 0.4)
+    figure = new_figure(1.1 * columns, 1.5 * rows + 0.4)
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in places:
         axes.set_axis_off()
     for axes, image, caption in zip(places, images.cpu(), captions, strict=False):
         axes.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=1)
-        axes.set_title(caption, fontsize=8, y=-0.25)
+        axes.set_title(caption, fontsize=8, y=0, va="top", pad=-4)
     figure.suptitle(title)
     return figure

@@ -92,7 +92,7 @@ def write_report(folders: Iterable[Path], output: Path) -> tuple[int, int]:
     content = (as_markdown if suffix == ".md" else as_html)(runs, find_parts())
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(content, encoding="utf-8")
+        output.write_text(content, encoding="utf-8", errors="replace")  # the name of a folder may be no text
     except OSError as error:
         raise UserError(f"--output {output} cannot be written ({error.strerror})") from None
     return len(runs), sum(not experiment.is_missing for experiment in tell(find_parts(), runs)[0])
@@ -115,7 +115,19 @@ def as_html(runs: Sequence[Run], parts: Iterable[Part]) -> str:
         for (_, share), shown in zip(shares, pictures.within(PICTURE_BYTES, wishes, PICTURES), strict=True)
     }
     others = [drawn[id(share)] for number, share in shares if not number]
-    return _render("report.html.j2", runs, told, lost, drawn=drawn, others=others)
+    incomplete = dict.fromkeys(
+        f"{run.name}: {'/'.join(filter(None, (child, name)))} is damaged"
+        for _, share in shares
+        for run, found in zip(share.group.runs, events[id(share.group)], strict=False)  # not all seeds are drawn
+        for child, of in found.items()
+        for name in of.damage
+    )
+    for (_, share), wish in zip(shares, wishes, strict=True):
+        name = share.group.first.name
+        incomplete |= dict.fromkeys(
+            f"{name}: the picture {caption} cannot be read" for caption in pictures.unreadable(wish, PICTURES)
+        )
+    return _render("report.html.j2", runs, told, lost, drawn=drawn, others=others, incomplete=list(incomplete))
 
 
 def as_markdown(runs: Sequence[Run], parts: Iterable[Part]) -> str:

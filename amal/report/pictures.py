@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -13,6 +14,8 @@ from .events import Events
 WIDEST = 820
 """Pixels: about as wide as a page shows them on a fine screen."""
 COLOURS = 64
+LARGEST = 40_000_000
+"""Pixels of a picture that is opened: a file of some bytes may claim any number."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ def ranked(
     return list(shown.values())
 
 
+def unreadable(wishes: Sequence[tuple[str, bytes]], each: int) -> list[str]:
+    """Return the captions of the pictures that one place should have shown, and that cannot be read."""
+    return [caption for caption, image in wishes[:each] if small(caption, image) is None]
+
+
 def within(budget: int, wishes: Sequence[Sequence[tuple[str, bytes]]], each: int) -> list[list[Picture]]:
     """Return the pictures that fit into so many bytes: everybody's first one, then everybody's second one, and so on.
 
@@ -74,15 +82,21 @@ def _shrunk(image: bytes) -> tuple[str, int, int] | None:
     """Return a picture with fewer pixels and colours, in base64, and its size; None if it cannot be read."""
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(image)) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    if picture.width > WIDEST:
-        picture = picture.resize((WIDEST, max(1, picture.height * WIDEST // picture.width)), Image.Resampling.LANCZOS)
     content = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # LARGEST is stricter
+            opened = Image.open(io.BytesIO(image), formats=["PNG"])
+        with opened:
+            if opened.width * opened.height > LARGEST:
+                return None
+            picture = opened.convert("RGB")
+        if picture.width > WIDEST:
+            size = WIDEST, max(1, picture.height * WIDEST // picture.width)
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG")
+    except Exception:  # a picture may be wrong in any way
+        return None
     return base64.b64encode(content.getvalue()).decode(), picture.width, picture.height
 
 

@@ -126,12 +126,17 @@ def read_run(folder: Path, name: str) -> Run:
     )
     if run.status != "completed":
         return run
-    numbers = metrics["metrics"].items() if isinstance(metrics.get("metrics"), dict) else ()
+    measures = metrics.get("metrics")
+    if not isinstance(measures, dict):
+        return replace(run, status="damaged: metrics.json holds no metrics")
+    odd = [name for name, value in {"seconds": metrics.get("seconds"), **measures}.items() if is_odd(value)]
+    if odd:
+        return replace(run, status=f"damaged: {odd[0]} is no number in metrics.json")
     return replace(
         run,
         measured=str(metrics.get("measured", "")),
         seconds=number(metrics.get("seconds")),
-        metrics={name: number(value) for name, value in numbers if math.isfinite(number(value))},
+        metrics={name: number(value) for name, value in measures.items() if math.isfinite(number(value))},
     )
 
 
@@ -190,9 +195,11 @@ def machine_of(environment: Mapping[str, str]) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what a file holds; nothing if it is not there, or damaged."""
+    """Return what a file holds; nothing if it is not there, or damaged, or holds what no run writes."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        # No NaN, and no half of a character but those that stand for the bytes of a path that is no text.
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode(errors="surrogateescape")
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -204,5 +211,13 @@ def texts(value: Any) -> dict[str, str]:
 
 
 def number(value: Any) -> float:
-    """Return a number; NaN for anything else."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    """Return a number; NaN for anything else, and for one that is too large."""
+    try:
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return math.nan
+
+
+def is_odd(value: Any) -> bool:
+    """Whether a value is neither a number nor null, which runs write for what is not finite."""
+    return value is not None and math.isnan(number(value))

@@ -28,5 +28,6 @@ from .looks import log_weights as log_weights
 from .loop import fit as fit
 from .loop import progress_bar as progress_bar
 from .loop import train_step as train_step
+from .prefixed import Prefixed as Prefixed
 from .stack import Member as Member
 from .sweep import fit_together as fit_together

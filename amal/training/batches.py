@@ -1,12 +1,13 @@
 """Where the batches of an epoch come from: tensors that stay on their device, or torch's DataLoader."""
 
+import copy
 import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from amal.errors import UserError
@@ -55,6 +56,40 @@ def steps_per_epoch(part: Part, batch_size: int | None) -> int:
         return len(part)
     except TypeError:
         raise UserError("the DataLoader has no length: its data set must know how many examples it holds") from None
+
+
+def refuse_single_examples(model: nn.Module, part: Part, batch_size: int | None, processes: int = 1) -> None:
+    """Raise, before anything is trained, if a batch holds a single example that the model cannot be trained on.
+
+    A batch normalisation of one number has no variance; of one image it has. So the model is asked: a copy of it.
+
+    Raises:
+        UserError: the model refuses a batch of one, which is what some process gets.
+    """
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        return
+    examples, rows = _sizes(part, batch_size)
+    left_over = examples % rows if rows else 0
+    if min(rows, left_over or rows) // processes > 1 or not rows:
+        return
+    input, _ = next(in_order(part, 1))
+    try:
+        with torch.random.fork_rng(), torch.no_grad():
+            copy.deepcopy(model).train()(input[:1])
+    except ValueError as error:
+        each = f", shared by {processes} processes" if processes > 1 else ""
+        batch = f"{left_over or rows} of {examples} examples are in the last batch of {rows}{each}"
+        raise UserError(
+            f"a batch of one example cannot be normalised ({error}): {batch}; try another --batch-size"
+        ) from None
+
+
+def _sizes(part: Part, batch_size: int | None) -> tuple[int, int]:
+    """Return how many examples there are, and how many go into a batch; 0 where a DataLoader does not say."""
+    if not isinstance(part, DataLoader):
+        return len(part.input), min(batch_size or len(part.input), len(part.input))
+    known = part.batch_size is not None and not part.drop_last
+    return (len(part.dataset), min(part.batch_size or 0, len(part.dataset))) if known else (0, 0)  # type: ignore[arg-type]
 
 
 def epoch_batches(part: Part, batch_size: int | None, seed: int, epoch: int, skip: int = 0) -> Iterator[Batch]:

@@ -10,21 +10,22 @@ import io
 import random
 import re
 import sys
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from amal.errors import UserError
 from amal.seeds import generator
 
 from . import distributed
-from .files import remove_unfinished, write_whole
+from .fields import Saved, Unfit
+from .files import remove_unfinished, require_in_place, write_whole
 
-Saved: TypeAlias = dict[str, Any]
+_T = TypeVar("_T")
 FORMAT = 1
 NAME = re.compile(r"step-(\d+)-([0-9a-f]{16})\.pt")
 
@@ -59,11 +60,13 @@ class Checkpoints:
         torch.save({"format": FORMAT, **content}, buffer)
         data = buffer.getvalue()
         path = self.folder / f"step-{step:08d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
+        require_in_place(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.folder)
             write_whole(path, data)
         except OSError as error:
+            require_in_place(self.folder)
             raise UserError(
                 f"the checkpoint of step {step} cannot be written ({error.strerror}); {self.last_good()}"
             ) from None
@@ -77,28 +80,26 @@ class Checkpoints:
         paths = self.paths()
         return f"the last good checkpoint is {paths[0]}" if paths else "there is no checkpoint yet"
 
-    def load(self, complaint: Callable[[Saved], str | None]) -> Saved | None:
-        """Return the newest checkpoint that is whole and fits; None if there is none at all.
+    def load(self, understand: Callable[[Saved], _T]) -> _T | None:
+        """Return what the newest checkpoint that is whole and fits holds; None if there is no checkpoint at all.
 
         One that is damaged or does not fit is named on standard error, with what is wrong, and the one before is taken.
 
         Args:
-            complaint: what is wrong with the content of a checkpoint for the training at hand; None if nothing is.
+            understand: takes the content of a file apart; Unfit says what is wrong with it for the training at hand.
 
         Raises:
             UserError: there are checkpoints, and none can be used. They are left as they are.
         """
-        return distributed.agreed(lambda: self._load(complaint))
+        return distributed.agreed(lambda: self._load(understand))
 
-    def _load(self, complaint: Callable[[Saved], str | None]) -> Saved | None:
+    def _load(self, understand: Callable[[Saved], _T]) -> _T | None:
         paths = self.paths()
         for path in paths:
-            content = read(path)
-            if isinstance(content, str):
-                wrong: str | None = content
-            elif not (wrong := complaint(content)):
-                return content
-            print(f"checkpoint {path} {wrong}: it is left out", file=sys.stderr)
+            try:
+                return understand(read(path))
+            except Unfit as wrong:  # noqa: PERF203 (one is read, as a rule)
+                print(textwrap.shorten(f"checkpoint {path} {wrong}: it is left out", 1000), file=sys.stderr)
         if paths:
             raise UserError(
                 f"none of the {len(paths)} checkpoints in {self.folder} can be used; start again in another --run-dir"
@@ -106,40 +107,30 @@ class Checkpoints:
         return None
 
 
-def read(path: Path) -> Saved | str:
-    """Return the content of a checkpoint, verified; or what is wrong with the file.
+def read(path: Path) -> Saved:
+    """Return the content of a checkpoint, verified. Nothing in the file is executed, whatever it holds.
 
-    Nothing in the file is executed, whatever it holds.
+    Raises:
+        Unfit: something is wrong with the file.
     """
     if not path.is_file():
-        return "is not a file"
+        raise Unfit("is not a file")
     try:
         data = path.read_bytes()
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        raise Unfit(f"cannot be read ({error.strerror})") from None
     match = NAME.fullmatch(path.name)
     if match is None or hashlib.sha256(data).hexdigest()[:16] != match[2]:
-        return f"is damaged ({len(data)} bytes, and the checksum differs from the one in its name)"
+        raise Unfit(f"is damaged ({len(data)} bytes, and the checksum differs from the one in its name)")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # a file may be wrong in any way
-        return f"holds what is no plain data and was not opened ({type(error).__name__})"
+        raise Unfit(f"holds what is no plain data and was not opened ({type(error).__name__})") from None
     if not isinstance(content, dict) or "format" not in content:
-        return "is not one of amal's"
+        raise Unfit("is not one of amal's")
     if content["format"] != FORMAT:
-        return f"is of format {content['format']}, and this version of amal reads format {FORMAT}"
+        raise Unfit(f"is of format {content['format']}, and this version of amal reads format {FORMAT}")
     return content
-
-
-def differing_model(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """Say in what a state_dict is of another model; None if it is of this one."""
-    for kind in (lambda value: tuple(value.shape), lambda value: value.dtype):
-        ours, theirs = ({name: kind(value) for name, value in of.items()} for of in (model.state_dict(), state))
-        for name in {**ours, **theirs}:
-            here, there = ours.get(name, "absent"), theirs.get(name, "absent")
-            if here != there:
-                return f"is of another model ({name} is {there} there, {here} here)"
-    return None
 
 
 def random_states() -> list[Saved]:

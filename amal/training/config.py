@@ -1,6 +1,7 @@
 """The knobs of an experiment: a frozen dataclass that is its own command line."""
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +80,28 @@ class TrainingConfig(SweepConfig, DescentConfig):
         require_some(self, "batch_size", "patience")
 
 
-HARMLESS = ("run_dir", "resume", "epochs", "device", "progress", "checkpoint_every")
-"""Settings that may differ when a run is resumed."""
+HARMLESS = ("run_dir", "data_root", "resume", "epochs", "device", "progress", "checkpoint_every")
+"""Settings that may differ when a run is resumed: where things lie, how long to train, what is shown and saved.
+
+All others decide what is found. `evaluate_every` does: when `patience` is at its end, and what points a curve has.
+"""
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in what a run to be resumed was set otherwise, leaving out what does no harm."""
     names = [name for name in {**before, **now} if name not in HARMLESS and before.get(name) != now.get(name)]
-    return [f"{name} was {before.get(name)} and is now {now.get(name)}" for name in names]
+    return [f"{_shown(name)} was {_shown(before.get(name))} and is now {_shown(now.get(name))}" for name in names]
+
+
+def _shown(value: Any) -> str:
+    """Write a setting on one line, whatever a damaged file says it was; text in quotes, to tell '0.1' from 0.1."""
+    if isinstance(value, str) and value.isidentifier():
+        return value
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def require_positive(config: RunConfig, *names: str) -> None:

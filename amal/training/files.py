@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             os.chmod(file.name, 0o644)
             os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
+        except BaseException:  # a Ctrl-C may come when it is renamed already
+            Path(file.name).unlink(missing_ok=True)
             raise
     sync(path.parent)
 
@@ -87,6 +88,7 @@ def open_run_dir(run_dir: Path, resume: bool = False) -> Path:
     Raises:
         UserError: the folder holds something else, belongs to a run that is going on, or cannot be written.
     """
+    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         _lock(run_dir)
@@ -95,8 +97,10 @@ def open_run_dir(run_dir: Path, resume: bool = False) -> Path:
         if held is None or (resume and is_run):
             remove_unfinished(run_dir)
             with tempfile.TemporaryFile(dir=run_dir):
+                _FOUND[run_dir] = _Found(made, set(run_dir.rglob("*")), _config(run_dir))
                 return run_dir
     except OSError as error:
+        _remove(made)
         raise UserError(f"--run-dir {run_dir} cannot be written ({error.strerror}): choose another folder") from None
     if resume:
         raise UserError(f"--run-dir {run_dir} holds {held.name} but no run to resume: choose another folder")
@@ -105,6 +109,40 @@ def open_run_dir(run_dir: Path, resume: bool = False) -> Path:
         + ("go on with that run (--resume), " if is_run else "")
         + "or remove that one; nothing was changed"
     )
+
+
+def withdraw(run_dir: Path) -> None:
+    """Leave a run's folder as open_run_dir found it: empty, gone again, or with the run that was to be resumed."""
+    found = _FOUND.pop(run_dir)
+    if found.config is not None:
+        write_whole(run_dir / "config.json", found.config)
+    for path in sorted(set(run_dir.rglob("*")) - found.paths, reverse=True):  # what a folder holds before the folder
+        path.rmdir() if path.is_dir() else path.unlink()
+    release(run_dir)
+    _remove(found.made)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was there when the folder of a run was opened."""
+
+    made: list[Path]
+    """The folders that were made for it, the innermost first."""
+    paths: set[Path]
+    config: bytes | None
+    """What config.json held."""
+
+
+def _config(run_dir: Path) -> bytes | None:
+    path = run_dir / "config.json"
+    return path.read_bytes() if path.exists() else None
+
+
+def _remove(made: list[Path]) -> None:
+    """Remove folders, as far as nothing is in them."""
+    for folder in made:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _lock(folder: Path) -> None:
@@ -120,6 +158,33 @@ def _lock(folder: Path) -> None:
     _LOCKS[folder.resolve()] = descriptor
 
 
+def require_in_place(path: Path) -> None:
+    """See that the run that a path lies in is still where this process took it: there may be another one by now.
+
+    Raises:
+        UserError: somebody removed the folder, put another in its place, or removed its config.json.
+    """
+    for folder, descriptor in _LOCKS.items():
+        try:
+            ours = path.resolve().is_relative_to(folder)
+            gone = None if os.path.samestat(os.stat(folder), os.fstat(descriptor)) else folder
+            if gone is None and not (folder / "config.json").exists():
+                gone = folder / "config.json"
+        except OSError:  # the folder is gone, or the one from which the path leads there
+            ours, gone = True, folder
+        if ours and gone:
+            raise UserError(f"{gone} was removed while the run was going on: what was written there is lost")
+
+
+def beginning(path: Path) -> bytes:
+    """Return the first bytes of a file: no two event files have the same. Nothing of one that is not there."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError:
+        return b""
+
+
 def release(folder: Path) -> None:
     """Give the folder back."""
     with contextlib.suppress(KeyError):
@@ -127,6 +192,7 @@ def release(folder: Path) -> None:
 
 
 _LOCKS: dict[Path, int] = {}
+_FOUND: dict[Path, _Found] = {}
 
 
 def _release_all() -> None:

@@ -10,7 +10,7 @@ from amal.experiments import Experiment
 
 from .config import HARMLESS, RunConfig
 
-UNINTERESTING = {*HARMLESS, "data_root", "evaluate_every"} - {"epochs"}
+UNINTERESTING = {*HARMLESS, "evaluate_every"} - {"epochs"}
 """Settings that make no difference to what a run finds: left out of the table of hyper-parameters."""
 HERE = ("--run-dir", "--data-root")
 """Options that say where things lie on this machine."""
@@ -76,6 +76,8 @@ def common(identity: Identity, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_markdown(settings: Mapping[str, Any]) -> str:
-    """Set the settings as a table, but for where things lie on this machine."""
-    rows = [f"| {name} | {value} |" for name, value in settings.items() if name not in ("run_dir", "data_root")]
+    """Set the settings as a table, but for where things lie on this machine, and whether the run was resumed."""
+    rows = [
+        f"| {name} | {value} |" for name, value in settings.items() if name not in ("run_dir", "data_root", "resume")
+    ]
     return "\n".join(["| setting | value |", "|---|---|", *rows])

@@ -3,10 +3,8 @@
 import contextlib
 import dataclasses
 import errno
-import io
 import json
 import os
-import platform
 import random
 import re
 import shlex
@@ -15,26 +13,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 import numpy as np
 import torch
 import tyro
 
-import amal
+from amal.commandline import Unreadable, quiet_without_reader, read
+from amal.environment import environment
 from amal.errors import UserError
 from amal.experiments import board_command, declared, new_run_dir
 
 from . import distributed
 from .config import RunConfig, differences
 from .device import choose_device, keep_freed_memory
-from .files import open_run_dir, plain, write_json
+from .files import open_run_dir, plain, require_in_place, withdraw, write_json
+from .hparams import number_columns
 from .identity import UNINTERESTING, Identity, as_markdown, asked, common
 from .logbook import Logbook, RunLogbook, Silent
-from .signals import Interrupted, interruptible
+from .prefixed import Prefixed
+from .signals import Interrupted, interruptible, stop_if_asked
 
 _C = TypeVar("_C", bound=RunConfig)
+LOOK = "0 where to look"
+"""The first group of TensorBoard's Text page: what each experiment is, the command, and what to look at."""
 PATIENCE = 15.0
 """Seconds that a process gives the first one to say what is wrong."""
 
@@ -49,12 +53,14 @@ class Outcome:
     """The numbers by name, such as r2_test."""
 
 
+@quiet_without_reader()
 def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = None) -> None:
     """Run an experiment from the command line, and record it in a run directory.
 
     Parses the command line into the config that `run` takes, seeds torch, Python and NumPy, opens the run directory,
     calls `run`, and writes down what it found: config.json before, metrics.json after (with a status that tells how it
-    ended), TensorBoard events in between. Under torchrun all processes do so together, and the first one writes.
+    ended), TensorBoard events in between. A run refused before it has anything to show leaves nothing behind. Under
+    torchrun all processes do so together, and the first one writes.
 
     Args:
         run: the script's own function, taking its config and a logbook; its module's docstring declares the experiment.
@@ -62,7 +68,7 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
 
     Raises:
         SystemExit: 1 after a UserError or on a full disk, told in one line; 2 for a wrong command line; 130 or 143 when
-            stopped by SIGINT or SIGTERM.
+            stopped by SIGINT or SIGTERM; 141 when nobody reads on what it prints.
     """
     script = sys.modules[run.__module__]
     name = script.__spec__.name if script.__spec__ else run.__module__
@@ -70,54 +76,36 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
     run_dir = Path()
     try:
         with interruptible(), _quiet_threads(), _one_voice():
-            config = _parse(get_type_hints(run)["config"], args, prog=f"python -m {name}", description=script.__doc__)
+            prog = f"python -m {name}"
+            ask = partial(tyro.cli, get_type_hints(run)["config"], prog=prog, description=script.__doc__)
+            config = read(lambda args: ask(args=args), args, prog)
             device = choose_device(getattr(config, "device", "cpu"))
             keep_freed_memory()
             with distributed.joined(device):
                 run_dir = distributed.agreed(lambda: _open(config, name))
                 outcome = _record(run, config, run_dir, Identity(name, args, declared(script.__doc__)))
-    except _Unreadable as error:
+    except Unreadable as error:
         _end(str(error), 2)
     except UserError as error:
         _end(f"{name}: {error}", 1)
     except Interrupted as stop:
-        if stop.saved and distributed.rank() > 0:
-            raise SystemExit(0) from None  # all have stopped: the first one tells, and its status is that of all
+        if distributed.rank() > 0:  # the first one tells; where all stop, its status is that of all
+            raise SystemExit(0 if stop.agreed else 128 + stop.number) from None
         can_go_on = stop.saved or ("resume" in get_type_hints(get_type_hints(run)["config"]) and run_dir != Path())
         how = f"go on with: {_command(name, args, run_dir)}" if can_go_on else "what was logged until now is kept"
         _end(f"{name}: stopped by {stop}; {how}", 128 + stop.number)
     except KeyboardInterrupt:
         _end(f"{name}: interrupted; what was logged until now is kept", 130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _end(f"{name}: the disk is full, and nothing more can be written to {run_dir}: make room, then --resume", 1)
+        try:
+            require_in_place(run_dir)
+        except UserError as removed:
+            _end(f"{name}: {removed}", 1)
+        raise
     if distributed.rank() == 0:
         print(f"\n{outcome.measured}\nwritten to {run_dir}; to look at it: {board_command(run_dir)}")
-
-
-class _Unreadable(UserError):
-    """A command line is wrong."""
-
-
-def _parse(config: type[_C], args: Sequence[str], prog: str, description: str | None) -> _C:
-    """Read a command line into a config."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(config, args=args, prog=prog, description=description)
-    except SystemExit as stop:
-        if stop.code:
-            raise _Unreadable(f"{prog}: {_one_line(complaint.getvalue())} (--help lists the options)") from None
-        raise
-
-
-def _one_line(box: str) -> str:
-    """Return the message of the first box that tyro draws around an error, without the box."""
-    uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip("│╭╮╰╯─ ") for line in uncoloured.splitlines()[1:]]
-    message = lines[: lines.index("")] if "" in lines else lines
-    return " ".join(message).rstrip(".")
 
 
 def _open(config: RunConfig, name: str) -> Path:
@@ -126,45 +114,67 @@ def _open(config: RunConfig, name: str) -> Path:
     run_dir = open_run_dir(config.run_dir or new_run_dir(name, settings=asked(config)), resume)
     path = run_dir / "config.json"
     if resume and path.exists():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            script, settings = before["script"], before["config"]
-        except (OSError, ValueError, KeyError):
-            raise UserError(f"{path} is damaged, so this run cannot be resumed: choose another --run-dir") from None
+        script, settings = _read_config(path)
         if script != name:
-            raise UserError(f"--run-dir {run_dir} holds a run of {script}: choose another folder")
+            raise UserError(f"--run-dir {run_dir} holds a run of {script!r}: choose another folder")
         differing = differences(settings, plain(dataclasses.asdict(config)))
         if differing:
             raise UserError(f"--resume: {run_dir} was set otherwise: {'; '.join(differing)}; nothing was changed")
     return run_dir
 
 
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the script and the settings of a run from its config.json."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        before = None
+    if isinstance(before, dict):
+        script, settings = before.get("script"), before.get("config")
+        if isinstance(script, str) and isinstance(settings, dict):
+            return script, settings
+    raise UserError(f"{path} is damaged, so this run cannot be resumed: choose another --run-dir")
+
+
 def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, identity: Identity) -> Outcome:
     writes = distributed.rank() == 0
     settings = dataclasses.asdict(config) | {"run_dir": run_dir}
+    path = run_dir / "config.json"
     if writes:
-        write_json(run_dir / "config.json", identity.record() | {"config": settings, "environment": _environment()})
+        write_json(path, identity.record() | {"config": settings, "environment": environment()})
     shared, resume = common(identity, settings), getattr(config, "resume", False)
-    logbook = RunLogbook(run_dir, resume, identity.about(), shared) if writes else Silent(run_dir)
+    columns = number_columns(config)
+    book = RunLogbook(run_dir, resume, shared, columns) if writes else Silent(run_dir)
+    logbook: Logbook = Prefixed(book, identity.experiment.number) if identity.experiment else book
     started = time.perf_counter()
 
     def finish(status: str, outcome: Outcome) -> None:
         seconds = round(time.perf_counter() - started, 3)
         result = {"status": status, "measured": outcome.measured, "seconds": seconds, "metrics": outcome.metrics}
-        logbook.close()
         if writes:
+            require_in_place(path)
             write_json(run_dir / "metrics.json", identity.record() | result)
 
     try:
-        logbook.text("config", as_markdown(settings))
+        book.text(f"{LOOK}/{shared['experiment']}", identity.about())
+        book.text(f"settings/{shared['experiment']}", as_markdown(settings))
         torch.manual_seed(config.seed)
         random.seed(config.seed)
         np.random.seed(config.seed % 2**32)  # noqa: NPY002 (a library may draw from it)
         outcome = run(config, logbook)
+        stop_if_asked()
         logbook.settings({key: settings[key] for key in settings if key not in UNINTERESTING}, outcome.metrics)
+        book.close()  # now: what is missing is seen before the run is called complete
     except BaseException as error:
-        with contextlib.suppress(OSError):  # of a full disk, say: what went wrong first is what is told
-            finish(_status(error), Outcome("", {}))
+        with contextlib.suppress(OSError, UserError):  # of a full disk, say: what went wrong first is what is told
+            book.close()
+        with contextlib.suppress(OSError, UserError):
+            if isinstance(error, UserError) and book.is_blank:
+                if writes:
+                    require_in_place(path)
+                    withdraw(run_dir)  # refused before it began: what is mended can be run in the same folder
+            else:
+                finish(_status(error), Outcome("", {}))
         raise
     finish("completed", outcome)
     return outcome
@@ -212,9 +222,3 @@ def _quiet_threads() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = loud
-
-
-def _environment() -> dict[str, str]:
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    versions = {"amal": amal.__version__, "torch": torch.__version__, "python": platform.python_version()}
-    return {**versions, "machine": platform.platform(), "cuda": cuda}

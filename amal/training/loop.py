@@ -18,13 +18,15 @@ from tqdm import tqdm
 from amal.errors import UserError
 
 from . import distributed
-from .batches import Data, epoch_batches, steps_per_epoch
-from .checkpoint import Checkpoints, Saved, differing_model, random_states, restore_random_states
+from .batches import Data, epoch_batches, refuse_single_examples, steps_per_epoch
+from .checkpoint import Checkpoints, random_states, restore_random_states
 from .config import TrainingConfig
+from .fields import Saved
 from .files import plain
 from .logbook import Logbook
 from .looks import PARTS, Metric, Model, Progress, Row, evaluate, gradient_norm, in_bfloat16, is_milestone, log_row
 from .signals import Interrupted, finish_step_first
+from .state import TrainingState, kinds_of, read_training
 
 _T = TypeVar("_T")
 LOG_EVERY = 10
@@ -89,7 +91,8 @@ def fit(
         name: of the progress bar.
 
     Raises:
-        UserError: the loss became infinite or NaN, or no checkpoint can be used or written.
+        UserError: the loss became infinite or NaN, no checkpoint can be used or written, or a batch of one example
+            cannot be normalised.
         Interrupted: SIGINT or SIGTERM came; the step was finished, and the checkpoint written.
     """
     return _Training(
@@ -125,6 +128,7 @@ class _Training:
         self.asked_at, self.ask_again_at, self.asked = 0, 0, 0.0
 
     def run(self) -> Progress:
+        refuse_single_examples(self.model, self.data.train, self.config.batch_size, distributed.size())
         random_states = self.restore()
         at, config = self.progress, self.config
         self.logbook.rewind(at.step)
@@ -144,6 +148,8 @@ class _Training:
                 self.run_epoch(random_states)
                 random_states = None
             self.save()
+            if distributed.anywhere(self.stop.number is not None, self.device):  # after they last asked each other
+                self.interrupt()
         return at
 
     def run_epoch(self, random_states: list[Saved] | None) -> None:
@@ -185,7 +191,10 @@ class _Training:
             self.save()
         if self.told_to_stop():
             self.save()
-            raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None)
+            self.interrupt()
+
+    def interrupt(self) -> NoReturn:
+        raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None, agreed=True)
 
     def told_to_stop(self) -> bool:
         """Whether this process was, or one of several: they ask each other each second or SETTLE_EVERY steps."""
@@ -255,12 +264,14 @@ class _Training:
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
             self.give_up(f"a weight is infinite or NaN after step {at.step}", self.optimizer.param_groups[0]["lr"])
         at.seconds += time.perf_counter() - self.resumed_at
-        self.logbook.flush()
+        distributed.agreed(partial(self.logbook.flush, at.step))
+        optimizer = self.optimizer.state_dict()
         content = {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizer,
+            "updated": list(optimizer["state"]),
             "scheduler": self.scheduler.state_dict() if self.scheduler else None,
-            "kinds": self.kinds(),
+            "kinds": kinds_of(self.optimizer, self.scheduler),
             "progress": vars(at),
             "random": random_states(),
             "config": plain(asdict(self.config)),
@@ -271,33 +282,26 @@ class _Training:
 
     def restore(self) -> list[Saved] | None:
         """Take up the newest good checkpoint, if the run is resumed and there is one; return its random states."""
-        saved = self.checkpoint.load(self.complaint) if self.checkpoint and self.config.resume else None
+        saved = self.checkpoint.load(self.read) if self.checkpoint and self.config.resume else None
         if saved is None:
             return None
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        at = saved.progress
+        done = at.epoch - (at.batch == 0)
+        if done > self.config.epochs:
+            raise UserError(f"--epochs {self.config.epochs}: this training has come to epoch {done} already")
+        self.model.load_state_dict(saved.model)
+        self.optimizer.load_state_dict(saved.optimizer)
         if self.scheduler:
-            self.scheduler.load_state_dict(saved["scheduler"])
-        self.progress = Progress(**saved["progress"])
-        best = self.progress.best_model
-        self.progress.best_model = {name: value.to(self.device) for name, value in best.items()}
-        self.saved_at = self.progress.step
-        return saved["random"]  # type: ignore[no-any-return]
+            self.scheduler.load_state_dict(saved.scheduler or {})
+        at.best_model = {name: value.to(self.device) for name, value in at.best_model.items()}
+        self.progress, self.saved_at = at, at.step
+        return saved.random
 
-    def complaint(self, saved: Saved) -> str | None:
-        """Say why a checkpoint is none of this training; None if it is one."""
-        if not {"model", "optimizer", "scheduler", "kinds", "progress", "random"} <= saved.keys():
-            return "is of another version of amal"
-        if saved["kinds"] != self.kinds():
-            return f"is of another training ({', '.join(saved['kinds'])} there, {', '.join(self.kinds())} here)"
-        optimizers = saved["optimizer"], self.optimizer.state_dict()
-        theirs, ours = ([len(group["params"]) for group in state["param_groups"]] for state in optimizers)
-        if theirs != ours:
-            return f"is of another training (parameters in groups of {theirs} there, {ours} here)"
-        return differing_model(self.model, saved["model"])
-
-    def kinds(self) -> list[str]:
-        return [type(part).__name__ for part in (self.optimizer, self.scheduler)]
+    def read(self, saved: Saved) -> TrainingState:
+        """Take the content of a checkpoint apart, if it is one of this training."""
+        return read_training(
+            saved, self.model, self.optimizer, self.scheduler, {"loss": self.loss, **self.metrics}, self.steps
+        )
 
     def as_configured(self) -> tuple[Model, Metric]:
         """Return model and loss as the steps call them: over all processes, in bfloat16, compiled."""

@@ -17,11 +17,14 @@ from tqdm import tqdm
 from amal.errors import UserError
 
 from . import distributed
-from .checkpoint import Checkpoints, Saved, differing_model
+from .checkpoint import Checkpoints
 from .config import SweepConfig
-from .looks import PARTS, Metric, Progress, Row, gradient_norm
+from .fields import Saved
+from .logbook import Logbook
+from .looks import PARTS, Metric, Row, gradient_norm
 from .signals import Interrupted, finish_step_first
 from .stack import Member, Stack, stackable
+from .state import State, read_sweep
 
 AT_ONCE = 50
 """Steps whose batches are laid out together; between these the sweep can save and stop."""
@@ -32,6 +35,7 @@ def fit_together(
     entries: Metric,
     config: SweepConfig,
     checkpoint: Checkpoints | None = None,
+    logbook: Logbook | None = None,
     *,
     reduction: str = "mean",
     metrics: Mapping[str, Metric] | None = None,
@@ -47,6 +51,7 @@ def fit_together(
         entries: the loss of each example, (n, *), called as entries(model(input), target).
         config: how often to look and to save, the precision, whether to resume.
         checkpoint: where the sweep is saved; None to save nothing.
+        logbook: where `observe` writes, here or to children, to be on the disk before a checkpoint is.
         reduction: what of the entries of a batch is minimised, their mean or their sum. Looks always show means.
         metrics: name -> mean over the examples, beside the loss.
         observe: called after each look with the member, whose model holds its parameters and last gradients.
@@ -61,7 +66,7 @@ def fit_together(
             raise UserError(f"{name}: {type(member.model).__name__} has buffers, which a sweep does not keep apart")
     found = {"loss": lambda output, target: entries(output, target).mean(), **(metrics or {})}
     objective = partial(_weighted, entries, reduction)
-    _Sweep(list(members), objective, found, config, checkpoint, observe, name).run()
+    _Sweep(list(members), objective, found, config, checkpoint, logbook, observe, name).run()
 
 
 @dataclass
@@ -71,6 +76,7 @@ class _Sweep:
     metrics: Mapping[str, Metric]
     config: SweepConfig
     checkpoint: Checkpoints | None
+    logbook: Logbook | None
     observe: Callable[[Member, Row], None] | None
     name: str
 
@@ -116,7 +122,7 @@ class _Sweep:
             if saving or stopping:
                 self.save()
             if stopping:
-                raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None)
+                raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None, agreed=True)
 
     def look(self, stack: "Stack", members: list[Member]) -> None:
         """Measure members on the whole of each part."""
@@ -137,29 +143,31 @@ class _Sweep:
         step = sum(member.progress.step for member in self.members)
         if self.checkpoint is None or self.saved_at == step:
             return
+        if self.logbook:
+            self.logbook.flush(step)
         models = [member.model.state_dict() for member in self.members]
         self.checkpoint.save(step, {"models": models, "progress": [vars(member.progress) for member in self.members]})
         self.saved_at = step
 
     def restore(self) -> None:
         """Take up the newest good checkpoint, if the run is resumed and there is one."""
-        saved = self.checkpoint.load(self.complaint) if self.checkpoint and self.config.resume else None
-        if saved:
-            for member, model, progress in zip(self.members, saved["models"], saved["progress"], strict=True):
-                member.model.load_state_dict(model)
-                member.progress = Progress(**progress)
-            self.saved_at = sum(member.progress.step for member in self.members)
+        saved = self.checkpoint.load(self.read) if self.checkpoint and self.config.resume else None
+        if saved is None:
+            return
+        for member, state in zip(self.members, saved, strict=True):
+            if state.progress.step > member.steps:
+                raise UserError(
+                    f"{self.name}: a training of {member.steps} steps has taken {state.progress.step} already"
+                )
+        for member, state in zip(self.members, saved, strict=True):
+            member.model.load_state_dict(state.model)
+            member.progress = state.progress
+        self.saved_at = sum(member.progress.step for member in self.members)
 
-    def complaint(self, saved: Saved) -> str | None:
-        """Say why a checkpoint is none of this sweep; None if it is one."""
-        if not {"models", "progress"} <= saved.keys():
-            return "is of no sweep"
-        if len(saved["models"]) != len(self.members):
-            return f"is of another sweep ({len(saved['models'])} models there, {len(self.members)} here)"
-        found = (
-            differing_model(member.model, state) for member, state in zip(self.members, saved["models"], strict=True)
-        )
-        return next(filter(None, found), None)
+    def read(self, saved: Saved) -> list[State]:
+        """Take the content of a checkpoint apart, if it is one of this sweep."""
+        models = [member.model for member in self.members]
+        return read_sweep(saved, models, self.metrics, [member.steps_per_epoch for member in self.members])
 
 
 def _weighted(entries: Metric, reduction: str, output: Tensor, target: Tensor, weight: Tensor) -> Tensor:

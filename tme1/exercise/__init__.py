@@ -2,6 +2,6 @@
 
 The solution is written for the course, not taken from amal.ops: the sheet's convention (X W + b, squared errors divided
 by the number of examples), the short form of a Function (forward and backward with a context), no options, no error
-messages. amal.ops has torch's names and nineteen properties to keep, which is more than a first Function should show.
+messages. amal.ops has torch's names and twenty properties to keep, which is more than a first Function should show.
 Tests hold the two against each other, so the solution cannot drift from amal either.
 """

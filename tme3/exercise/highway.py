@@ -13,9 +13,9 @@ from amal.nn import Linear, ReLU, Sequential
 
 
 class Highway(nn.Module):
-    """Question 7a. A highway layer: y = H T + x (1 − T), with H = relu(transform(x)) and T = sigmoid(gate(x)).
+    """Question 7a. A highway layer: y = H Z + x (1 − Z), with H = relu(transform(x)) and Z = sigmoid(gate(x)).
 
-    `transform` and `gate` are Linear layers of amal.nn, `features` in and out. What is carried, x (1 − T), has no
+    `transform` and `gate` are Linear layers of amal.nn, `features` in and out. What is carried, x (1 − Z), has no
     parameters.
     """
 
@@ -25,7 +25,7 @@ class Highway(nn.Module):
         ### BEGIN SOLUTION
         self.transform = Linear(features, features)
         self.gate = Linear(features, features)
-        nn.init.constant_(self.gate.bias, gate_bias)  # type: ignore[arg-type]
+        nn.init.constant_(self.gate.bias, gate_bias)
         ### END SOLUTION
 
     def forward(self, input: Tensor) -> Tensor:

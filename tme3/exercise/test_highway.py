@@ -19,7 +19,7 @@ def new_layer(gate: float | None = None) -> highway.Highway:
     assert shapes == due, f"Highway(4) has the parameters {shapes}, expected {due}"
     if gate is not None:
         nn.init.zeros_(layer.gate.weight)
-        nn.init.constant_(layer.gate.bias, gate)  # type: ignore[arg-type]
+        nn.init.constant_(layer.gate.bias, gate)
     return layer
 
 

@@ -18,12 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amal.errors import did_you_mean
 from amal.findings import CODES, Diagnosis, Finding, as_text
 
 from . import circumstances, elsewhere, engine, extremes, higher_order, manners
 from .anything import prepared
 from .definitions import Definition, Operation, all_operations, operation_called
 from .gradients import of_gradients, of_outputs_together
+from .questions import advice
 from .recognition import of_value, recognised, right_for_another
 from .specimen import Composite, Raised, Specimen
 from .subject import Found, Subject
@@ -84,7 +86,7 @@ def check(
         if ready.reference
         else ()
     )
-    operation = Operation(kind, (), "", definitions)
+    operation = Operation(kind, (), definitions)
     if ready.unable:
         why = f"{ready.unable[0].upper()}{ready.unable[1:]}."
         return _result(ready.specimen, operation, None, [Finding("not-examined", why)])
@@ -130,7 +132,8 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
     _require_function(function)
     known = operation_called(operation)
     if known is None:
-        raise ValueError(f"no operation {operation}; there are {', '.join(all_operations())}")
+        hint = did_you_mean(operation, all_operations())
+        raise ValueError(f"no operation {operation}{hint}; there are {', '.join(all_operations())}")
     specimen = Specimen(function)
     definitions = [of for of in known.definitions if definition in (None, of.name)]
     if not definitions:
@@ -219,7 +222,6 @@ def _told(found: Found, subject: Subject) -> Finding:
     else:
         sentence = sentence if name is None else f"the gradient of {name} {sentence}"
         sentence = sentence[0].upper() + sentence[1:]
-    question = subject.operation.question
-    where = f"See {question}." if question and not found.note else ""
+    where = "" if found.note else advice(subject.operation.name)
     told = " ".join(filter(None, (sentence, found.worst, where)))
     return Finding(found.code, told, name, "note" if found.note else "error")

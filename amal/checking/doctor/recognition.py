@@ -1,6 +1,8 @@
 """Which definition do the values follow? Only then can a derivative be right or wrong."""
 
+import ast
 import inspect
+import linecache
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -58,18 +60,38 @@ def recognised(
 
 
 def _says_row_bias(function: type[Any]) -> bool:
-    """Whether the source says that the bias is (1, p), as the sheet does on paper; values cannot tell.
+    """Whether the class says that its bias is (1, p), as the sheet does on paper; values cannot tell.
 
     `b (1, p)` in a comment or docstring of the class does, so does `(1, out)` of whatever, and `b.shape[1]` in code.
     """
-    try:
-        source = (inspect.getcomments(function) or "") + inspect.getsource(function)
-    except (OSError, TypeError):
-        return False
+    methods = (function, function.forward, function.backward)
+    source = "\n".join([_source(function), *(of.__doc__ or "" for of in methods)])
     bias = r"\b(?:b|bias|biais|beta)\b"
     shape = r"\W{0,12}(?:(?:shape|size|dim\w*|is|of|has|a|row)\W+){0,4}\(?\[?\s*1\s*[,x×]\s*\w"
     anywhere = r"[(\[]\s*1\s*,\s*(?:p|m|out|d_out|n_out|out_features|outputs?)\s*[)\]]"
     return any(re.search(of, source) for of in (bias + shape, anywhere, bias + r"\.(?:shape\[1\]|size\(1\))"))
+
+
+def _source(function: type[Any]) -> str:
+    """Return the source of a class and the comment above it, from the file or cell that its forward was read from.
+
+    The module's own file is not asked for: a notebook and a prompt have none, and what `exec` made is not in it.
+    Nothing where only the docstrings are known.
+    """
+    code = getattr(inspect.unwrap(function.forward), "__code__", None)
+    lines = linecache.getlines(code.co_filename) if code else []
+    try:
+        nodes = list(ast.walk(ast.parse("".join(lines))))
+    except SyntaxError:
+        return ""
+    classes = [of for of in nodes if isinstance(of, ast.ClassDef) and of.name == function.__name__]
+    for of in classes:
+        if of.end_lineno and of.lineno <= code.co_firstlineno <= of.end_lineno:  # type: ignore[union-attr]
+            first = min([of.lineno, *(decorator.lineno for decorator in of.decorator_list)]) - 1
+            while first and lines[first - 1].lstrip().startswith("#"):
+                first -= 1
+            return "".join(lines[first : of.end_lineno])
+    return ""
 
 
 def of_value(subject: Subject) -> Iterator[Found]:

@@ -1,56 +1,49 @@
-"""The process that runs a student's file: `python -m amal.checking.doctor.student RESULTS FILE [NAME ...]`.
-
-It writes one line of JSON to the file RESULTS for each thing that it has done, so that its parent knows how far it came
-if it never comes back: the parent is `amal.isolation`.
-"""
+"""What runs in the sandbox for `amal check FILE`: a student's file, and the doctor who examines it."""
 
 import importlib.util
-import json
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
-from amal.errors import UserError
+from amal.errors import UserError, did_you_mean
 
 from .definitions import Operation, all_operations, operation_called
 from .examination import examine
 
 
-def main(arguments: list[str]) -> None:
-    """Import a file, examine the Functions in it, and write down what was found."""
-    results, path, *names = arguments
+def main(tell: Callable[..., None], path: str, names: list[str]) -> None:
+    """Import a file, examine the Functions in it, and tell of each step, so that it is known how far this came.
+
+    Args:
+        tell: takes `ready`; then `failed` with a reason, or `chosen` with a name and an operation of each, and each
+            `diagnosis`.
+        path: of the file.
+        names: of the Functions, as `functions_of` takes them.
+    """
     torch.set_num_threads(1)
-    with open(results, "a", encoding="utf-8") as lines:
-        tell(lines, "ready")
+    tell(ready=True)
+    try:
+        module = import_file(Path(path))
+    except BaseException as error:  # whatever a student's file does when it is imported
+        return tell(failed=import_failure(error, path))
+    try:
+        chosen = functions_of(module, names)
+    except UserError as error:
+        return tell(failed=str(error))
+    tell(chosen=[[name, operation.name] for name, operation, _ in chosen])
+    for name, operation, definition in chosen:
+        torch.manual_seed(0)
         try:
-            module = import_file(Path(path))
-        except BaseException as error:  # whatever a student's file does when it is imported
-            tell(lines, "failed", said=import_failure(error, path))
-            return
-        try:
-            chosen = functions_of(module, names)
-        except UserError as error:
-            tell(lines, "failed", said=str(error))
-            return
-        tell(lines, "imported", names=[name for name, _, _ in chosen], operations=[of.name for _, of, _ in chosen])
-        for name, operation, definition in chosen:
-            torch.manual_seed(0)
-            try:
-                diagnosis = examine(getattr(module, name), operation.name, definition)
-            except ValueError as error:
-                tell(lines, "failed", said=str(error))
-                return
-            tell(lines, "examined", name=name, diagnosis=diagnosis.as_dict())
-
-
-def tell(lines: TextIO, what: str, **of: Any) -> None:
-    """Write one line, at once."""
-    lines.write(json.dumps({"what": what, **of}) + "\n")
-    lines.flush()
+            diagnosis = examine(getattr(module, name), operation.name, definition)
+        except ValueError as error:
+            return tell(failed=str(error))
+        tell(diagnosis=diagnosis.as_dict())
+    return None
 
 
 def import_file(path: Path) -> ModuleType:
@@ -117,14 +110,11 @@ def _chosen(word: str, there: dict[str, Any]) -> tuple[str, Operation, str | Non
     name, _, wanted = word.partition("=")
     operation_name, _, definition = wanted.partition(":")
     if name not in there:
-        raise UserError(f"no Function {name}; there are {', '.join(there) or 'none'}")
+        raise UserError(f"no Function {name}{did_you_mean(name, there)}; there are {', '.join(there) or 'none'}")
     operation = operation_called(operation_name or name)
     if operation is None:
         known = ", ".join(sorted(all_operations()))
-        what = f"no operation {operation_name}" if operation_name else f"what is {name}? Say {name}=OPERATION"
+        hint = did_you_mean(operation_name, all_operations())
+        what = f"no operation {operation_name}{hint}" if operation_name else f"what is {name}? Say {name}=OPERATION"
         raise UserError(f"{what}. Known: {known}")
     return name, operation, definition or None
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

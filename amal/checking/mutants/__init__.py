@@ -7,6 +7,7 @@ visible change in that text. `amal mutants` lists them, and `amal grade` says wh
 from difflib import ndiff
 
 from amal.checking.doctor.definitions import operation_called
+from amal.errors import did_you_mean
 
 from . import _activations, _affine, _convolution, _losses, _normalization, _pooling, _softmax
 from ._mutant import Mutant as Mutant
@@ -87,7 +88,8 @@ def find(operation: str, name: str) -> Mutant:
     for known in MUTANTS[operation]:
         if known.name == name:
             return known
-    raise ValueError(f"{operation} has no mutant {name}; it has {', '.join(of.name for of in MUTANTS[operation])}")
+    names = [of.name for of in MUTANTS[operation]]
+    raise ValueError(f"{operation} has no mutant {name}{did_you_mean(name, names)}; it has {', '.join(names)}")
 
 
 def text_of(operation: str, mutant: Mutant) -> str:

@@ -87,27 +87,27 @@ from torch.autograd import Function
 
 
 class Highway(Function):
-    """Y = H T + X (1 - T), with H = relu(X W_H + b_H) and T = sigmoid(X W_T + b_T).
+    """Y = H Z + X (1 - Z), with H = relu(X W_H + b_H) and Z = sigmoid(X W_Z + b_Z).
 
     X (q, n), weights (n, n), biases (n,).
     """
 
     @staticmethod
-    def forward(ctx, X, W_H, b_H, W_T, b_T):
-        ctx.save_for_backward(X, W_H, b_H, W_T, b_T)
+    def forward(ctx, X, W_H, b_H, W_Z, b_Z):
+        ctx.save_for_backward(X, W_H, b_H, W_Z, b_Z)
         H = (X @ W_H + b_H).clamp(min=0)
-        T = torch.sigmoid(X @ W_T + b_T)
-        return H * T + X * (1 - T)
+        Z = torch.sigmoid(X @ W_Z + b_Z)
+        return H * Z + X * (1 - Z)
 
     @staticmethod
     def backward(ctx, grad_output):
-        X, W_H, b_H, W_T, b_T = ctx.saved_tensors
+        X, W_H, b_H, W_Z, b_Z = ctx.saved_tensors
         H = (X @ W_H + b_H).clamp(min=0)
-        T = torch.sigmoid(X @ W_T + b_T)
-        grad_A = grad_output * T * (H > 0)
-        grad_S = grad_output * (H - X) * T * (1 - T)
-        carry = grad_output * (1 - T)
-        grad_X = carry + grad_A @ W_H.T + grad_S @ W_T.T
+        Z = torch.sigmoid(X @ W_Z + b_Z)
+        grad_A = grad_output * Z * (H > 0)
+        grad_S = grad_output * (H - X) * Z * (1 - Z)
+        carry = grad_output * (1 - Z)
+        grad_X = carry + grad_A @ W_H.T + grad_S @ W_Z.T
         return grad_X, X.T @ grad_A, grad_A.sum(0), X.T @ grad_S, grad_S.sum(0)
 '''
 
@@ -116,12 +116,12 @@ HIGHWAY_MUTANTS = (
     mutant("carry-forgotten", "grad-value", "the input's gradient forgets the way past the layer",
            "grad_X = carry + grad_A", "grad_X = grad_A"),
     mutant("gate-road-forgotten", "grad-value", "the input's gradient forgets the way through the gate",
-           " + grad_S @ W_T.T", ""),
+           " + grad_S @ W_Z.T", ""),
     mutant("carry-in-gate-forgotten", "grad-value", "the gate's gradient forgets that the gate closes the carry",
-           "(H - X) * T", "H * T"),
+           "(H - X) * Z", "H * Z"),
     mutant("gate-sign", "grad-sign", "the gate's gradient has the wrong sign", "(H - X)", "(X - H)"),
     mutant("sigmoid-not-derived", "grad-value", "the derivative of the sigmoid is missing",
-           "(H - X) * T * (1 - T)", "(H - X)"),
+           "(H - X) * Z * (1 - Z)", "(H - X)"),
     mutant("relu-not-derived", "grad-value", "the derivative of the ReLU is missing", " * (H > 0)", ""),
     mutant("biases-not-summed", "not-summed", "the gradients of the biases are not summed over the batch",
            "grad_A.sum(0)", "grad_A", "grad_S.sum(0)", "grad_S"),
@@ -133,10 +133,10 @@ HIGHWAY_MUTANTS = (
            "X.T @ grad_A, grad_A.sum(0), X.T @ grad_S, grad_S.sum(0)",
            "X.T @ grad_S, grad_S.sum(0), X.T @ grad_A, grad_A.sum(0)"),
     mutant("gate-without-carry", "forward-value", "forward multiplies both ways by the gate",
-           "H * T + X * (1 - T)", "H * T + X * T"),
+           "H * Z + X * (1 - Z)", "H * Z + X * Z"),
     mutant("carry-ignores-grad-output", "nonlinear-in-grad-output", "the way past the layer forgets grad_output",
-           "carry = grad_output * (1 - T)", "carry = 1 - T"),
+           "carry = grad_output * (1 - Z)", "carry = 1 - Z"),
     mutant("gate-detached", "second-order", "backward takes the gate as a constant",
-           "        grad_A =", "        T = T.detach()\n        grad_A ="),
+           "        grad_A =", "        Z = Z.detach()\n        grad_A ="),
 )
 # fmt: on

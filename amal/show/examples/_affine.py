@@ -33,7 +33,7 @@ def _linear(paper: Paper, x: Entries, W: Entries, b: Entries, g: Entries) -> Non
         paper.gradient("b", (j,), total([g[i, j] for i in rows]))
 
 
-def _highway(paper: Paper, x: Entries, V: Entries, c: Entries, W: Entries, b: Entries, g: Entries) -> None:
+def _highway(paper: Paper, x: Entries, W: Entries, b: Entries, V: Entries, c: Entries, g: Entries) -> None:
     units = range(x.shape[1])
 
     def affine(weight: Entries, bias: Entries, j: int) -> Quantity:
@@ -42,29 +42,29 @@ def _highway(paper: Paper, x: Entries, V: Entries, c: Entries, W: Entries, b: En
     def named(letter: str, j: int, quantity: Quantity) -> Quantity:
         return paper.write(entry(letter, (0, j)), quantity)
 
-    paper.heading("forward: A = x Wᴴᵀ + bᴴ, H = relu(A), S = x Wᵀᵀ + bᵀ, T = σ(S), y = H T + x (1 − T)")
-    A = [named("A", j, affine(V, c, j)) for j in units]
+    paper.heading("forward: A = x Wᵀ + b, H = relu(A), S = x Vᵀ + c, Z = σ(S), y = H Z + x (1 − Z)")
+    A = [named("A", j, affine(W, b, j)) for j in units]
     H = [named("H", j, of("max", max, quantity(0), A[j])) for j in units]
-    S = [named("S", j, affine(W, b, j)) for j in units]
-    T = [named("T", j, sigmoid(S[j])) for j in units]
+    S = [named("S", j, affine(V, c, j)) for j in units]
+    Z = [named("Z", j, sigmoid(S[j])) for j in units]
     for j in units:
-        named("y", j, H[j] * T[j] + x[0, j] * (1 - T[j]))
-    paper.heading("local derivatives: three roads from x to y, the carry, H and T")
+        named("y", j, H[j] * Z[j] + x[0, j] * (1 - Z[j]))
+    paper.heading("local derivatives: three roads from x to y, the carry, H and Z")
     for j in units:
         y = entry("y", (0, j))
-        paper.write(slope(y, f"{entry('x', (0, j))} by the carry"), 1 - T[j])
-        paper.write(slope(y, entry("A", (0, j))), T[j] * sign(H[j]))
-        paper.write(slope(y, entry("S", (0, j))), (H[j] - x[0, j]) * T[j] * (1 - T[j]))
-    paper.heading("the chain: C = g (1 − T), α = g T f'(A), τ = C T (H − x)")
-    C = [named("C", j, g[0, j] * (1 - T[j])) for j in units]
-    alpha = [named("α", j, g[0, j] * T[j] * sign(H[j])) for j in units]
-    tau = [named("τ", j, C[j] * T[j] * (H[j] - x[0, j])) for j in units]
-    paper.heading("∂L/∂x = C + α Wᴴ + τ Wᵀ")
+        paper.write(slope(y, f"{entry('x', (0, j))} by the carry"), 1 - Z[j])
+        paper.write(slope(y, entry("A", (0, j))), Z[j] * sign(H[j]))
+        paper.write(slope(y, entry("S", (0, j))), (H[j] - x[0, j]) * Z[j] * (1 - Z[j]))
+    paper.heading("the chain: C = g (1 − Z), α = g Z f'(A), ζ = C Z (H − x)")
+    C = [named("C", j, g[0, j] * (1 - Z[j])) for j in units]
+    alpha = [named("α", j, g[0, j] * Z[j] * sign(H[j])) for j in units]
+    zeta = [named("ζ", j, C[j] * Z[j] * (H[j] - x[0, j])) for j in units]
+    paper.heading("∂L/∂x = C + α W + ζ V")
     for k in units:
-        through = [alpha[j] * V[j, k] for j in units] + [tau[j] * W[j, k] for j in units]
+        through = [alpha[j] * W[j, k] for j in units] + [zeta[j] * V[j, k] for j in units]
         paper.gradient("x", (0, k), C[k] + total(through))
-    for letter, bias, road in (("Wᴴ", "bᴴ", alpha), ("Wᵀ", "bᵀ", tau)):
-        paper.heading(f"∂L/∂{letter} = {'ατ'[road is tau]}ᵀ x, ∂L/∂{bias} = Σ_i {'ατ'[road is tau]}_i")
+    for letter, bias, road in (("W", "b", alpha), ("V", "c", zeta)):
+        paper.heading(f"∂L/∂{letter} = {'αζ'[road is zeta]}ᵀ x, ∂L/∂{bias} = Σ_i {'αζ'[road is zeta]}_i")
         for j in units:
             for k in units:
                 paper.gradient(letter, (j, k), road[j] * x[0, k])
@@ -127,10 +127,10 @@ AFFINE = {
     "highway": Example(
         (
             Variable("x", "input", [[1, -2]]),
-            Variable("Wᴴ", "transform_weight", [[1, -1], [2, 1]]),
-            Variable("bᴴ", "transform_bias", [0.5, -1]),
-            Variable("Wᵀ", "gate_weight", [[0, 1], [1, 0]]),
-            Variable("bᵀ", "gate_bias", [1, 0.5]),
+            Variable("W", "transform_weight", [[1, -1], [2, 1]]),
+            Variable("b", "transform_bias", [0.5, -1]),
+            Variable("V", "gate_weight", [[0, 1], [1, 0]]),
+            Variable("c", "gate_bias", [1, 0.5]),
         ),
         [[2, -1]],
         _highway,

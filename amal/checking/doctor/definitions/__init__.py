@@ -75,7 +75,10 @@ class Kink:
 
     arguments: Arguments
     expected: Tensor | None
-    """Of the first argument, for a grad_output of ones; None for what torch gives for the definition."""
+    """Of the first argument, for a grad_output of ones; None for what the definition says by a condition.
+
+    Never what torch takes for its own operation at a kink: of clamp it went from 1 to 0 with torch 2.14.
+    """
     says: str
     lowest: Tensor | None = None
     """Where another choice can be defended: the least gradient that can be, entry by entry."""
@@ -91,8 +94,6 @@ class Operation:
     name: str
     aliases: tuple[str, ...]
     """Names of classes that mean it, in lower case, without underscores."""
-    question: str
-    """Where the lab sheets ask for it."""
     definitions: tuple[Definition, ...]
     extremes: tuple[Arguments, ...] = ()
     """Arguments for which careless formulas overflow or divide by 0, where forward and backward must give numbers."""

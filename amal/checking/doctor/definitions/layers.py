@@ -86,12 +86,12 @@ ZEROS = (torch.zeros(2, 3, dtype=torch.float64),)
 
 
 AT_ZERO = Kink(ZEROS, None, "at 0 the derivative is the one on the left")
+AT_TIP = Kink(ZEROS, ZEROS[0], "at 0 the gradient is 0", ZEROS[0] - 1, ZEROS[0] + 1)
 
 
 def entrywise(
     name: str,
     aliases: tuple[str, ...],
-    question: str,
     function: Callable[..., Tensor],
     of_output: Callable[[Tensor, Tensor], Tensor] | None = None,
     kinks: tuple[Kink, ...] = (),
@@ -100,25 +100,30 @@ def entrywise(
 ) -> Operation:
     """Return an operation that treats every entry alike, and has one definition."""
     usual = Definition("usual", "entry by entry", function, draw)
-    return Operation(name, aliases, question, (usual,), extremes, kinks=kinks, of_output=of_output)
+    return Operation(name, aliases, (usual,), extremes, kinks=kinks, of_output=of_output)
+
+
+def leaky(input: Tensor, slope: float) -> Tensor:
+    """Return x where x > 0, else slope · x.
+
+    The condition says which slope holds at 0. What torch takes there for clamp or maximum is another in other versions.
+    """
+    return torch.where(input > 0, input, slope * input)
+
+
+def above(input: Tensor, threshold: float = 0.0) -> Tensor:
+    """Return x where it is above a threshold, else 0; on the threshold its derivative is 0, as the condition says."""
+    return torch.where(input > threshold, input, 0.0)
 
 
 SLOPES = (0.01, 0.1, 0.2, 0.3)
 LEAKY = (
-    *(
-        Definition(f"{slope}", f"slope {slope} below 0", partial(functional.leaky_relu, negative_slope=slope), one)
-        for slope in SLOPES
-    ),
-    Definition("slope", "slope below 0 given", functional.leaky_relu, partial(with_number, number=0.3)),
+    *(Definition(f"{slope}", f"slope {slope} below 0", partial(leaky, slope=slope), one) for slope in SLOPES),
+    Definition("slope", "slope below 0 given", leaky, partial(with_number, number=0.3)),
 )
 RELU = (
-    Definition("usual", "entry by entry", lambda input: input.clamp(min=0), one),
-    Definition(
-        "threshold",
-        "x above a threshold, else 0",
-        lambda input, threshold: torch.where(input > threshold, input, 0.0),
-        partial(with_number, number=0.25),
-    ),
+    Definition("usual", "entry by entry", above, one),
+    Definition("threshold", "x above a threshold, else 0", above, partial(with_number, number=0.25)),
 )
 
 # ---------------------------------------------------------------------------------- softmax and normalisation
@@ -206,15 +211,15 @@ def normalisation(dims: Sequence[int]) -> tuple[Definition, ...]:
 
 # ---------------------------------------------------------------------------------- highway
 
-GATED = ("relu", "tanh", "sigmoid")
+GATED: dict[str, Callable[[Tensor], Tensor]] = {"relu": above, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
 
 def highway(
     input: Tensor, weight: Tensor, bias: Tensor, gate_weight: Tensor, gate_bias: Tensor, *_: str, f: str, course: bool
 ) -> Tensor:
-    """Return H T + x (1 - T)."""
+    """Return H Z + x (1 - Z)."""
     weight, gate_weight = (weight, gate_weight) if course else (weight.T, gate_weight.T)
-    transform: Tensor = getattr(torch, f)(input @ weight + bias)
+    transform = GATED[f](input @ weight + bias)
     gate = (input @ gate_weight + gate_bias).sigmoid()
     return transform * gate + input * (1 - gate)
 
@@ -252,55 +257,42 @@ HIGHWAY = (
     ),
 )
 
-SHEET2, SHEET3, SHEET4 = "TME 2, question 3", "TME 3, question 1", "TME 3, question 4"
-
 OPERATIONS = (
-    Operation("linear", ("linear", "affine", "lin", "dense", "fullyconnected"), "TME 1, questions 3 and 4", LINEAR),
-    entrywise("tanh", ("tanh", "tanhyperbolic", "hyperbolictangent"), SHEET2, torch.tanh, lambda y, g: g * (1 - y * y)),
-    entrywise(
-        "sigmoid", ("sigmoid", "logistic", "sigmoide"), "TME 2, question 4", torch.sigmoid, lambda y, g: g * y * (1 - y)
-    ),
-    Operation("relu", ("relu", "rectifier", "relulayer"), SHEET4, RELU, (FAR,), kinks=(AT_ZERO,)),
-    Operation("leaky_relu", ("leakyrelu", "lrelu"), SHEET4, LEAKY, (FAR,), kinks=(AT_ZERO,)),
-    entrywise("silu", ("silu", "swish"), SHEET4, functional.silu),
-    entrywise("gelu", ("gelu",), SHEET4, functional.gelu),
-    entrywise("abs", ("abs", "absolute", "absolutevalue"), "TME 1, question 2", torch.abs),
-    entrywise("softplus", ("softplus",), "TME 2, question 4", functional.softplus),
-    entrywise("exp", ("exp", "exponential"), "TME 1, question 2", torch.exp, lambda y, g: g * y, extremes=()),
-    entrywise("log", ("log", "logarithm", "ln"), "TME 1, question 2", torch.log, draw=positive, extremes=()),
-    entrywise("square", ("square", "pow2", "squared"), "TME 1, question 2", torch.square, extremes=()),
+    Operation("linear", ("linear", "affine", "lin", "dense", "fullyconnected"), LINEAR),
+    entrywise("tanh", ("tanh", "tanhyperbolic", "hyperbolictangent"), torch.tanh, lambda y, g: g * (1 - y * y)),
+    entrywise("sigmoid", ("sigmoid", "logistic", "sigmoide"), torch.sigmoid, lambda y, g: g * y * (1 - y)),
+    Operation("relu", ("relu", "rectifier", "relulayer"), RELU, (FAR,), kinks=(AT_ZERO,)),
+    Operation("leaky_relu", ("leakyrelu", "lrelu"), LEAKY, (FAR,), kinks=(AT_ZERO,)),
+    entrywise("silu", ("silu", "swish"), functional.silu),
+    entrywise("gelu", ("gelu",), functional.gelu),
+    entrywise("abs", ("abs", "absolute", "absolutevalue"), torch.abs, kinks=(AT_TIP,)),
+    entrywise("softplus", ("softplus",), functional.softplus),
+    entrywise("exp", ("exp", "exponential"), torch.exp, lambda y, g: g * y, extremes=()),
+    entrywise("log", ("log", "logarithm", "ln"), torch.log, draw=positive, extremes=()),
+    entrywise("square", ("square", "pow2", "squared"), torch.square, extremes=()),
     entrywise(
         "sqrt",
         ("sqrt", "squareroot"),
-        "TME 1, question 2",
         torch.sqrt,
         lambda y, g: g / (2 * y),
         draw=positive,
         extremes=(),
     ),
-    entrywise("add", ("add", "sum2", "addition"), "TME 1, question 1", torch.add, draw=apart, extremes=()),
-    entrywise("mul", ("mul", "multiply", "product", "times"), "TME 1, question 1", torch.mul, draw=apart, extremes=()),
-    entrywise(
-        "div", ("div", "divide", "division", "quotient"), "TME 1, question 1", torch.div, draw=apart, extremes=()
-    ),
-    Operation("sum", ("sum",), "TME 1, question 1", (Definition("usual", "of all entries", torch.sum, one),)),
-    Operation(
-        "mean", ("mean", "average"), "TME 1, question 1", (Definition("usual", "of all entries", torch.mean, one),)
-    ),
+    entrywise("add", ("add", "sum2", "addition"), torch.add, draw=apart, extremes=()),
+    entrywise("mul", ("mul", "multiply", "product", "times"), torch.mul, draw=apart, extremes=()),
+    entrywise("div", ("div", "divide", "division", "quotient"), torch.div, draw=apart, extremes=()),
+    Operation("sum", ("sum",), (Definition("usual", "of all entries", torch.sum, one),)),
+    Operation("mean", ("mean", "average"), (Definition("usual", "of all entries", torch.mean, one),)),
     Operation(
         "matmul",
         ("matmul", "mm", "matrixproduct"),
-        "TME 1, question 4",
         (Definition("usual", "A B", torch.matmul, partial(with_weight, transposed=False)),),
     ),
-    Operation("softmax", ("softmax",), SHEET3, along(torch.softmax), ((LARGE,),), of_output=softmax_backward),
-    Operation(
-        "log_softmax", ("logsoftmax",), SHEET3, along(torch.log_softmax), ((LARGE,),), of_output=log_softmax_backward
-    ),
+    Operation("softmax", ("softmax",), along(torch.softmax), ((LARGE,),), of_output=softmax_backward),
+    Operation("log_softmax", ("logsoftmax",), along(torch.log_softmax), ((LARGE,),), of_output=log_softmax_backward),
     Operation(
         "batch_norm",
         ("batchnorm", "batchnorm1d", "bn"),
-        "TME 3, question 2",
         normalisation((0,)),
         (CONSTANT,),
         "a feature that is constant",
@@ -309,11 +301,10 @@ OPERATIONS = (
     Operation(
         "layer_norm",
         ("layernorm", "ln"),
-        "TME 3, question 2",
         normalisation((-1,)),
         (CONSTANT,),
         "examples whose features are equal",
         False,
     ),
-    Operation("highway", ("highway", "highwaylayer"), "TME 3, question 7", HIGHWAY),
+    Operation("highway", ("highway", "highwaylayer"), HIGHWAY),
 )

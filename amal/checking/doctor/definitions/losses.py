@@ -236,8 +236,8 @@ AT_EQUAL = Kink(
 )
 
 OPERATIONS = (
-    Operation("mse", ("mse", "mseloss", "meansquarederror", "squarederror"), "TME 1, questions 3 and 4", MSE),
-    Operation("l1", ("l1", "l1loss", "mae", "meanabsoluteerror"), "TME 1, question 3", L1, kinks=(AT_EQUAL,)),
+    Operation("mse", ("mse", "mseloss", "meansquarederror", "squarederror"), MSE),
+    Operation("l1", ("l1", "l1loss", "mae", "meanabsoluteerror"), L1, kinks=(AT_EQUAL,)),
     Operation(
         "cross_entropy",
         (
@@ -249,15 +249,13 @@ OPERATIONS = (
             "logsoftmaxcrossentropy",
             "celoss",
         ),
-        "TME 3, question 1",
         CROSS_ENTROPY,
         extremes=((LARGE, SPREAD), (LARGE, as_one_hot(SPREAD, LARGE))),
     ),
-    Operation("nll", ("nll", "nllloss", "negativeloglikelihood"), "TME 3, question 1", NLL),
+    Operation("nll", ("nll", "nllloss", "negativeloglikelihood"), NLL),
     Operation(
         "bce",
         ("bce", "bceloss", "binarycrossentropy", "binarycrossentropyloss"),
-        "TME 2, question 4",
         BCE,
         extremes=((CERTAIN, CERTAIN), (CERTAIN, 1 - CERTAIN)),
         extremes_are="probabilities of 0 and 1",
@@ -266,7 +264,6 @@ OPERATIONS = (
     Operation(
         "bce_with_logits",
         ("bcewithlogits", "bcewithlogitsloss", "binarycrossentropywithlogits", "bcelogits", "sigmoidbce", "logitbce"),
-        "TME 2, question 4",
         BCE_WITH_LOGITS,
         extremes=((SURE, SURE_TARGET),),
     ),

@@ -32,7 +32,6 @@ OPERATIONS = (
     Operation(
         "embedding",
         ("embedding", "lookup"),
-        "TME 3, question 1",
         (
             Definition("torch", "of (indices, weight)", lambda i, w: w[i], partial(lookup, indices_first=True)),
             Definition("weight-first", "of (weight, indices)", lambda w, i: w[i], partial(lookup, indices_first=False)),
@@ -41,13 +40,11 @@ OPERATIONS = (
     Operation(
         "flatten",
         ("flatten",),
-        "TME 3, question 3",
         (Definition("usual", "all but the batch", lambda x: x.flatten(1), lambda draw: (draw(draw.n, 2, 3),)),),
     ),
     Operation(
         "attention",
         ("attention", "scaleddotproductattention", "dotproductattention"),
-        "TME 3, question 1",
         (
             Definition("scaled", "scores divided by √d", partial(attention, scaled=True), three),
             Definition("plain", "scores as they are", partial(attention, scaled=False), three),

@@ -8,8 +8,6 @@ from torch.nn import functional
 
 from . import Arguments, Definition, Draw, Kink, Operation
 
-QUESTION = "TME 3, question 3"
-
 
 def signals(draw: Draw) -> Tensor:
     """Draw signals (n, channels, length)."""
@@ -141,7 +139,6 @@ OPERATIONS = (
     Operation(
         "conv1d",
         ("conv1d", "convolution1d"),
-        QUESTION,
         (
             *convolutions(functional.conv1d, signal_filters, "torch", "signals (n, channels, length)"),
             *convolutions(length_first, length_first_arguments, "length-first", "signals (n, length, channels)"),
@@ -150,13 +147,12 @@ OPERATIONS = (
     Operation(
         "conv2d",
         ("conv2d", "convolution2d", "conv", "convolution"),
-        QUESTION,
         convolutions(functional.conv2d, image_filters, "torch", "images (n, channels, height, width)"),
     ),
-    Operation("max_pool1d", ("maxpool1d", "maxpooling1d"), QUESTION, MAX["1d"], kinks=ONE_WINDOW),
-    Operation("max_pool2d", ("maxpool2d", "maxpooling2d"), QUESTION, MAX["2d"], kinks=ONE_WINDOW),
-    Operation("max_pool", ("maxpool", "maxpooling"), QUESTION, (*MAX["2d"], *MAX["1d"]), kinks=ONE_WINDOW),
-    Operation("avg_pool1d", ("avgpool1d", "averagepool1d", "avgpooling1d"), QUESTION, AVG["1d"]),
-    Operation("avg_pool2d", ("avgpool2d", "averagepool2d", "avgpooling2d"), QUESTION, AVG["2d"]),
-    Operation("avg_pool", ("avgpool", "averagepool", "meanpool"), QUESTION, (*AVG["2d"], *AVG["1d"])),
+    Operation("max_pool1d", ("maxpool1d", "maxpooling1d"), MAX["1d"], kinks=ONE_WINDOW),
+    Operation("max_pool2d", ("maxpool2d", "maxpooling2d"), MAX["2d"], kinks=ONE_WINDOW),
+    Operation("max_pool", ("maxpool", "maxpooling"), (*MAX["2d"], *MAX["1d"]), kinks=ONE_WINDOW),
+    Operation("avg_pool1d", ("avgpool1d", "averagepool1d", "avgpooling1d"), AVG["1d"]),
+    Operation("avg_pool2d", ("avgpool2d", "averagepool2d", "avgpooling2d"), AVG["2d"]),
+    Operation("avg_pool", ("avgpool", "averagepool", "meanpool"), (*AVG["2d"], *AVG["1d"])),
 )

@@ -1,0 +1,81 @@
+"""A logbook whose tags begin with a name, so that TensorBoard keeps them apart from those of others."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from .logbook import Logbook
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Prefixed:
+    """A Logbook that writes to another one, and puts a name before every tag and the title of every chart.
+
+    TensorBoard draws what bears the same tag in one chart, whichever run it comes from. Losses in different units, or
+    of different experiments, need tags of their own: with the name 1.4, `loss/train` becomes `1.4 loss/train`.
+
+    The metrics of `settings` keep their names, for all runs to share the columns of one table.
+
+    Args:
+        logbook: what is written to.
+        name: of the experiment, or of one of its data sets or parts, such as `1.4` or `diabetes`.
+    """
+
+    def __init__(self, logbook: Logbook, name: str) -> None:
+        self.folder: Path = logbook.folder
+        self._logbook, self._name = logbook, name
+
+    def _tag(self, tag: str) -> str:
+        return f"{self._name} {tag}"
+
+    def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
+        """Write one number."""
+        self._logbook.scalar(self._tag(tag), value, step)
+
+    def histogram(self, tag: str, values: Tensor, step: int) -> None:
+        """Write how the entries of a tensor are distributed."""
+        self._logbook.histogram(self._tag(tag), values, step)
+
+    def figure(self, tag: str, figure: "Figure", step: int) -> None:
+        """Write a picture."""
+        self._logbook.figure(self._tag(tag), figure, step)
+
+    def text(self, tag: str, markdown: str) -> None:
+        """Write a passage of Markdown."""
+        self._logbook.text(self._tag(tag), markdown)
+
+    def chart(self, title: str, tags: Iterable[str]) -> None:
+        """Ask for one chart that shows several scalars together."""
+        self._logbook.chart(self._tag(title), map(self._tag, tags))
+
+    def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
+        """Write precision against recall at every threshold."""
+        self._logbook.pr_curve(self._tag(tag), labels, probabilities, step)
+
+    def graph(self, model: nn.Module, input: Tensor) -> None:
+        """Write the graph of operations of a model."""
+        self._logbook.graph(model, input)
+
+    def embedding(self, vectors: Tensor, labels: Iterable[str], thumbnails: Tensor) -> None:
+        """Write points for the projector."""
+        self._logbook.embedding(vectors, labels, thumbnails)
+
+    def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Write what the run was set to and what came of it."""
+        self._logbook.settings(settings, metrics)
+
+    def child(self, settings: Mapping[str, Any] | str) -> "Prefixed":
+        """Return the logbook of one run among several, with the same name before its tags."""
+        return Prefixed(self._logbook.child(settings), self._name)
+
+    def rewind(self, step: int) -> None:
+        """Forget what was written of later steps."""
+        self._logbook.rewind(step)
+
+    def flush(self, step: int) -> None:
+        """Wait until the disk holds all that was written, before the checkpoint of a step."""
+        self._logbook.flush(step)

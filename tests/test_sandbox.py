@@ -1,0 +1,226 @@
+"""The sandbox, attacked: each test is one thing that foreign code, or a kill from outside, may do.
+
+No test sleeps until something has surely happened: a FIFO that foreign code holds open closes when the last process
+that holds it is gone.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from fifo import LONG, Fifo
+
+from amal.sandbox import Ending, Limits, Sandbox, processes
+
+ROOT = Path(__file__).parent.parent
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere than on Linux orphans are out of sight")
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(["foreign"]) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def run(sandbox):
+    """Run a function of foreign.py; return what it told, and how it ended."""
+
+    def run(name, *arguments, **limits):
+        *told, ending = sandbox.run(f"foreign:{name}", *arguments, limits=Limits(**limits))
+        return told, ending
+
+    return run
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    fifo = Fifo(tmp_path / "fifo")
+    yield fifo
+    os.close(fifo.file)
+
+
+def test_what_it_tells_and_prints_comes_back(run):
+    told, ending = run("behave", 1, "two", [3.0])
+    assert told == [{"arguments": [1, "two", [3.0]]}]
+    assert ending == Ending("exit", 0, "hello\n")
+
+
+@pytest.mark.parametrize(
+    ("attack", "words"),
+    [
+        (("leave", 3), "ended Python, with exit status 3"),
+        (("end", signal.SIGSEGV), r"crashed Python \(SIGSEGV\)"),
+        (("end", signal.SIGABRT), r"crashed Python \(SIGABRT\)"),
+        (("end", signal.SIGKILL), r"was killed \(SIGKILL\): out of memory\?"),
+        (("end", signal.SIGTERM), r"was killed \(SIGTERM\)"),
+        (("raise_it",), "ended Python, with exit status 1"),
+        (("close_all",), "closed, or wrote to, files that it had not opened"),
+        (("write_everywhere",), "closed, or wrote to, files that it had not opened"),
+        (("write_a_line_without_end",), "closed, or wrote to, files that it had not opened"),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_how_it_ends_is_told_in_words(run, attack, words):
+    told, ending = run(*attack)
+    assert told == []
+    assert re.fullmatch(words, str(ending))
+    assert ending.killed == ("was killed" in words)
+    assert run("behave")[1] == Ending("exit", 0, "hello\n"), "the next run is not as the first"
+
+
+def test_an_exception_is_among_what_it_printed(run):
+    assert "ValueError: broken" in run("raise_it")[1].printed
+
+
+@pytest.mark.parametrize("attack", ["loop", "sleep"])
+def test_what_does_not_end_is_ended(run, attack):
+    told, ending = run(attack, step=0.5)
+    assert (told, str(ending)) == ([{"begun": True}], "did not come to an end within 0.5 seconds")
+
+
+@pytest.mark.parametrize("attack", ["tell_without_end", "print_without_end"])
+def test_what_keeps_telling_or_printing_has_no_more_time(run, attack):
+    _, ending = run(attack, step=5.0, total=0.5)
+    assert str(ending) == "did not come to an end within 0.5 seconds"
+
+
+def test_of_what_is_printed_the_beginning_and_the_end_are_kept(run):
+    printed = run("print_without_end", total=0.5)[1].printed
+    assert printed.startswith("beginning\nfloodflood")
+    assert len(printed) < 30_000
+
+
+def test_memory_is_bounded_over_all_processes(run):
+    assert str(run("eat", 0.5, memory=0.2)[1]) == "used more than 0.2 GB of memory and was stopped"
+    assert str(run("eat_in_children", memory=0.2)[1]) == "used more than 0.2 GB of memory and was stopped"
+
+
+def test_memory_within_the_bound_is_left_alone(run):
+    assert run("eat", 0.1, False, memory=1)[1] == Ending("exit", 0)
+
+
+@LINUX
+def test_memory_that_processes_share_counts_once(run):
+    told, ending = run("share", 0.1, memory=0.4)
+    assert (told, ending) == ([{"done": True}], Ending("exit", 0))
+
+
+def test_a_fork_that_comes_back_tells_nothing_twice(run):
+    assert run("fork_and_come_back")[0] in ([], [{"once": True}])  # the child may be the first to end it
+
+
+def test_a_thread_that_is_left_does_not_keep_us(run):
+    assert run("leave_a_thread") == ([{"done": True}], Ending("exit", 0))
+
+
+def test_a_child_of_its_own_dies_with_it(run, fifo):
+    run("fork", fifo.path, total=0.5)
+    assert fifo.is_free()
+
+
+@LINUX
+@pytest.mark.parametrize("attack", ["daemon", "hop", "hop_away"])
+def test_a_daemon_does_not_outlive_the_run(run, fifo, attack):
+    told, _ = run(attack, fifo.path)
+    assert told == [{"done": True}]
+    assert fifo.is_free()
+
+
+@LINUX
+def test_the_parent_that_is_killed_is_replaced_and_a_daemon_dies(run, fifo):
+    _, ending = run("kill_parent", fifo.path)
+    assert str(ending) == "was killed (SIGKILL): out of memory?"
+    assert fifo.is_free()
+    assert run("behave")[1] == Ending("exit", 0, "hello\n")
+
+
+def test_a_run_that_nobody_wants_to_hear_to_its_end_is_ended(sandbox, run):
+    for said in sandbox.run("foreign:sleep"):
+        assert said == {"begun": True}
+        break
+    assert run("behave")[1] == Ending("exit", 0, "hello\n")
+
+
+def test_a_signal_is_handed_on(sandbox):
+    told = sandbox.run("foreign:wait_for_a_signal")
+    assert next(told) == {"begun": True}
+    sandbox.signal(signal.SIGINT)
+    assert next(told) == Ending("exit", 42)
+
+
+def test_a_signal_that_comes_first_is_for_the_next_run():
+    with Sandbox() as sandbox:
+        sandbox.signal(signal.SIGTERM)
+        assert list(sandbox.run("foreign:loop")) == [Ending("signal", signal.SIGTERM)]
+
+
+def test_what_cannot_be_imported_says_why():
+    with Sandbox(["no_such_module"]) as sandbox:
+        (ending,) = sandbox.run("no_such_module:f")
+    assert "No module named 'no_such_module'" in ending.printed
+
+
+def test_on_windows_it_is_refused_in_words(monkeypatch):
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(Exception, match="needs Linux or macOS"):
+        Sandbox()
+
+
+@pytest.mark.parametrize("linux", [pytest.param(True, marks=LINUX), False])
+def test_the_table_of_processes_knows_us(linux, monkeypatch):
+    monkeypatch.setattr(processes, "LINUX", linux)
+    row = processes.table()[os.getpid()]
+    assert (row.parent, row.group, row.zombie) == (os.getppid(), os.getpgrp(), False)
+    assert 10**7 < row.memory < 10**11
+    assert os.getpid() in processes.below(os.getppid())
+
+
+# ---------------------------------------------------------------------------------- the end of the parent
+
+DRIVER = """
+from amal.sandbox import Sandbox
+with Sandbox() as sandbox:
+    print(*sandbox.run("foreign:daemon_and_loop", {fifo!r}))
+"""
+
+
+def started(*command, folder, **environment):
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@LINUX
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_the_parent(fifo, tmp_path, number):
+    with started("-c", DRIVER.format(fifo=fifo.path), folder=tmp_path) as parent:
+        fifo.begun()
+        parent.send_signal(number)
+        assert fifo.is_free()
+        parent.communicate(timeout=LONG)
+
+
+@LINUX
+def test_the_supervisor_that_is_asked_to_end_leaves_nothing(fifo):
+    with Sandbox(["foreign"]) as sandbox:
+        endings = []
+        run = sandbox.run("foreign:daemon_and_loop", fifo.path)
+        listener = threading.Thread(target=lambda: endings.extend(run))
+        listener.start()
+        fifo.begun()
+        sandbox._supervisor.terminate()
+        assert fifo.is_free()
+        listener.join(LONG)
+    assert len(endings) == 1

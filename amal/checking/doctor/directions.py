@@ -4,7 +4,7 @@ For a direction d of an input and a gradient g of the output, the slope of <g, o
 wrong entry anywhere in backward's answer shows in that, but for a coincidence; which entry, and why, it does not show.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -39,26 +39,37 @@ def pairs_along(subject: Subject, place: int, grad_output: Tensor) -> Iterator[P
 
     The last direction moves each entry by a share of itself, so that a small one does not leave the domain first.
     """
-    variable = subject.arguments[place].detach().double()
     for number in range(DIRECTIONS):
-        direction = random_like(variable, 11 + number)
-        if number == DIRECTIONS - 1:
-            direction = direction * torch.where(variable == 0, 1.0, variable.abs())
+        yield pair_along(subject, [place], grad_output, number, by_share=number == DIRECTIONS - 1)
 
-        def along(step: float, direction: Tensor = direction) -> Tensor:
-            moved = (variable + step * direction).to(subject.arguments[place].dtype)
-            return subject.differentiable((*subject.arguments[:place], moved, *subject.arguments[place + 1 :]))
 
-        found = slope(along, max(1.0, float(variable.abs().median()) if number < DIRECTIONS - 1 else 1.0))
-        smooth = found.smooth.reshape(grad_output.shape)
-        weights = torch.where(smooth, grad_output.double(), 0.0)
-        parts = weights.flatten() * found.value
-        gradient = subject.pulled(weights.to(grad_output.dtype))[place].double()
-        margin = subject.tolerance * float(parts.norm() + 1e-3) + float(
-            (weights.flatten() * found.error.where(found.smooth, 0.0)).norm()
-        )
-        given = float((gradient * direction).sum())
-        yield Pair(float(parts.sum()), given, margin, int((~smooth).sum()))
+def pair_along(
+    subject: Subject, places: Sequence[int], grad_output: Tensor, seed: int = 0, by_share: bool = False
+) -> Pair:
+    """Return what is measured and what backward gives along one random direction of some inputs together."""
+    directions = {place: random_like(subject.arguments[place], 11 + seed + place).double() for place in places}
+    size = 1.0
+    for place in places:
+        values = subject.arguments[place].detach().double().abs()
+        if by_share:
+            directions[place] *= torch.where(values == 0, 1.0, values)
+        elif values.numel():
+            size = max(size, float(values.median()))
+
+    def along(step: float) -> Tensor:
+        moved = list(subject.arguments)
+        for place, direction in directions.items():
+            moved[place] = (moved[place].detach().double() + step * direction).to(moved[place].dtype)
+        return subject.differentiable(tuple(moved))
+
+    found = slope(along, size)
+    smooth = found.smooth.reshape(grad_output.shape)
+    weights = torch.where(smooth, grad_output.double(), 0.0)
+    parts, errors = weights.flatten() * found.value, weights.flatten() * found.error.where(found.smooth, 0.0)
+    returned = subject.pulled(weights.to(grad_output.dtype))
+    given = sum(float((returned[place].double() * direction).sum()) for place, direction in directions.items())
+    margin = subject.tolerance * float(parts.norm() + 1e-3) + float(errors.norm())
+    return Pair(float(parts.sum()), given, margin, int((~smooth).sum()))
 
 
 def depends(subject: Subject, place: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from .directions import pairs_along
+from .directions import pair_along
 from .hypotheses import same
 from .specimen import Composite, Raised, at
 from .subject import Found, Subject, random_like
@@ -69,18 +69,15 @@ def _compared(subject: Subject, words: str) -> Iterator[Found]:
             if not same(call.output.detach(), expected.detach(), subject.tolerance):
                 yield Found("forward-value", f"the output is not what the definition gives {words}")
                 return
-        grad_output = random_like(call.output, 1)
-        for place in subject.variables:
-            gradient = at(returned, place)
-            if not isinstance(gradient, Tensor) or gradient.shape != subject.arguments[place].shape:
-                continue
-            for pair in pairs_along(subject, place, grad_output):
-                if not pair.left_out and not pair.agrees:
-                    worst = (
-                        f"Along a random direction backward gives {pair.given:.6g}, the slope is {pair.measured:.6g}."
-                    )
-                    yield Found("grad-value", f"is not the slope of the output {words}", place, worst)
-                    return
+        grads = {place: at(returned, place) for place in subject.variables}
+        shapes = {place: subject.arguments[place].shape for place in subject.variables}
+        known = [place for place, grad in grads.items() if isinstance(grad, Tensor) and grad.shape == shapes[place]]
+        pair = pair_along(subject, known, random_like(call.output, 1))
+        if not pair.left_out and not pair.agrees:
+            name = known[0] if len(known) == 1 else None
+            words = f"{'' if len(known) == 1 else 'what backward gives '}is not the slope of the output {words}"
+            worst = f"Along a random direction backward gives {pair.given:.6g}, the slope is {pair.measured:.6g}."
+            yield Found("grad-value", words, name, worst)
     except (Raised, RuntimeError, ValueError, IndexError, ArithmeticError):
         return  # outside what it is made for
 

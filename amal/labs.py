@@ -22,6 +22,8 @@ from amal.sandbox import Ending, Sandbox
 
 PRELOADED = ["torch.utils.tensorboard", "matplotlib.figure", "amal.nn", "amal.training"]
 """What every script of the labs imports: five seconds saved on each."""
+PATIENCE = 10.0
+"""Seconds that scripts have to end after a signal: they finish a step, and save."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,31 @@ class Scripts:
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Within it, SIGINT and SIGTERM are handed on to the scripts that run, and nothing more is started."""
+        """Within it, SIGINT and SIGTERM are handed on to the scripts that run, and nothing more is started.
 
-        def hand_on(number: int, _frame: FrameType | None) -> None:
+        A script that has not ended some seconds later is killed.
+        """
+
+        def hand_on(number: int, _frame: FrameType | None = None) -> None:
             self.stopped_by = self.stopped_by or number
             for sandbox in self.sandboxes:
                 sandbox.signal(number)
 
+        last = threading.Timer(PATIENCE, hand_on, [signal.SIGKILL])
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.stopped_by is None:
+                last.start()
+            hand_on(number, frame)
+
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
+            last.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
 

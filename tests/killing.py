@@ -311,11 +311,21 @@ def random_states():
 
 
 def optimizer_state():
-    _save(lambda content: content | {"optimizer": content["optimizer"] | {"state": {}}})
+    def emptied(state):
+        return {name: torch.zeros_like(value) if name.startswith("exp_avg") else value for name, value in state.items()}
+
+    def changed(content):
+        states = {number: emptied(state) for number, state in content["optimizer"]["state"].items()}
+        return content | {"optimizer": content["optimizer"] | {"state": states}}
+
+    _save(changed)
 
 
 def position_in_the_epoch():
-    _save(lambda content: content | {"progress": content["progress"] | {"batch": 0}})
+    def from_the_first_batch(*where, skip):
+        return plain_batches(*where, skip=0)
+
+    plain_batches, loop.epoch_batches = loop.epoch_batches, from_the_first_batch
 
 
 def layout():

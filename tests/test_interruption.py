@@ -394,7 +394,7 @@ def test_a_stop_when_a_file_is_written_already_leaves_the_file(tmp_path, monkeyp
         (killing.nothing, None),
         (killing.random_states, "random.0.torch"),
         (killing.optimizer_state, "optimizer.state.0.exp_avg"),
-        (killing.position_in_the_epoch, "progress.step"),
+        (killing.position_in_the_epoch, "model.0.weight"),
     ],
 )
 def test_what_a_trainer_forgets_is_seen(tmp_path, whole, forget, seen):

@@ -8,15 +8,18 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from fifo import LONG, Fifo
 
+from amal import labs
 from amal.checking import grading, mutants
 from amal.exercises import as_text, progress, source
 from amal.isolation import examine_file
+from amal.sandbox import Ending, Sandbox
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere than on Linux orphans are out of sight")
@@ -104,6 +107,21 @@ def test_labs_hand_a_signal_on_and_end_with_their_scripts(folder, fifo, number, 
         printed, complaint = amal.communicate(timeout=LONG)
     assert (amal.returncode, complaint) == (status, f"amal labs: {said}\n")
     assert "measured" not in printed
+
+
+def test_a_script_that_ignores_the_signal_is_killed(fifo, monkeypatch):
+    monkeypatch.setattr(labs, "PATIENCE", 0.1)
+    with Sandbox() as sandbox:
+        scripts = labs.Scripts([sandbox])
+        run = sandbox.run("foreign:daemon_and_loop", fifo.path, apart=False)
+        with scripts.stoppable():
+            killer = threading.Thread(target=lambda: (fifo.begun(), os.kill(os.getpid(), signal.SIGTERM)))
+            killer.start()
+            assert [*run] == [Ending("signal", signal.SIGKILL)]
+            killer.join()
+    assert fifo.is_free()
+    with pytest.raises(labs.Stopped):
+        scripts.check()
 
 
 @pytest.mark.parametrize(("number", "status", "said"), [(2, 130, "interrupted"), (15, 143, "stopped by SIGTERM")])

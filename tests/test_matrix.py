@@ -47,7 +47,10 @@ def test_the_command_prints_the_matrix():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["tahn"], "no operation tahn; there are linear"), (["tanh", "--markdown", "x.md"], "give no names")],
+    [
+        (["tahn"], "no operation tahn (did you mean tanh?); there are linear"),
+        (["tanh", "--markdown", "x.md"], "give no names"),
+    ],
 )
 def test_the_command_says_what_is_wrong(arguments, message):
     done = command("amal", "ops", *arguments)

@@ -122,7 +122,7 @@ def test_the_command_shows_a_mutant_and_a_solution():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mutants", "lineal"], "no mutants of lineal; there are those of linear, mse"),
+        (["mutants", "lineal"], "no mutants of lineal (did you mean linear?); there are those of linear, mse"),
         (["mutants", "linear", "--show", "x"], "linear has no mutant x; it has bias-not-summed"),
         (["grade", "nowhere.py", "linear"], "nowhere.py cannot be read"),
     ],

@@ -312,7 +312,7 @@ def test_a_tied_weight_is_one_leaf_used_twice():
     first, second = leaves["encoder.1.weight"].used_by
     assert f"encoder.1.weight enters {first} and {second}: one tensor" in text
     keeping = [node for node in graph.nodes for tensor in node.saved if tensor.what == "encoder.1.weight"]
-    assert [node.name for node in keeping] == ["LinearFunction", "LinearFunction"]
+    assert [node.name for node in keeping] == ["LinearFunction", "TransposedLinearFunction"]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -322,7 +322,7 @@ def test_every_network_is_drawn(network):
     assert all(of < node.number for node in graph.nodes for of in node.sources if isinstance(of, int))
     assert not [leaf.name for leaf in graph.leaves if leaf.name.startswith("unnamed")]
     assert graph.nodes[-1].shapes == ((),)
-    assert {node.name for node in graph.nodes if not node.by_hand} <= {"torch.T", "torch.View"}
+    assert {node.name for node in graph.nodes if not node.by_hand} <= {"torch.T", "torch.Transpose", "torch.View"}
     text = as_text(graph)
     for node in graph.nodes:
         assert re.search(rf"^ *{node.number}  {re.escape(node.name)} ", text, re.MULTILINE)

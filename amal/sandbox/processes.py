@@ -3,12 +3,14 @@
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
 from typing import NamedTuple
 
 LINUX = sys.platform == "linux"
+PAGE = resource.getpagesize()
 _PDEATHSIG, _CHILD_SUBREAPER = 1, 36
 
 
@@ -31,12 +33,17 @@ def table() -> dict[int, Process]:
         for pid, parent, group, state, kilobytes in map(str.split, lines):
             rows[int(pid)] = Process(int(parent), int(group), state[0] == "Z", 1024 * int(kilobytes))
         return rows
-    page = os.sysconf("SC_PAGESIZE")
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()  # a name may hold spaces, and brackets
-            rows[int(pid)] = Process(int(fields[1]), int(fields[2]), fields[0] in (b"Z", b"X"), page * int(fields[21]))
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        rows |= row(int(name))
     return rows
+
+
+def row(pid: int) -> dict[int, Process]:
+    """Return one row of the table on Linux, or nothing if the process is no more: a hundredth of the cost of all."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()  # a name may hold spaces, and brackets
+        return {pid: Process(int(fields[1]), int(fields[2]), fields[0] in (b"Z", b"X"), PAGE * int(fields[21]))}
+    return {}
 
 
 def below(pid: int, without: int = 0) -> dict[int, Process]:

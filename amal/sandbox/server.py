@@ -28,7 +28,6 @@ def serve(channel: socket.socket, preload: list[str], parent: int) -> NoReturn:
     for module in preload:
         with contextlib.suppress(Exception):  # what imports it for its own use will say why
             importlib.import_module(module)
-    gc.collect()
     gc.freeze()  # no run goes through all of torch's objects
     dead = 0
     while True:

@@ -21,6 +21,8 @@ HEAD, TAIL = 2_000, 20_000
 """Bytes kept of what is printed, of its beginning and of its end."""
 LONGEST: Final = 1_000_000
 """Bytes of a line of results."""
+OFTEN: Final = 0.05
+"""Seconds between two looks at the memory."""
 STUBBORN: Final = 5.0
 """Seconds after which a process that SIGKILL does not end is left: one that waits for a broken disk."""
 
@@ -36,8 +38,8 @@ class Supervisor:
     """Starts what runs foreign code, hears its parent, and kills all below."""
 
     def __init__(self, preload: list[str]) -> None:
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.end())
         self.preload = preload
         self.channel = socket.socket(fileno=os.dup(0))
@@ -60,18 +62,16 @@ class Supervisor:
 
     def next_order(self) -> dict[str, Any]:
         """Wait for something to run. A signal that came before it is for it; a wish to stop was for the run before."""
-        while not any("target" in order for order in self.orders):
+        while not (wanted := [order for order in self.orders if "target" in order]):
             self.listen()
-        self.orders = [order for order in self.orders if "stop" not in order]
-        place = next(place for place, order in enumerate(self.orders) if "target" in order)
-        return self.orders.pop(place)
+        self.orders = [order for order in self.orders if "signal" in order]
+        return wanted[0]
 
     def listen(self) -> None:
         """Take what comes from the parent; end where it is no more."""
-        try:
+        data = b""
+        with contextlib.suppress(OSError):
             data = self.channel.recv(1 << 16)
-        except OSError:
-            data = b""
         if not data:
             self.end()
         *lines, self.heard = (self.heard + data).split(b"\n")
@@ -158,7 +158,7 @@ class Run:
         self.over = False  # as the server says, or no longer says
         self.length = 0  # of what was printed
         self.line = self.heard = self.head = self.tail = b""
-        self.next_look = self.step_end = math.inf
+        self.next_look, self.next_table, self.step_end = math.inf, 0.0, math.inf
         self.end = time.monotonic() + START_UP
         self.results, results = os.pipe()
         self.printed, printed = os.pipe()
@@ -171,7 +171,10 @@ class Run:
         os.close(printed)
 
     def step(self) -> None:
-        """Wait until something happens, or is due."""
+        """Wait until something happens, or is due; what the parent has asked for before comes first."""
+        self.obey()
+        if self.ending is not None:
+            return
         wait = min(self.step_end, self.end, self.next_look) - time.monotonic()
         server, channel = self.supervisor.server, self.supervisor.channel
         files = [server.fileno(), channel.fileno(), *self.open]
@@ -180,7 +183,7 @@ class Run:
             self.read(file)
         if channel.fileno() in ready:
             self.supervisor.listen()
-        self.obey()
+            self.obey()
         if server.fileno() in ready:
             self.hear()
         now = time.monotonic()
@@ -199,10 +202,9 @@ class Run:
 
     def hear(self) -> None:
         """Take what the server says: that foreign code runs now, or how it ended."""
-        try:
+        data = b""
+        with contextlib.suppress(OSError):
             data = self.supervisor.server.recv(1 << 12)
-        except OSError:
-            data = b""
         if not data:
             self.finish_by(os.waitstatus_to_exitcode(self.supervisor.server_status()))
         *lines, self.heard = (self.heard + data).split(b"\n")
@@ -235,12 +237,17 @@ class Run:
                     os.kill(self.pid, order["signal"])
 
     def look(self) -> None:
-        """See what memory is held; what costs much is done seldom."""
-        began = time.process_time()  # not by the clock on the wall: a busy machine does not make looks rare
-        found, limit = self.supervisor.below(), self.limits.memory * 1e9
+        """See what memory is held: by the first process often, by all as often as it costs a hundredth of the time."""
+        limit, now = self.limits.memory * 1e9, time.monotonic()
+        self.next_look = now + OFTEN
+        if now < self.next_table and processes.LINUX:
+            found = processes.row(self.pid)
+        else:
+            began = time.process_time()  # not by the clock on the wall: a busy machine does not make looks rare
+            found = self.supervisor.below()
+            self.next_table = now + max(OFTEN, 100 * (time.process_time() - began))
         if sum(row.memory for row in found.values()) > limit and processes.resident(found) > limit:
             self.finish("memory", self.limits.memory)
-        self.next_look = time.monotonic() + max(0.05, 20 * (time.process_time() - began))
 
     def read(self, file: int) -> None:
         """Take what foreign code tells, or prints."""

@@ -72,6 +72,13 @@ def holds_check(shown):
     """The lines of Python run, on a Function that is right."""
     input, weight = torch.ones(2, 3, dtype=torch.float64), torch.ones(4, 3, dtype=torch.float64)
     scope = {"MyFunction": Product, "torch": torch, "input": input, "weight": weight, "print": str}
+    scope |= {
+        "Spike": Spike,
+        "OnceOnly": OnceOnly,
+        "my_module": torch.nn.Linear(3, 2),
+        "my_loss": my_loss,
+    }
+    scope |= {"voltage": torch.linspace(-1.3, 1.2, 4), "prediction": input, "target": 2 * input}
     exec(shown, scope)
     assert scope["check"] is check
     assert scope["assert_correct"] is assert_correct
@@ -89,6 +96,38 @@ class Product(torch.autograd.Function):
     def backward(ctx, grad_output):
         x, w = ctx.saved_tensors
         return grad_output @ w, grad_output.mT @ x
+
+
+class Spike(torch.autograd.Function):
+    """1 above 0, with the slope of a sigmoid."""
+
+    @staticmethod
+    def forward(ctx, voltage):
+        ctx.save_for_backward(voltage)
+        return (voltage > 0).to(voltage.dtype)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (voltage,) = ctx.saved_tensors
+        return 4 * torch.sigmoid(4 * voltage) * (1 - torch.sigmoid(4 * voltage)) * grad_output
+
+
+class OnceOnly(torch.autograd.Function):
+    """x³, whose second derivative is wrong without a word."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        return 3 * x.detach() ** 2 * grad_output
+
+
+def my_loss(prediction, target):
+    return torch.nn.functional.mse_loss(prediction, target)
 
 
 def holds_ops(shown):
@@ -197,6 +236,7 @@ def holds_loader(shown):
 
 
 HELD = {
+    ("docs/DOCTOR.md", "from amal.checking"): holds_check,
     ("README.md", "experiment  "): holds_labs,
     ("README.md", "    @staticmethod"): holds_linear,
     ("README.md", "a mistake  "): holds_mistakes,

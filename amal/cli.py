@@ -1,5 +1,6 @@
 """The command `amal`: the whole package from one place. Imports nothing heavy, so that it answers at once."""
 
+import math
 import os
 import shutil
 import signal
@@ -46,6 +47,9 @@ def labs(
     """
     if jobs < 0:
         refuse("labs", f"--jobs {jobs}: expected at least 1, or 0 for one on each core")
+    occupied = next((path for path in (runs, *runs.parents) if path.exists() and not path.is_dir()), None)
+    if occupied:
+        refuse("labs", f"--runs {runs}: {occupied} is no folder")
     experiments, jobs = find_experiments(names), jobs or at_once()
     if jobs > 1:
         print(f"{len(experiments)} scripts, {jobs} at once; what one prints is shown when it is done", flush=True)
@@ -214,6 +218,7 @@ def check(
     from amal import findings
     from amal.isolation import examine_file
 
+    require_limits("check", time_limit, memory_limit)
     if file.is_dir():
         raise SystemExit(check_folder(file, names, as_json, time_limit, memory_limit))
     try:
@@ -333,6 +338,13 @@ def require_known(command: str, kind: str, names: Iterable[str], known: Iterable
         refuse(command, f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
 
 
+def require_limits(command: str, time_limit: float, memory_limit: float) -> None:
+    """Refuse limits within which nothing could run."""
+    for option, limit in (("--time-limit", time_limit), ("--memory-limit", memory_limit)):
+        if not 0 < limit < math.inf:
+            refuse(command, f"{option} {limit:g}: expected a positive number")
+
+
 def refuse(command: str, why: str) -> NoReturn:
     """End with a message and the exit status 2."""
     print(f"amal {command}: {why}", file=sys.stderr)
@@ -397,6 +409,7 @@ def grade(
     from amal.checking import mutants as known
 
     op = known_operation(operation)
+    require_limits("grade", time_limit, memory_limit)
     try:
         trials = grading.grade(test_file, op, time_limit, memory_limit)
         outcomes = list(tqdm(trials, total=len(known.MUTANTS[op]), disable=as_json or None, leave=False))

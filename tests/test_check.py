@@ -351,3 +351,12 @@ def test_a_class_that_says_nothing_is_told_what_can_be_done():
     diagnosis = examine(made_by_exec(), "linear")
     assert diagnosis.verdict == "wrong"
     assert "say so in its docstring" in diagnosis.findings[0].message
+
+
+@pytest.mark.parametrize("option", ["--time-limit", "--memory-limit"])
+@pytest.mark.parametrize("limit", ["-1", "0", "nan", "inf"])
+def test_limits_within_which_nothing_can_run_are_refused(option, limit, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.check(tmp_path, **{option[2:].replace("-", "_"): float(limit)})
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"amal check: {option} {float(limit):g}: expected a positive number\n"

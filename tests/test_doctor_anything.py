@@ -289,6 +289,12 @@ def test_complex_inputs_follow_the_convention_of_torch(backward, expected):
 def test_what_cannot_be_examined_is_said():
     assert check(torch.abs, (torch.eye(3).to_sparse(),)).verdict == "not examined"
     assert check(torch.abs, (torch.arange(3),)).verdict == "not examined"
+    assert check(torch.abs, (torch.zeros(0, 3),)).verdict == "not examined"
+
+
+def test_an_output_need_not_depend_on_every_input():
+    assert check(lambda a, b: (2 * a, 3 * b), (X, X + 1)).verdict == "correct"
+    assert check(nn.Linear(4, 2, bias=False).double(), (X,)).verdict == "correct"
 
 
 # ---------------------------------------------------------------------------------- large inputs

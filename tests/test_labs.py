@@ -13,6 +13,7 @@ import sys
 import pytest
 from running import BRIEFLY, ROOT, command, run
 
+from amal import cli
 from amal.errors import UserError
 from amal.experiments import declared, find_experiments
 from amal.training import launch
@@ -337,3 +338,11 @@ def test_amal_help_is_there():
     answer = command("amal", "--help")
     assert answer.returncode == 0
     assert "labs" in answer.stdout
+
+
+def test_labs_are_refused_where_no_run_can_be_written(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as end:
+        cli.labs(runs=tmp_path / "file" / "runs")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"amal labs: --runs {tmp_path}/file/runs: {tmp_path}/file is no folder\n"

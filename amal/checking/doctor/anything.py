@@ -66,6 +66,8 @@ def prepared(
     if any(plain[place].is_complex() for place in variables):
         specimen, plain, reference = _in_pairs(specimen, plain, reference)
     unable = "" if variables else "no input is a floating-point tensor, so nothing has a gradient"
+    if variables and not any(plain[place].numel() for place in variables):
+        unable = "all inputs that could have a gradient are empty"
     return Prepared(specimen, cast(plain, torch.float64), variables, reference, unable)
 
 

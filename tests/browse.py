@@ -38,7 +38,8 @@ WIDTH = 1900
 """Of the window, in pixels: there is room for all tabs."""
 LEFT, TOP, RIGHT = 400, 140, 1190
 """What lies outside is TensorBoard's own: its bar, the runs at the left, the settings at the right."""
-CURVES = "all('path.line').filter(each => (each.getAttribute('d') || '').length > 20).length"
+IN_VIEW = "(box => box.width > 5 && box.top < innerHeight && box.bottom > 0)(each.getBoundingClientRect())"
+CURVES = f"all('path.line').filter(each => (each.getAttribute('d') || '').length > 20 && {IN_VIEW}).length"
 
 
 @dataclass(frozen=True)

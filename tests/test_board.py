@@ -219,3 +219,26 @@ def test_every_page_after_make_shows_data_in_a_browser():
 @needs_a_browser
 def test_an_empty_run_is_seen_on_every_page(empty):
     assert complaints(empty, patience=3) == dict.fromkeys(PAGES, "shows nothing")
+
+
+def test_charts_are_grouped_by_experiment_and_the_first_group_alone_is_open():
+    """An open group asks for each of its charts once for each run: fifty charts of a hundred runs take minutes."""
+    titles = ["2.1 loss", "1.4 line loss", "mine", "1.4 diabetes loss", "1.10 loss"]
+    layout = {"category": [{"title": "compared", "chart": [{"title": title} for title in titles]}]}
+    groups = json.loads(board_server.by_experiment(json.dumps(layout)))["category"]
+    assert [(group["title"], group["closed"], [chart["title"] for chart in group["chart"]]) for group in groups] == [
+        ("compared", False, ["mine"]),
+        ("1.4", True, ["1.4 line loss", "1.4 diabetes loss"]),
+        ("1.10", True, ["1.10 loss"]),
+        ("2.1", True, ["2.1 loss"]),
+    ]
+
+
+def test_the_charts_that_tensorboard_serves_are_grouped(monkeypatch):
+    from tensorboard.plugins.custom_scalar.custom_scalars_plugin import CustomScalarsPlugin
+
+    layout = {"category": [{"title": "compared", "chart": [{"title": "1.2 loss"}, {"title": "1.3 loss"}]}]}
+    monkeypatch.setattr(CustomScalarsPlugin, "layout_impl", lambda plugin, ctx, experiment: json.dumps(layout))
+    board_server.group_charts()
+    served = json.loads(CustomScalarsPlugin.layout_impl(None, None, ""))
+    assert [group["title"] for group in served["category"]] == ["1.2", "1.3"]

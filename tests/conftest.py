@@ -8,6 +8,7 @@ from small_data import network, small, small_usps  # noqa: F401 (fixtures)
 
 # Warnings that others raise against others; every other warning is an error.
 NOT_OURS = (
+    r"ignore:Guards may run slower on Python 3\.13\.0:RuntimeWarning",  # torch's compiler, on that Python alone
     "ignore:`torch.jit.script",  # torch imports it for its forward-mode rules and its compiler
     "ignore:.*torch.autograd.function.Function.* should not be instantiated:DeprecationWarning",  # torch.compile, 2.11
     "ignore:html5lib's sanitizer is deprecated:DeprecationWarning",  # TensorBoard's server imports it

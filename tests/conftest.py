@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def pytest_configure(config):
     for warning in NOT_OURS:
         config.addinivalue_line("filterwarnings", warning)
 
+
+# A shell starts what runs in the background with SIGINT ignored, and what is started from there inherits that:
+# what waits for a command to be interrupted would wait for ever.
+for number in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 torch.set_num_threads(1)  # the tensors are small, and threads that wait for each other on a busy machine are slow
 

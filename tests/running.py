@@ -1,5 +1,7 @@
 """How the tests run a script: in this process, or from the shell."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -8,6 +10,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from amal import cli
 from amal.experiments import without_number
 from amal.training import launch
 
@@ -71,6 +74,17 @@ class PlainTags(EventAccumulator):
 
     def _numbered(self, kind, tag):
         return next((full for full in super().Tags()[kind] if without_number(full) == tag), tag)
+
+
+def answer(*args):
+    """Return what an `amal` command prints and its exit status, without a process of its own."""
+    printed, complaint, status = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complaint):
+        try:
+            cli.app.cli(args=args)
+        except SystemExit as stop:
+            status = stop.code
+    return subprocess.CompletedProcess(args, status, printed.getvalue(), complaint.getvalue())
 
 
 def command(*args, **options):

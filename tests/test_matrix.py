@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from faults import BackwardSlightlyOff, KeepsOutputToo, RoundedTwice, planted
-from running import command
+from running import answer
 
 from amal.checking import CASES, matrix
 
@@ -40,7 +40,7 @@ def test_a_wrong_operation_is_told(monkeypatch, fault, column, message):
 
 
 def test_the_command_prints_the_matrix():
-    done = command("amal", "ops", "mse_loss", "--no-progress")
+    done = answer("ops", "mse_loss", "--no-progress")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^mse_loss +✓", done.stdout, re.MULTILINE)
 
@@ -53,7 +53,7 @@ def test_the_command_prints_the_matrix():
     ],
 )
 def test_the_command_says_what_is_wrong(arguments, message):
-    done = command("amal", "ops", *arguments)
+    done = answer("ops", *arguments)
     assert done.returncode == 2
     assert message in done.stderr
 

@@ -12,8 +12,10 @@ from amal.checking import CASES, PROPERTIES
 from amal.checking.budget import error_ratio
 from amal.checking.properties import compiles
 
-one_of_each = pytest.mark.parametrize(
-    "case", [case for case in CASES if case.name in ("linear", "mse_loss", "mse_loss, weighted")], ids=lambda c: c.name
+OF_EACH = {case.name: case for case in CASES if case.name in ("linear", "mse_loss", "mse_loss, weighted")}
+some_of_each = pytest.mark.parametrize(
+    "case",
+    [pytest.param(of, id=name, marks=[pytest.mark.slow] if name != "linear" else []) for name, of in OF_EACH.items()],
 )
 
 FIRST = {case.op: case for case in reversed(CASES)}
@@ -33,7 +35,7 @@ def test_property_holds(case, name):
     PROPERTIES[name](case)
 
 
-@one_of_each
+@some_of_each
 @pytest.mark.parametrize("transform", ["grad", "vmap", "vmap of grad", "grad of vmap", "jacrev", "jacfwd", "hessian"])
 def test_compiles_under_every_transform(case, transform):
     try:
@@ -53,7 +55,7 @@ def test_rounds_within_budget_when_compiled(case, dtype):
     assert error_ratio(case, dtype, compiled=True) <= 2
 
 
-@one_of_each
+@some_of_each
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the inductor backend needs a C++ compiler")
 def test_compiles_to_machine_code(case):
     compiles(case, backend="inductor")

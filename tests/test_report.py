@@ -18,7 +18,7 @@ from typing import get_type_hints
 import pytest
 from matplotlib.figure import Figure as Drawing
 from PIL import Image
-from running import command
+from running import answer
 
 from amal.errors import UserError
 from amal.experiments import find_parts, parts
@@ -714,9 +714,10 @@ def test_measures_are_parted_where_it_makes_a_table(tmp_path):
 # The command
 
 
-def test_the_command_writes_the_report_and_makes_its_folder(tmp_path):
+def test_the_command_writes_the_report_and_makes_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     autoencoder(tmp_path / "runs" / "a", draw=curves)
-    done = command("amal", "report", "-o", "new/folder/report.html", cwd=tmp_path)
+    done = answer("report", "-o", "new/folder/report.html")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "new/folder/report.html: 1 runs, 1 experiments\n"
     assert (tmp_path / "new" / "folder" / "report.html").exists()
@@ -742,8 +743,9 @@ def test_what_is_wrong_is_told_in_words(tmp_path, folder, output, complaint):
         write_report([tmp_path / folder], tmp_path / output)
 
 
-def test_the_command_ends_with_2_when_nothing_is_written(tmp_path):
-    done = command("amal", "report", cwd=tmp_path)
+def test_the_command_ends_with_2_when_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = answer("report")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "amal report: runs is not there\n"
     assert not list(tmp_path.iterdir())

@@ -255,7 +255,9 @@ class RemoveAt(DieAt):
             return
         self.left = -1  # to remove something is an operation too
         for path in [self.folder] if self.pattern == "." else list(self.folder.glob(self.pattern)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            while path.is_dir():  # a thread may write into it meanwhile
+                shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
         if self.stub:
             self.folder.mkdir()
             (self.folder / "config.json").write_text("{}")

@@ -112,10 +112,10 @@ launch(run, {args})
     "code",
     [
         PRINTS.format(args=["--help"]),
-        PRINTS.format(args=["graph"]),
-        PRINTS.format(args=["show", "tanh"]),
+        pytest.param(PRINTS.format(args=["graph"]), marks=pytest.mark.slow),
+        pytest.param(PRINTS.format(args=["show", "tanh"]), marks=pytest.mark.slow),
         PRINTS.format(args=["chekc"]),
-        LAUNCHES.format(args=["--help"]),
+        pytest.param(LAUNCHES.format(args=["--help"]), marks=pytest.mark.slow),
         LAUNCHES.format(args=["--no-progress"]),
         LAUNCHES.format(args=["--epcohs=3"]),
     ],

@@ -7,7 +7,9 @@ from doctor_bank.table import ALL_RIGHT, ALL_WRONG
 
 from amal.checking import examine
 
-LEAST_NAMED = 0.95
+LEAST_NAMED = 0.99
+MISNAMED = {"highway weight-not-transposed", "TorchHighway transposed"}
+"""Found, and called `grad-value`: a transposed weight inside a layer."""
 
 
 @cache
@@ -25,15 +27,25 @@ def test_no_false_alarm(entry):
     assert diagnosis_of(entry).verdict == "correct"
 
 
-@pytest.mark.parametrize("entry", ALL_WRONG, ids=lambda entry: entry.name)
-def test_wrong_ones_are_found(entry):
+def entries():
+    """Yield the wrong ones; of those that are the same fault in the newer form, four of five are slow."""
+    again = 0
+    for entry in ALL_WRONG:
+        again += "new form" in entry.name
+        slow = "new form" in entry.name and again % 5
+        yield pytest.param(entry, id=entry.name, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("entry", list(entries()))
+def test_wrong_ones_are_found_and_named(entry):
+    """By the right code; of two faults, by the code of one of them."""
     assert diagnosis_of(entry).verdict == "wrong"
+    assert {found.code for found in errors(entry)} & set(entry.codes) or entry.name in MISNAMED
 
 
-def test_wrong_ones_are_named():
-    """By the right code at least; of two faults, by the code of one of them."""
-    misnamed = {of.name: errors(of) for of in ALL_WRONG if not {found.code for found in errors(of)} & set(of.codes)}
-    assert len(misnamed) <= (1 - LEAST_NAMED) * len(ALL_WRONG), misnamed
+def test_few_are_misnamed():
+    assert len(MISNAMED) <= (1 - LEAST_NAMED) * len(ALL_WRONG)
+    assert {of.name for of in ALL_WRONG} > MISNAMED
 
 
 def test_every_code_is_asked_for():

@@ -65,7 +65,9 @@ def distance(ours, theirs):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "steps", "bound"), [(torch.float64, 200, 1e-12), (torch.float32, 1000, 1e-6)], ids=str
+    ("dtype", "steps", "bound"),
+    [(torch.float64, 200, 1e-12), pytest.param(torch.float32, 1000, 1e-6, marks=pytest.mark.slow)],
+    ids=str,
 )
 @pytest.mark.parametrize(("name", "options"), ALL, ids=words)
 def test_a_thousand_steps_are_torchs(name, options, dtype, steps, bound):

@@ -61,7 +61,7 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
 
 
 def _is_slope(actual: Tensor, function: Callable[[Arguments], Tensor], arguments: Arguments, place: int) -> bool:
-    """Whether a gradient is the slope of a number by one argument: along random directions, and if there is none by entry."""
+    """Whether a gradient is the slope of a number by one argument: along random directions, or else entry by entry."""
     variable = arguments[place].detach()
     smooth = True
     for number in range(DIRECTIONS):

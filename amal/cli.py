@@ -194,6 +194,8 @@ def check(
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     /,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    inputs: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
+    surrogate: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
     time_limit: float = 30.0,
     memory_limit: float = 4.0,
 ) -> None:
@@ -202,15 +204,24 @@ def check(
     Of a folder that `amal exercise` has written, tell how far it is done, question by question.
 
     A Function is known by its name, whatever its case, with or without the ending "Function": MSE, Linear, Tanh, ReLU,
-    Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. The file is run in a process of its own. The
-    exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 2 if something could not be
-    examined: there is nothing, or its process was killed by another program or for want of memory.
+    Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. One of another name is held against its own
+    forward, with inputs given here or in the file (`sample_inputs = {"Bilinear": (randn(6, 4), ...)}`), or found by
+    trying. The file is run in a process of its own.
+
+    The exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 3 if something could not be
+    examined and nothing is wrong, 2 if nothing can be said: there is nothing to examine, or its process was killed by
+    another program or for want of memory.
 
     Args:
         file: the file, or the folder of an exercise.
-        names: the Functions to examine; all that are known if none. `Name=operation` says what a Function is meant to
-            be, and `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`.
+        names: the Functions to examine; all if none. `Name=operation` says what a Function is meant to be,
+            `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`, and `Name=any`
+            that it is none that is known.
         as_json: print the diagnoses as JSON.
+        inputs: what to call a Function with, as Python: `--inputs 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'`;
+            once for each Function.
+        surrogate: for a gradient that is wrong on purpose, the function whose derivative it is meant to be:
+            `--surrogate 'Round=lambda x: x'`; once for each Function.
         time_limit: seconds for the import of a file, and for each Function or test, by the clock on the wall, the start
             of Python and torch not counted. Whatever it does, a file (of an exercise, a lab) has ten times as long.
         memory_limit: GB that all processes of the file may hold together.
@@ -222,7 +233,8 @@ def check(
     if file.is_dir():
         raise SystemExit(check_folder(file, names, as_json, time_limit, memory_limit))
     try:
-        report = examine_file(file, names, time_limit, memory_limit)
+        given = named(inputs, "--inputs"), named(surrogate, "--surrogate")
+        report = examine_file(file, names, time_limit, memory_limit, *given)
     except UserError as error:
         print(f"amal check: {error}", file=sys.stderr)
         print("[]" if as_json else "", end="\n" if as_json else "")
@@ -232,8 +244,21 @@ def check(
     print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
     if any(finding.code == "killed" for diagnosis in report.diagnoses for finding in diagnosis.findings):
         raise SystemExit(2)
-    if any(diagnosis.verdict != "correct" for diagnosis in report.diagnoses):
-        raise SystemExit(1)
+    verdicts = {diagnosis.verdict for diagnosis in report.diagnoses}
+    if verdicts - {"correct"}:
+        raise SystemExit(3 if verdicts <= {"correct", "not examined"} else 1)
+
+
+def named(given: tuple[str, ...], option: str) -> dict[str, str]:
+    """Return name -> expression, of an option that gives `Name=expression`.
+
+    Raises:
+        UserError: there is no such pair.
+    """
+    pairs = [(name.strip(), expression.strip()) for name, _, expression in (text.partition("=") for text in given)]
+    if any(not name or not expression for name, expression in pairs):
+        raise UserError(f"{option}: expected Name=EXPRESSION, such as 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'")
+    return dict(pairs)
 
 
 def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float, memory_limit: float) -> int:

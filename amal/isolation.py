@@ -1,6 +1,6 @@
 """Examine a student's file in a sandbox: what the doctor says of each Function, and what became of the process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from amal.sandbox import WHOLE, Ending, Limits, Sandbox
 
 STUDENT = "amal.checking.doctor.student"
 ENVIRONMENT = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+NONE: Mapping[str, str] = {}
 SHOWN = 2000
 """Characters of what the file printed that are kept."""
 
@@ -31,47 +32,61 @@ class Report:
 
 
 def examine_file(
-    path: Path, names: tuple[str, ...] = (), time_limit: float = 30.0, memory_limit: float = 4.0
+    path: Path,
+    names: tuple[str, ...] = (),
+    time_limit: float = 30.0,
+    memory_limit: float = 4.0,
+    inputs: Mapping[str, str] = NONE,
+    surrogates: Mapping[str, str] = NONE,
 ) -> Report:
     """Examine the Functions of a file. One that crashes, exits, or does not end is followed by a process for the rest.
 
     Args:
         path: a Python file.
-        names: of the Functions, such as `Linear` or `MyLayer=linear`; all whose name is known if there are none.
+        names: of the Functions, such as `Linear` or `MyLayer=linear`; all if there are none.
         time_limit: seconds for the import, and for each Function; the whole file has ten times as long.
         memory_limit: GB that the file's processes may hold together.
+        inputs: name of a Function -> a Python expression, what to call it with: "randn(4, 3), randn(3)".
+        surrogates: name of a Function -> a Python expression, the function whose derivative is meant.
 
     Raises:
-        UserError: the file is not there, cannot be imported, or holds no Function that is known.
+        UserError: the file is not there, cannot be imported, or holds no Function.
     """
     if not path.is_file():
         raise UserError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
     report, left = Report(), None
+    options = {"inputs": dict(inputs), "surrogates": dict(surrogates)}
     with Sandbox([STUDENT], ENVIRONMENT) as sandbox:
         while left is None or (left and report.seconds < WHOLE * time_limit):
             limits = Limits(time_limit, WHOLE * time_limit - report.seconds, memory_limit)
-            left = _examine(sandbox, path, names, left, limits, report)
+            left = _examine(sandbox, path, names, left, limits, report, options)
     for of in left:
         report.add(of, "raises", f"was not examined: the whole file took more than {WHOLE * time_limit:g} seconds")
     return report
 
 
 class Chosen(NamedTuple):
-    """A Function to examine: as it was asked for, by its name, and the operation that it is meant to be."""
+    """A Function to examine, and the operation that it is meant to be."""
 
-    word: str
     name: str
     operation: str
 
 
 def _examine(
-    sandbox: Sandbox, path: Path, names: Sequence[str], left: list[Chosen] | None, limits: Limits, report: Report
+    sandbox: Sandbox,
+    path: Path,
+    names: Sequence[str],
+    left: list[Chosen] | None,
+    limits: Limits,
+    report: Report,
+    options: dict[str, dict[str, str]],
 ) -> list[Chosen]:
     """Examine in one process what it can, of what is left by those before; return what is left for another one."""
     ready = False
     chosen, done = left, 0
     begun = False  # with the Functions: the import is over
-    for said in sandbox.run(f"{STUDENT}:main", str(path), [of.word for of in left or []] or names, limits=limits):
+    done_before = len(report.diagnoses)
+    for said in sandbox.run(f"{STUDENT}:main", str(path), [*names], options, done_before, limits=limits):
         match said:
             case {"ready": _}:
                 ready = True
@@ -79,8 +94,7 @@ def _examine(
                 raise UserError(words)
             case {"chosen": pairs}:
                 begun = True
-                words = names or [name for name, _ in pairs]
-                chosen = left or [Chosen(word, *pair) for word, pair in zip(words, pairs, strict=True)]
+                chosen = [Chosen(*pair) for pair in pairs]
             case {"diagnosis": entry}:
                 report.diagnoses.append(diagnosis_from(entry))
                 done += 1

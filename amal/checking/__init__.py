@@ -3,6 +3,7 @@
 from .cases import Case as Case
 from .doctor import assert_correct as assert_correct
 from .doctor import check as check
+from .doctor import declare as declare
 from .doctor import examine as examine
 from .matrix import SIGNS as SIGNS
 from .matrix import verdict as verdict

@@ -10,6 +10,9 @@ from .hypotheses import same
 from .specimen import Arguments, Raised, at, plain
 from .subject import Found, Subject, cast, differentiated, gradients, random_like
 
+ROUNDINGS = 32
+"""Errors as large as a rounding that an operation may make, one upon the other."""
+
 
 def in_other_layouts(subject: Subject) -> Iterator[Found]:
     """Value and gradient do not depend on how tensors lie in memory."""
@@ -32,7 +35,7 @@ def in_batches_of_one_and_none(subject: Subject) -> Iterator[Found]:
 
 def in_float32(subject: Subject) -> Iterator[Found]:
     """In float32 the output and each gradient are float32."""
-    if subject.dtype != torch.float64:
+    if subject.dtype != torch.float64 or torch.float32 not in subject.options.dtypes:
         return
     arguments = cast(subject.arguments, torch.float32)
     try:
@@ -47,6 +50,70 @@ def in_float32(subject: Subject) -> Iterator[Found]:
         of = at(returned, place)
         if isinstance(of, Tensor) and of.dtype != torch.float32:
             yield Found("grad-dtype", f"is in {plain(of.dtype)}, and {subject.name(place)} in float32", place)
+
+
+def in_low_precision(subject: Subject) -> Iterator[Found]:
+    """In bfloat16 and float16 value and gradients are those in float64 of the same inputs, but for rounding.
+
+    How much rounding explains is measured: by what becomes of the result in float64 when each input moves by as much as
+    it is rounded.
+    """
+    if subject.dtype != torch.float64:
+        return
+    for dtype in (torch.bfloat16, torch.float16):
+        if dtype in subject.options.dtypes:
+            yield from _rounded(subject, dtype)
+
+
+def _rounded(subject: Subject, dtype: torch.dtype) -> Iterator[Found]:
+    low = cast(subject.arguments, dtype)
+    try:
+        actual = _results(subject, low)
+    except Raised as error:
+        yield Found("not-reached", f"{plain(dtype)}: {error}", note=True)
+        return
+    eps = torch.finfo(dtype).eps
+    exact = cast(low, torch.float64)
+    try:
+        expected = _results(subject, exact)
+        moved = [_results(subject, _moved(exact, eps, seed)) for seed in (1, 2)]
+    except Raised:
+        return  # what is a number in float64 is none once it is rounded
+    largest = max((float(of.abs().max()) for name, of in expected.items() if name is not None and of.numel()), default=0)
+    for name in expected:
+        there, right = actual.get(name), expected[name]
+        if there is None or there.shape != right.shape or not torch.isfinite(right).all() or not right.numel():
+            continue
+        if right.abs().max() > torch.finfo(dtype).max:
+            continue
+        change = max(float((other[name] - right).norm()) if name in other else 0.0 for other in moved)
+        # A gradient that is 0 because its parts cancel is as exact as they are, and they are like other gradients.
+        size = float(right.norm()) if name is None else max(float(right.norm()), largest)
+        margin = ROUNDINGS * (eps * size + change) + torch.finfo(dtype).tiny
+        off = float((there.double() - right).norm())
+        if not off <= margin:
+            what = "the output" if name is None else f"the gradient of {subject.name(name)}"
+            size = size or 1.0
+            words = f"in {plain(dtype)} {what} is off by {off / size:.2g} of itself, and rounding explains"
+            words += f" {margin / size:.2g}"
+            yield Found("low-precision", words)
+            return
+
+
+def _results(subject: Subject, arguments: Arguments) -> dict[int | None, Tensor]:
+    """Return the output, by the name None, and the gradient of each variable, by its place."""
+    call = subject.specimen(arguments, subject.variables)
+    returned = call.backward(random_like(call.output, 1))
+    grads = {place: at(returned, place) for place in subject.variables}
+    return {None: call.output.detach(), **{place: of.detach() for place, of in grads.items() if isinstance(of, Tensor)}}
+
+
+def _moved(arguments: Arguments, share: float, seed: int) -> Arguments:
+    """Return the arguments with each entry moved by a share of itself, up or down."""
+    return tuple(
+        of * (1 + share * random_like(of, seed).sign()) if isinstance(of, Tensor) and of.is_floating_point() else of
+        for of in arguments
+    )
 
 
 def some_alone(subject: Subject) -> Iterator[Found]:
@@ -100,5 +167,5 @@ def _agrees(subject: Subject, arguments: Arguments, words: str, contiguous: bool
         if actual.shape != right.shape:
             shapes = f"{tuple(actual.shape)}, and {subject.name(place)} {tuple(right.shape)}"
             yield Found("grad-shape", f"has, {words}, shape {shapes}", place)
-        elif not same(actual, right, max(subject.tolerance, 1e-6)):
+        elif not same(actual, right, subject.tolerance.at_least(1e-6)):
             yield Found("grad-value", f"is not the slope of the output {words}", place)

@@ -68,7 +68,7 @@ def pair_along(
     parts, errors = weights.flatten() * found.value, weights.flatten() * found.error.where(found.smooth, 0.0)
     returned = subject.pulled(weights.to(grad_output.dtype))
     given = sum(float((returned[place].double() * direction).sum()) for place, direction in directions.items())
-    margin = subject.tolerance * float(parts.norm() + 1e-3) + float(errors.norm())
+    margin = float(subject.tolerance.margin(parts.norm())) + float(errors.norm())
     return Pair(float(parts.sum()), given, margin, int((~smooth).sum()))
 
 

@@ -11,7 +11,7 @@ and where the two differ tries one explanation after the other until one gives t
     assert_correct(MyLinear, (input, weight, bias))          # in a test
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,37 +21,34 @@ from torch import Tensor
 from amal.errors import did_you_mean
 from amal.findings import CODES, Diagnosis, Finding, as_text
 
-from . import circumstances, elsewhere, engine, extremes, higher_order, manners
 from .anything import prepared
-from .definitions import Definition, Operation, all_operations, operation_called
-from .gradients import of_gradients, of_outputs_together
-from .questions import advice
-from .recognition import of_value, recognised, right_for_another
-from .specimen import Composite, Raised, Specimen
-from .subject import Found, Subject
+from .declared import declared
+from .definitions import Definition, Operation, all_operations, operation_called, seeded
+from .effort import Effort
+from .recognition import recognised
+from .samples import found_samples
+from .specimen import Composite, Raised, Specimen, random_state_kept
+from .subject import DTYPES, Options, Subject
+from .verdict import diagnosed, result
 
-MANNERS = (manners.leaves_alone, manners.keeps_nothing)
-CIRCUMSTANCES = (
-    extremes.at_extremes,
-    extremes.at_kinks,
-    engine.in_engine,
-    elsewhere.elsewhere,
-    circumstances.in_other_layouts,
-    circumstances.in_batches_of_one_and_none,
-    circumstances.some_alone,
-    circumstances.in_float32,
-    higher_order.second_derivative,
-)
+ANY, CALLABLE = "any function", "any callable"
 
 
 def check(
     function: Callable[..., Any],
-    inputs: Sequence[Any],
+    inputs: Sequence[Any] | None = None,
     *,
     reference: Callable[..., Any] | None = None,
     surrogate: Callable[..., Any] | None = None,
     requires: Collection[int | str] | None = None,
-    allow: Collection[str] = (),
+    outputs: Collection[int] | None = None,
+    allow: str | Collection[str] = (),
+    atol: float | None = None,
+    rtol: float | None = None,
+    dtypes: Collection[torch.dtype] = DTYPES,
+    seed: int = 0,
+    seconds: float | None = None,
+    memory: float | None = None,
 ) -> Diagnosis:
     """Examine any Function, module or other callable, with any inputs.
 
@@ -61,26 +58,78 @@ def check(
             callable, such as an operator of torch.library. Of a Function what backward itself returns is
             examined, of others what torch's engine gives.
         inputs: what to call it with. Tensors are taken to float64. If some have requires_grad, these are the
-            variables, for which a gradient is asked; otherwise all floating-point tensors are.
+            variables, for which a gradient is asked; otherwise all floating-point tensors are. None for those
+            that a Function declares, see `declare`, or else for some that are found by trying.
         reference: a function of the same inputs that computes the same; None to take the values as they are.
         surrogate: a function of the same inputs whose derivative backward is meant to give, for a gradient
             that is wrong on purpose (straight-through, spikes, reversal). Forward is then judged by itself.
         requires: the variables, by position or by the name that forward has for them; a module's parameters
             by theirs.
+        outputs: places of the outputs to examine; None for all that have a derivative.
         allow: codes that become notes, such as "second-order" or "kink".
+        atol, rtol: how far a gradient may be from the slope, besides what the slope itself may be off; None
+            for 1e-6 of it and 1e-9.
+        dtypes: torch.float64, in which slopes are measured, and the others in which it should work.
+        seed: of all that is drawn; another one, another grad_output, and other directions.
+        seconds: after so many no further part is begun; what was not done is said. None for no bound.
+        memory: the same for GB of resident memory above what the process holds already.
 
     Returns:
         what was found; `str` it, or see `.verdict` and `.findings`.
 
     Raises:
         TypeError: the function cannot be called, or a variable has no gradient.
-        ValueError: there is no such variable, or no such code.
+        ValueError: there is no such variable, output or code, or torch.float64 is not among the dtypes.
     """
-    unknown = set(allow) - set(CODES)
-    if unknown:
-        raise ValueError(f"allow: no code {', '.join(sorted(unknown))}; there are {', '.join(CODES)}")
+    if torch.float64 not in dtypes:
+        raise ValueError("dtypes: torch.float64 must be among them, as slopes are measured in it")
+    said = declared(function) if _is_function(function) else {}
+    reference, surrogate = reference or said.get("reference"), surrogate or said.get("surrogate")
+    requires = said.get("requires") if requires is None else requires
+    chosen = None if outputs is None else tuple(outputs)
+    options = Options(chosen, atol, rtol, tuple(dtypes), seed, Effort(seconds, memory))
+    codes = known_codes(allow) | known_codes(said.get("allow", ()))
+    with seeded(seed), random_state_kept():
+        samples, notes = _inputs(function, inputs, said)
+        found = [_checked(function, of, reference, surrogate, requires, options) for of in samples]
+    if not found:
+        operation = Operation(ANY, (), ())
+        return result(Specimen(function), operation, None, notes)  # type: ignore[arg-type]
+    diagnosis = next((of for of in found if of.verdict != "correct"), found[0])
+    return _allowed(replace(diagnosis, findings=(*diagnosis.findings, *notes)), codes)
+
+
+def _inputs(
+    function: Any, inputs: Sequence[Any] | None, said: dict[str, Any]
+) -> tuple[list[Sequence[Any]], list[Finding]]:
+    """Return all that a function is called with, one after the other, and what there is to say of it."""
+    if inputs is None:
+        inputs = said.get("inputs")
+        inputs = inputs() if callable(inputs) else inputs
+    if inputs is not None:
+        return [inputs], []
+    if not _is_function(function):
+        raise TypeError(f"inputs: none were given, and they are found for a Function alone, not for {function!r}")
+    specimen = Specimen(function)
+    samples = found_samples(specimen)
+    if not samples:
+        words = f"no inputs were found that its forward ({', '.join(specimen.names)}) takes: give some"
+        return [], [Finding("not-examined", f"{words[0].upper()}{words[1:]}.")]
+    words = "; ".join(f"({', '.join(specimen.names)}) = {of.says}" for of in samples)
+    return [of.arguments for of in samples], [Finding("samples", f"Examined with {words}.", severity="note")]
+
+
+def _checked(
+    function: Callable[..., Any],
+    inputs: Sequence[Any],
+    reference: Callable[..., Any] | None,
+    surrogate: Callable[..., Any] | None,
+    requires: Collection[int | str] | None,
+    options: Options,
+) -> Diagnosis:
+    """Examine with some inputs."""
     ready = prepared(function, inputs, requires, reference)
-    kind = "any callable" if isinstance(ready.specimen, Composite) else "any function"
+    kind = CALLABLE if isinstance(ready.specimen, Composite) else ANY
     definitions = (
         (Definition("reference", "the reference given", ready.reference, lambda _: ready.arguments),)
         if ready.reference
@@ -89,12 +138,32 @@ def check(
     operation = Operation(kind, (), definitions)
     if ready.unable:
         why = f"{ready.unable[0].upper()}{ready.unable[1:]}."
-        return _result(ready.specimen, operation, None, [Finding("not-examined", why)])
-    definition = definitions[0] if definitions else None
-    subject = Subject(
-        ready.specimen, operation, definition, ready.arguments, ready.variables, given=True, surrogate=surrogate
+        return result(ready.specimen, operation, None, [Finding("not-examined", why)])
+    return diagnosed(
+        Subject(
+            ready.specimen,
+            operation,
+            definitions[0] if definitions else None,
+            ready.arguments,
+            ready.variables,
+            given=True,
+            surrogate=surrogate,
+            options=options,
+        )
     )
-    return _allowed(_diagnosed(subject), allow)
+
+
+def known_codes(codes: str | Collection[str]) -> set[str]:
+    """Return codes as a set; one may be given by itself.
+
+    Raises:
+        ValueError: there is no such code.
+    """
+    asked = {codes} if isinstance(codes, str) else set(codes)
+    unknown = asked - set(CODES)
+    if unknown:
+        raise ValueError(f"allow: no code {', '.join(sorted(unknown))}; there are {', '.join(CODES)}")
+    return asked
 
 
 def _allowed(diagnosis: Diagnosis, codes: Collection[str]) -> Diagnosis:
@@ -105,7 +174,7 @@ def _allowed(diagnosis: Diagnosis, codes: Collection[str]) -> Diagnosis:
     return replace(diagnosis, findings=tuple(findings))
 
 
-def assert_correct(function: Callable[..., Any], inputs: Sequence[Any], **options: Any) -> None:
+def assert_correct(function: Callable[..., Any], inputs: Sequence[Any] | None = None, **options: Any) -> None:
     """Raise an AssertionError that says in words what is wrong, or that nothing could be examined; see `check`.
 
     Args:
@@ -130,6 +199,7 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
         ValueError: there is no such operation, or it has no such definition.
     """
     _require_function(function)
+    said = declared(function)
     known = operation_called(operation)
     if known is None:
         hint = did_you_mean(operation, all_operations())
@@ -139,89 +209,23 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
     if not definitions:
         names = ", ".join(of.name for of in known.definitions)
         raise ValueError(f"{known.name} has no definition {definition}; there are {names}")
-    try:
-        found, arguments, dtype = recognised(specimen, definitions)
-    except Raised as error:
-        said = str(error)
-        return _result(specimen, known, None, [Finding("raises", f"{said[0].upper()}{said[1:]}.")])
-    variables = tuple(place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point())
-    return _diagnosed(Subject(specimen, known, found, arguments, variables, dtype))
+    with random_state_kept():
+        try:
+            found, arguments, dtype = recognised(specimen, definitions)
+        except Raised as error:
+            words = str(error)
+            return result(specimen, known, None, [Finding("raises", f"{words[0].upper()}{words[1:]}.")])
+        variables = tuple(
+            place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point()
+        )
+        subject = Subject(specimen, known, found, arguments, variables, dtype, surrogate=said.get("surrogate"))
+        return _allowed(diagnosed(subject), known_codes(said.get("allow", ())))
 
 
 def _require_function(function: Any) -> None:
-    if not (isinstance(function, type) and issubclass(function, torch.autograd.Function)):
+    if not _is_function(function):
         raise TypeError(f"expected a subclass of torch.autograd.Function, got {function!r}")
 
 
-def _diagnosed(subject: Subject) -> Diagnosis:
-    """Examine a Function with the arguments of a definition, or with those given."""
-    specimen, operation, definition = subject.specimen, subject.operation, subject.definition
-    found: list[Found] = []
-    try:
-        for each in _each_output(subject):
-            found.extend(each)  # what came before an exception stays
-    except Raised as error:
-        if not found:
-            found.append(Found("raises", str(error)))
-    if subject.surrogate is not None:
-        words = "backward is held against the derivative of the surrogate given, not of forward"
-        found.append(Found("surrogate", words, note=True))
-    if definition is not None and not subject.given:
-        in_float32 = ", examined in float32" if subject.dtype == torch.float32 else ""
-        found.append(Found("definition", definition.says + in_float32, note=True))
-    return _result(specimen, operation, definition, (_told(of, subject) for of in found))
-
-
-def _each_output(subject: Subject) -> Iterator[Iterator[Found]]:
-    """Yield what is found of each output that has a derivative, alone, then of all together."""
-    places = subject.specimen.differentiable_outputs(subject.arguments, subject.variables)
-    if len(places) == 1:
-        yield _all_found(subject if places == [0] else subject.of_output(places[0]))
-        return
-    for place in places:
-        alone = subject.of_output(place)
-        yield (replace(of, words=f"{of.words} (output {place})") for of in _all_found(alone))
-    yield of_outputs_together(subject, places)
-
-
-def _all_found(subject: Subject) -> Iterator[Found]:
-    """Yield what is found, in the order in which a doctor would look: what is wrong already is not examined further."""
-    value = list(of_value(subject))
-    yield from value
-    gradients = list(of_gradients(subject))
-    if not (value and right_for_another(subject)):
-        yield from gradients
-    manners = [of for each in MANNERS for of in each(subject)]
-    yield from manners
-    if value:
-        return
-    if not all(found.note for found in (*gradients, *manners)):
-        yield from (of for of in extremes.at_extremes(subject) if of.position is None)
-        return
-    later = [of for each in CIRCUMSTANCES for of in each(subject)]
-    yield from later
-    if all(of.note for of in later):
-        yield from higher_order.transforms(subject)
-
-
-def _result(
-    specimen: Specimen, operation: Operation, definition: Definition | None, findings: Iterable[Finding]
-) -> Diagnosis:
-    """Put together what was found, each code once for each input."""
-    unique = {(of.code, of.input, of.severity): of for of in reversed(list(findings))}
-    says = definition.says if definition else ""
-    return Diagnosis(specimen.title, operation.name, says, tuple(unique.values())[::-1])
-
-
-def _told(found: Found, subject: Subject) -> Finding:
-    """Put what was found in a sentence."""
-    name = None if found.position is None else subject.name(found.position)
-    sentence = f"{found.words}."
-    if found.code == "mutates-input":
-        sentence = f"{name} {sentence}"
-    else:
-        sentence = sentence if name is None else f"the gradient of {name} {sentence}"
-        sentence = sentence[0].upper() + sentence[1:]
-    where = "" if found.note else advice(subject.operation.name)
-    told = " ".join(filter(None, (sentence, found.worst, where)))
-    return Finding(found.code, told, name, "note" if found.note else "error")
+def _is_function(function: Any) -> bool:
+    return isinstance(function, type) and issubclass(function, torch.autograd.Function)

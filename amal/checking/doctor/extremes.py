@@ -30,7 +30,9 @@ def at_extremes(subject: Subject) -> Iterator[Found]:
         if not torch.isfinite(value[finite]).all():
             yield Found("forward-unstable", f"forward gives {_first_bad(value)} {where}")
             return
-        if subject.operation.exact_extremes and not same(value[finite], expected[finite], max(subject.tolerance, 1e-6)):
+        if subject.operation.exact_extremes and not same(
+            value[finite], expected[finite], subject.tolerance.at_least(1e-6)
+        ):
             yield Found("forward-unstable", f"forward is finite and wrong {where}")
             return
         for place in subject.variables:

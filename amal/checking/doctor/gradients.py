@@ -143,7 +143,7 @@ def _of_one(
         subject.arguments,
         call.output.detach(),
         measured,
-        max(subject.tolerance, 1e-6 if actual.dtype == torch.float64 else 1e-4),
+        subject.tolerance.at_least(1e-6 if actual.dtype == torch.float64 else 1e-4),
         subject.operation.of_output,
         lambda other, value, grad: _replaced(subject, place, other, value, grad),
     )

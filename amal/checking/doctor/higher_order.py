@@ -47,7 +47,8 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
         if total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]  # autograd.grad would pass by a node that refuses
     except (RuntimeError, NotImplementedError):
-        return  # refused, loudly
+        yield Found("not-reached", "the second derivative is refused", note=True)
+        return
     names = [*(subject.name(place) for place in places), "grad_output"]
     everything = (*subject.arguments, grad_output)
     for variable, name, place in zip([*inputs, outer], names, [*places, len(everything) - 1], strict=True):

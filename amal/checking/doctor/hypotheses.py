@@ -5,7 +5,7 @@ was measured; to ask whether two gradients are exchanged, each is compared with 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -21,6 +21,26 @@ Explanation = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far one number may be from another."""
+
+    relative: float
+    """As a share of the number itself; a tenth of it as a share of the largest."""
+    absolute: float | None = None
+    """Besides that; None for a thousandth of `relative`."""
+
+    def at_least(self, relative: float) -> "Tolerance":
+        """Return the same, where it is not smaller than a share."""
+        return replace(self, relative=max(relative, self.relative))
+
+    def margin(self, expected: Tensor) -> Tensor:
+        """Return how far each entry may be off."""
+        largest = expected.abs().max() if expected.numel() else 0.0
+        absolute = 1e-3 * self.relative if self.absolute is None else self.absolute
+        return self.relative * (expected.abs() + 0.1 * largest) + absolute
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that a hypothesis may look at, of one gradient."""
 
@@ -30,7 +50,7 @@ class Evidence:
     output: Tensor
     slopes: Mapping[int, Slopes]
     """Of each variable."""
-    tolerance: float
+    tolerance: Tolerance
     of_output: Callable[[Tensor, Tensor], Tensor] | None
     """The gradient of the first argument as the output gives it."""
     replaced: Callable[[int, Tensor, Tensor], Tensor]
@@ -46,12 +66,12 @@ class Evidence:
         return same(actual, expected, self.tolerance, error)
 
 
-def same(actual: Tensor, expected: Tensor, tolerance: float = 1e-6, error: Tensor | float = 0.0) -> bool:
+def same(actual: Tensor, expected: Tensor, tolerance: Tolerance | float = 1e-6, error: Tensor | float = 0.0) -> bool:
     """Whether shapes are equal and entries differ by no more than a small share of themselves or of the largest.
 
     Args:
         actual, expected: tensors.
-        tolerance: the share.
+        tolerance: how far they may be apart; a number is a share.
         error: how far `expected` may be off, entry by entry, which is allowed besides.
     """
     if actual.shape != expected.shape:
@@ -59,8 +79,8 @@ def same(actual: Tensor, expected: Tensor, tolerance: float = 1e-6, error: Tenso
     if not actual.numel():
         return True
     actual, expected = actual.double(), expected.double()
-    margin = tolerance * (expected.abs() + 0.1 * expected.abs().max() + 1e-3) + error
-    return bool(((actual - expected).abs() <= margin).all())
+    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(tolerance)
+    return bool(((actual - expected).abs() <= tolerance.margin(expected) + error).all())
 
 
 # ---------------------------------------------------------------------------------- shape
@@ -191,7 +211,8 @@ def explain_value(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> li
 def _factor(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
     expected = evidence.slopes[evidence.position].pull(grad_output)
     if not expected.any():
-        return [("grad-value", f"is not 0, although the output does not change with {evidence.name}")]
+        words = f"is not 0, although the output does not change with {evidence.name}; if that is on purpose"
+        return [("grad-value", f"{words}, say whose derivative it is: a surrogate")]
     if not actual.any():
         return [("grad-value", "is 0 everywhere, as if the output did not depend on it")]
     ratio = float((actual * expected).sum() / (expected * expected).sum())
@@ -295,7 +316,7 @@ def _local(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
         diagonal = torch.diagonal(jacobian).reshape(actual.shape)
         if jacobian.shape[0] == jacobian.shape[1] and evidence.same(actual, diagonal * grad_output.double()):
             return [("grad-value", "takes each output to depend on one entry of the input alone, the one in its place")]
-    margin = evidence.tolerance * (1 + float(expected.abs().max()))
+    margin = evidence.tolerance.relative * (1 + float(expected.abs().max()))
     wrong = (actual - expected).abs() > margin
     if not wrong.any() or wrong.all():
         return []

@@ -110,7 +110,7 @@ def of_value(subject: Subject) -> Iterator[Found]:
             expected = definition.reference(*cast(arguments, torch.float64))
         except (Raised, RuntimeError):
             continue
-        if same(actual, expected, max(subject.tolerance, 1e-6)):
+        if same(actual, expected, subject.tolerance.at_least(1e-6)):
             return
         if nearest is None or (nearest[0].shape != nearest[1].shape and actual.shape == expected.shape):
             nearest = actual, expected, definition

@@ -6,9 +6,12 @@ engine gives can be had.
 """
 
 import inspect
+import random
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +23,10 @@ from amal.checking.cases import strided
 from amal.checking.properties import function_nodes
 
 Arguments = tuple[Any, ...]
+SEED = 0
+"""Of the random numbers that a call may draw."""
+SEEDS = range(2, 8)
+"""Others."""
 
 
 class Raised(Exception):
@@ -76,6 +83,7 @@ class Call:
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
+                _same_random_numbers(SEED + 1)  # a mask that backward draws again is not forward's
                 returned = self._asked(gradients)
         except BaseException as error:
             raise Raised("backward", error) from error
@@ -109,6 +117,7 @@ class Specimen:
     """
 
     function: Any
+    seed = SEED
 
     def __init__(self, function: type[Any], place: int | None = None) -> None:
         self.function, self.place = function, place
@@ -143,6 +152,7 @@ class Specimen:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                _same_random_numbers(self.seed)
                 returned = self.applied(arguments)
         except BaseException as error:
             raise Raised("forward", error) from error
@@ -177,6 +187,17 @@ class Specimen:
         with torch.no_grad():
             return self(arguments).output
 
+    def draws(self, arguments: Sequence[Any]) -> bool:
+        """Whether the output hangs on random numbers: it is another from some other seed."""
+        usual = self.value(arguments).nan_to_num()
+        return any(not torch.equal(usual, self.from_seed(seed).value(arguments).nan_to_num()) for seed in SEEDS)
+
+    def from_seed(self, seed: int) -> "Specimen":
+        """Return the same, its random numbers drawn from another seed."""
+        other = copy(self)
+        other.seed = seed
+        return other
+
 
 class Composite(Specimen):
     """A callable that is no Function: what is inside is seen together, as autograd differentiates it.
@@ -205,6 +226,23 @@ class Composite(Specimen):
     def by(self, place: int) -> "Specimen":
         """Return the same, examined by another of its outputs."""
         return Composite(self.function, self.names, self.title, place)
+
+
+def _same_random_numbers(seed: int) -> None:
+    """Let what draws random numbers draw the same at each call, so that its slopes can be measured."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Put the states of the random numbers back at the end."""
+    states = torch.get_rng_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])
 
 
 def floating_places(outputs: Sequence[Any]) -> list[int]:

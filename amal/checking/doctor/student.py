@@ -1,22 +1,24 @@
 """What runs in the sandbox for `amal check FILE`: a student's file, and the doctor who examines it."""
 
 import importlib.util
+import math
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from amal.errors import UserError, did_you_mean
+from amal.errors import UserError
+from amal.findings import Diagnosis, Finding
 
-from .definitions import Operation, all_operations, operation_called
-from .examination import examine
+from .choice import Chosen, functions_of
+from .examination import ANY, check, examine
 
 
-def main(tell: Callable[..., None], path: str, names: list[str]) -> None:
+def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], done: int) -> None:
     """Import a file, examine the Functions in it, and tell of each step, so that it is known how far this came.
 
     Args:
@@ -24,6 +26,8 @@ def main(tell: Callable[..., None], path: str, names: list[str]) -> None:
             `diagnosis`.
         path: of the file.
         names: of the Functions, as `functions_of` takes them.
+        options: "inputs" and "surrogates", each with a Python expression by the name of a Function.
+        done: how many of the Functions, from the first, other processes have examined.
     """
     torch.set_num_threads(1)
     tell(ready=True)
@@ -33,17 +37,70 @@ def main(tell: Callable[..., None], path: str, names: list[str]) -> None:
         return tell(failed=import_failure(error, path))
     try:
         chosen = functions_of(module, names)
+        unknown = {name for given in options.values() for name in given} - {of.name for of in chosen}
+        if unknown:
+            raise UserError(
+                f"no Function {', '.join(sorted(unknown))}; there are {', '.join(of.name for of in chosen)}"
+            )
     except UserError as error:
         return tell(failed=str(error))
-    tell(chosen=[[name, operation.name] for name, operation, _ in chosen])
-    for name, operation, definition in chosen:
+    chosen = chosen[done:]
+    tell(chosen=[[of.name, of.operation.name if of.operation else ANY] for of in chosen])
+    for of in chosen:
         torch.manual_seed(0)
         try:
-            diagnosis = examine(getattr(module, name), operation.name, definition)
-        except ValueError as error:
+            diagnosis = examined(of, module, {kind: given.get(of.name) for kind, given in options.items()})
+        except UserError as error:
             return tell(failed=str(error))
         tell(diagnosis=diagnosis.as_dict())
     return None
+
+
+def examined(chosen: Chosen, module: ModuleType, options: Mapping[str, str | None]) -> Diagnosis:
+    """Return the diagnosis.
+
+    Raises:
+        UserError: what was said of it, in the file or by the options, is not understood.
+    """
+    if chosen.function is None or chosen.unable:
+        return Diagnosis(chosen.name, ANY, "", (Finding("not-examined", f"{chosen.name} {chosen.unable}."),))
+    inputs, surrogate = (options.get(kind) for kind in ("inputs", "surrogates"))
+    try:
+        given = evaluated(inputs, module, chosen.name) if inputs else _sample_inputs(module, chosen)
+        meant = evaluated(surrogate, module, chosen.name)[0] if surrogate else None
+        if chosen.operation is None or meant is not None:
+            return check(chosen.function, given, surrogate=meant)
+        known = examine(chosen.function, chosen.operation.name, chosen.definition)
+        if given is None or known.verdict != "correct":
+            return known
+        besides = check(chosen.function, given)
+        return known if besides.verdict == "correct" else besides
+    except (ValueError, TypeError) as error:
+        raise UserError(str(error)) from error
+
+
+def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]:
+    """Return what a Python expression gives, as a tuple: `randn(4, 3), randn(3)`; torch's names need no `torch.`.
+
+    Raises:
+        UserError: it gives nothing.
+    """
+    torch.manual_seed(0)
+    space = {**vars(torch), **vars(module), "torch": torch, "math": math}
+    try:
+        return tuple(eval(f"({expression}\n,)", space))
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{name}: `{expression}` gives no value: {type(error).__name__}: {said}") from error
+
+
+def _sample_inputs(module: ModuleType, chosen: Chosen) -> Sequence[Any] | None:
+    """Return the inputs that the file gives for a Function: `sample_inputs = {"Bilinear": (randn(4, 3), ...)}`."""
+    samples = getattr(module, "sample_inputs", None)
+    if not isinstance(samples, Mapping):
+        return None
+    given = samples.get(chosen.name, samples.get(chosen.function))
+    return cast(Sequence[Any] | None, given() if callable(given) else given)
 
 
 def import_file(path: Path) -> ModuleType:
@@ -76,45 +133,3 @@ def import_failure(error: BaseException, path: str) -> str:
     ]
     line = error.lineno if isinstance(error, SyntaxError) else own[-1].lineno if own else None
     return f"{path} cannot be imported: {type(error).__name__}: {said}{f' (line {line})' if line else ''}"
-
-
-def functions_of(module: ModuleType, names: list[str]) -> list[tuple[str, Operation, str | None]]:
-    """Return the Functions to examine, each with its operation and the definition that is asked for.
-
-    Args:
-        module: the student's.
-        names: such as `Linear`, `MyLayer=linear` or `Linear=linear:row-bias`; none for all whose name is known.
-
-    Raises:
-        UserError: there is no such Function, no such operation, or nothing that is known.
-    """
-    there = {
-        name: of
-        for name, of in vars(module).items()
-        if isinstance(of, type) and issubclass(of, torch.autograd.Function) and of is not torch.autograd.Function
-    }
-    own = [name for name, of in there.items() if of.__module__ == module.__name__]
-    if names:
-        return [_chosen(name, there) for name in names]
-    chosen = [(name, operation, None) for name in own if (operation := operation_called(name))]
-    if not chosen:
-        holds = (
-            f"it holds {', '.join(own)}; say what each is, such as {own[0]}=linear" if own else "it holds none at all"
-        )
-        known = ", ".join(sorted(all_operations()))
-        raise UserError(f"no Function whose name is known in {module.__name__}: {holds}. Known: {known}")
-    return [(name, operation, definition) for name, operation, definition in chosen]
-
-
-def _chosen(word: str, there: dict[str, Any]) -> tuple[str, Operation, str | None]:
-    name, _, wanted = word.partition("=")
-    operation_name, _, definition = wanted.partition(":")
-    if name not in there:
-        raise UserError(f"no Function {name}{did_you_mean(name, there)}; there are {', '.join(there) or 'none'}")
-    operation = operation_called(operation_name or name)
-    if operation is None:
-        known = ", ".join(sorted(all_operations()))
-        hint = did_you_mean(operation_name, all_operations())
-        what = f"no operation {operation_name}{hint}" if operation_name else f"what is {name}? Say {name}=OPERATION"
-        raise UserError(f"{what}. Known: {known}")
-    return name, operation, definition or None

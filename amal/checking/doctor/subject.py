@@ -1,15 +1,32 @@
 """What is examined, with which arguments; what is found of it, before it is put in sentences."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from .definitions import Definition, Draw, Operation
+from .effort import Effort
+from .hypotheses import Tolerance
 from .specimen import Arguments, Specimen
+
+DTYPES: Final = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How closely something is examined, and by what."""
+
+    outputs: tuple[int, ...] | None = None
+    """Places of the outputs to examine; None for all that have a derivative."""
+    atol: float | None = None
+    rtol: float | None = None
+    dtypes: tuple[torch.dtype, ...] = DTYPES
+    seed: int = 0
+    effort: Effort = field(default_factory=Effort)
 
 
 @dataclass(frozen=True)
@@ -28,10 +45,13 @@ class Subject:
     surrogate: Callable[..., Any] | None = None
     """A function of the same arguments whose derivative backward is meant to give; None for forward's own."""
 
+    options: Options = Options()
+
     @property
-    def tolerance(self) -> float:
+    def tolerance(self) -> Tolerance:
         """How far a gradient may be from the slope."""
-        return 1e-6 if self.dtype == torch.float64 else 3e-3
+        usual = 1e-6 if self.dtype == torch.float64 else 3e-3
+        return Tolerance(usual if self.options.rtol is None else self.options.rtol, self.options.atol)
 
     def of_output(self, place: int) -> "Subject":
         """Return the same, examined by another of its outputs; so is what it is compared with."""

@@ -5,7 +5,9 @@ entries, a sum, or a sum for each example, averaged; a weight may be (in, out) o
 goes with it. So the doctor first asks which definition the values follow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +17,24 @@ from torch import Tensor
 Arguments = tuple[Any, ...]
 
 
+_offset: ContextVar[int] = ContextVar("offset", default=0)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw other numbers inside: those of another seed."""
+    token = _offset.set(seed)
+    try:
+        yield
+    finally:
+        _offset.reset(token)
+
+
 class Draw:
     """Draws arguments: the same numbers for the same seed, float64."""
 
     def __init__(self, seed: int, n: int = 10, square: bool = False) -> None:
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed + 1000 * _offset.get())
         self.n = n
         """The batch size."""
         self.square = square

@@ -1,0 +1,45 @@
+"""How much an examination may cost, and what it left undone for that reason."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+
+def peak() -> float:
+    """Return the most memory that this process has held, in bytes; POSIX only."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+@dataclass
+class Effort:
+    """A bound for an examination, looked at between its parts."""
+
+    seconds: float | None = None
+    """By the clock on the wall, from now on; None for no bound."""
+    memory: float | None = None
+    """GB of resident memory above what the process has held so far; None for no bound."""
+    begun: float = field(default_factory=time.monotonic)
+    skipped: list[str] = field(default_factory=list)
+    """What was not done any more, in words."""
+
+    def __post_init__(self) -> None:
+        self.held = 0.0 if self.memory is None else peak()
+
+    @property
+    def spent(self) -> str:
+        """Which bound is passed, in words; empty if none is."""
+        if self.seconds is not None and time.monotonic() - self.begun > self.seconds:
+            return f"{self.seconds:g} seconds are over"
+        if self.memory is not None and peak() - self.held > self.memory * 1e9:
+            return f"{self.memory:g} GB are held"
+        return ""
+
+    def allows(self, what: str) -> bool:
+        """Whether something can still be done; if not, it is noted."""
+        if not self.spent:
+            return True
+        self.skipped.append(what)
+        return False

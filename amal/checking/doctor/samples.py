@@ -1,0 +1,173 @@
+"""Inputs for a Function of which no definition is known: found by trying what its forward and backward take.
+
+Sizes differ from each other, so that what is transposed or not summed does not fit by chance. Of all that forward
+takes, inputs are wanted for which backward gives gradients of their very shapes; where there are none, forward decides.
+What a parameter is called, its default and its annotation say what is tried first.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from .definitions import Draw
+from .specimen import Arguments, Raised, Specimen, at
+
+TRIES: Final = 1500
+"""Calls of forward, over all that is tried."""
+SHAPES: Final = (
+    *((6, 4), (4, 3), (6, 3)),
+    *((4,), (3,), (6,), ()),
+    *((2, 6, 4), (2, 4, 3), (2, 6, 3), (2, 3, 8), (5, 3, 2)),
+    *((2, 3, 8, 8), (5, 3, 2, 2), (4, 4)),
+)  # fmt: skip
+"""In the order in which they are tried."""
+VECTORS: Final = ("b", "bias", "beta", "gamma", "shift")
+NUMBERS: Final = {
+    -1: ("dim", "axis", "dims"),
+    -0.7: ("lo", "low", "lower", "min", "minimum", "min_val", "a_min"),
+    0.9: ("hi", "high", "upper", "max", "maximum", "max_val", "a_max"),
+    1: ("stride", "padding", "dilation", "groups", "diagonal", "offset", "order"),
+    2: ("kernel_size", "size", "n", "num", "window", "k", "kernel", "width", "height", "times", "repeats"),
+    1e-5: ("eps", "epsilon"),
+    False: ("inplace", "training", "train", "reverse", "transpose", "keepdim", "affine"),
+}
+CLASSES: Final = ("index", "indices", "idx", "ids", "labels", "label", "classes", "target", "targets", "y", "tokens")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of argument: a tensor of a shape, classes by number, or a value."""
+
+    shape: tuple[int, ...] = ()
+    classes: bool = False
+    value: Any = None
+    tensor: bool = True
+
+    def drawn(self, draw: Draw, positive: bool) -> Any:
+        """Return an argument of the kind."""
+        if not self.tensor:
+            return self.value
+        if self.classes:
+            return torch.randint(0, 3, self.shape, generator=draw.generator)
+        return draw.between(0.2, 0.8, *self.shape) if positive else draw(*self.shape)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Inputs for which a Function could be run."""
+
+    arguments: Arguments
+    fits: int
+    """3 where backward gives each tensor a gradient of its shape, 2 where some are None, 1 where some do not fit."""
+
+    @property
+    def says(self) -> str:
+        """The inputs in words, such as `(6, 4), (4, 3), 0.5`."""
+        return in_words(self.arguments)
+
+
+def in_words(arguments: Sequence[Any]) -> str:
+    """Return shapes of tensors, and other arguments as they are."""
+    return ", ".join(str(tuple(of.shape)) if isinstance(of, Tensor) else repr(of) for of in arguments)
+
+
+def found_samples(specimen: Specimen, count: int = 3) -> list[Sample]:
+    """Return inputs for a Function, found by trying: those that fit, of different kinds; else one that forward takes.
+
+    Where a parameter is called a bias, the first inputs that forward takes decide: backward must sum its gradient.
+
+    Args:
+        specimen: the Function.
+        count: the most to return.
+    """
+    hinted = any(name.lower() in VECTORS for name in specimen.names)
+    fitting: list[Sample] = []
+    others: list[Sample] = []
+    ranks: set[tuple[int, ...]] = set()
+    for kinds in islice(_kinds(specimen), TRIES):
+        rank = tuple(len(kind.shape) if kind.tensor else -1 for kind in kinds)
+        if rank in ranks:
+            continue
+        sample = _tried(specimen, kinds)
+        if sample is None:
+            continue
+        if sample.fits < 3:
+            others.append(sample)
+            if hinted and sample.fits == 1 and not fitting:
+                break
+            continue
+        fitting.append(sample)
+        ranks.add(rank)
+        if len(fitting) == count:
+            break
+    return fitting or sorted(others, key=lambda sample: -sample.fits)[:1]
+
+
+def _tried(specimen: Specimen, kinds: Sequence[Kind]) -> Sample | None:
+    """Return arguments of some kinds, if forward takes them and gives finite numbers."""
+    for positive in (False, True):
+        draw = Draw(0)
+        arguments = tuple(kind.drawn(draw, positive) for kind in kinds)
+        variables = [place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point()]
+        try:
+            call = specimen(arguments, variables)
+        except Raised:
+            return None
+        if not torch.isfinite(call.output).all():
+            continue
+        if call.node is None or not call.output.numel():
+            return None
+        try:
+            returned = call.backward(torch.ones_like(call.output))
+        except Raised:
+            return Sample(arguments, fits=1)
+        given = {place: at(returned, place) for place in variables}
+        grads = [of for of in given.values() if isinstance(of, Tensor)]
+        if any(of is not None and getattr(of, "shape", None) != arguments[place].shape for place, of in given.items()):
+            return Sample(arguments, fits=1)
+        return Sample(arguments, fits=3 if len(grads) == len(given) and any(of.any() for of in grads) else 2)
+    return None
+
+
+def _kinds(specimen: Specimen) -> Iterator[tuple[Kind, ...]]:
+    """Yield kinds of all arguments that forward must have, likely ones first."""
+    signature = inspect.signature(specimen.function.forward)
+    parameters = [signature.parameters[name] for name in specimen.names]
+    needed = parameters[: specimen.required] or parameters[:1]
+    if not needed:
+        needed = [inspect.Parameter("input", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    choices = [_choices(parameter, place) for place, parameter in enumerate(needed)]
+    # By how unlikely their least likely part is, so that no argument keeps all others waiting.
+    for depth in range(1, max(map(len, choices)) + 1):
+        for places in product(*(range(min(depth, len(options))) for options in choices)):
+            if max(places) == depth - 1 or depth == 1:
+                yield tuple(options[place] for place, options in zip(places, choices, strict=True))
+
+
+def _choices(parameter: inspect.Parameter, place: int) -> list[Kind]:
+    """Return what an argument may be, the likeliest first."""
+    name = parameter.name.lower()
+    tensors = [Kind(shape) for shape in SHAPES]
+    numbers = [Kind(tensor=False, value=value) for value in (0.5 + 0.25 * place, 2, 1, -1)]
+    classes = [Kind((6,), classes=True), Kind((6, 4), classes=True), Kind((2, 6), classes=True)]
+    told = str(parameter.annotation).lower()
+    named = [Kind(tensor=False, value=value) for value, names in NUMBERS.items() if name in names]
+    if told in ("<class 'float'>", "float"):
+        return [*named, *numbers]
+    if told in ("<class 'int'>", "int"):
+        return [*named, *(Kind(tensor=False, value=value) for value in (1, 2, -1, 0, 3))]
+    if told in ("<class 'bool'>", "bool"):
+        return [Kind(tensor=False, value=value) for value in (False, True)]
+    if named:
+        return [*named, *numbers, *tensors]
+    if name in VECTORS:
+        return [*(kind for kind in tensors if len(kind.shape) == 1), *tensors, *numbers]
+    if name in CLASSES:
+        return [*tensors[:3], *classes, *tensors[3:], *numbers]
+    few = 7
+    return [*tensors[:few], *numbers[:2], *classes[:1], *tensors[few:], *numbers[2:], *classes[1:]]

@@ -5,6 +5,7 @@ import math
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -49,10 +50,10 @@ def main(tell: Callable[..., None], path: str, names: list[str], options: dict[s
     for of in chosen:
         torch.manual_seed(0)
         try:
-            diagnosis = examined(of, module, {kind: given.get(of.name) for kind, given in options.items()})
+            said = examined(of, module, {kind: given.get(of.name) for kind, given in options.items()})
         except UserError as error:
             return tell(failed=str(error))
-        tell(diagnosis=diagnosis.as_dict())
+        tell(diagnosis=replace(said, function=of.name).as_dict())
     return None
 
 

@@ -1,0 +1,502 @@
+"""Functions that the doctor does not know: inputs are given, declared or found; what was not reached is said."""
+
+import json
+import linecache
+import random
+import sys
+
+import pytest
+import torch
+from torch.autograd import Function
+
+from amal import cli
+from amal.checking import check, declare, examine
+from amal.checking.doctor import student
+
+HEAD = "import torch\nfrom torch.autograd import Function\n"
+FUNCTION = """
+class {name}(Function):
+    {doctor}
+    @staticmethod
+    def forward(ctx, {parameters}):
+        ctx.save_for_backward({parameters})
+        return {forward}
+
+    @staticmethod
+    def backward(ctx, g):
+        {parameters}, = ctx.saved_tensors
+        return {backward}
+"""
+RIGHT = "g[:, None] * (y @ a.T), x.T @ (g[:, None] * y), g[:, None] * (x @ a)"
+TRANSPOSED = "g[:, None] * (y @ a.T), y.T @ (g[:, None] * x), g[:, None] * (x @ a)"
+
+
+def function(name, parameters, forward, backward, doctor=""):
+    return FUNCTION.format(name=name, parameters=parameters, forward=forward, backward=backward, doctor=doctor)
+
+
+def bilinear(backward=RIGHT, **more):
+    return function("Bilinear", "x, a, y", "((x @ a) * y).sum(1)", backward, **more)
+
+
+ROUND = function("Round", "x", "x.round()", "g")
+PICKY = function("Picky", "x", "x.reshape(11, 13).exp().reshape(x.shape)", "g * x.exp()")
+
+
+def by_command(path, *arguments, status, capsys):
+    ended = 0
+    try:
+        cli.app.cli(args=["check", str(path), *arguments, "--json"])
+    except SystemExit as stopped:
+        ended = stopped.code
+    printed = capsys.readouterr()
+    assert ended == status, printed
+    return {of["function"]: of for of in json.loads(printed.out)}, printed.err
+
+
+@pytest.fixture
+def examined(tmp_path, monkeypatch):
+    """What is said of each Function of a file, or why nothing is; without a process of its own."""
+
+    def said(text, *names, inputs=None, surrogates=None):
+        path = tmp_path / "lab.py"
+        path.write_text(HEAD + text)
+        linecache.checkcache()
+        monkeypatch.setattr(sys, "path", sys.path.copy())
+        monkeypatch.setattr(sys, "argv", sys.argv)
+        monkeypatch.delitem(sys.modules, path.stem, raising=False)
+        monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+        told = []
+        options = {"inputs": inputs or {}, "surrogates": surrogates or {}}
+        student.main(lambda **said: told.append(said), str(path), list(names), options, 0)
+        if "failed" in told[-1]:
+            return told[-1]["failed"]
+        return {of["diagnosis"]["function"]: of["diagnosis"] for of in told if "diagnosis" in of}
+
+    return said
+
+
+def verdicts(found):
+    return {name: of["verdict"] for name, of in found.items()}
+
+
+def codes(diagnosis, severity="error"):
+    return {of.code for of in diagnosis.findings if of.severity == severity}
+
+
+def message(diagnosis, code):
+    return next(of.message for of in diagnosis.findings if of.code == code)
+
+
+# ---------------------------------------------------------------------------------- in a file
+
+
+def test_a_wrong_one_of_unknown_name_beside_a_right_one_is_wrong(examined):
+    linear = function("Linear", "x, w, b", "x @ w + b", "g @ w.T, x.T @ g, g.sum(0)")
+    found = examined(linear + bilinear(TRANSPOSED))
+    assert verdicts(found) == {"Linear": "correct", "Bilinear": "wrong"}
+    assert found["Bilinear"]["findings"][0]["code"] == "grad-transposed"
+    assert verdicts(examined(bilinear())) == {"Bilinear": "correct"}
+
+
+def test_the_exit_status_says_whether_all_was_examined(tmp_path, capsys):
+    path = tmp_path / "lab.py"
+    path.write_text(HEAD + bilinear() + PICKY)
+    found, _ = by_command(path, status=3, capsys=capsys)
+    assert verdicts(found) == {"Bilinear": "correct", "Picky": "not examined"}
+    found, _ = by_command(path, "--inputs", "Picky=randn(11, 13)", status=0, capsys=capsys)
+    assert set(verdicts(found).values()) == {"correct"}
+    path.write_text(HEAD + PICKY + ROUND)
+    by_command(path, status=1, capsys=capsys)
+    by_command(path, "Round", "--surrogate", "Round=lambda x: x", status=0, capsys=capsys)
+    _, complaint = by_command(path, "--inputs", "Picky", status=2, capsys=capsys)
+    assert "--inputs: expected Name=EXPRESSION" in complaint
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "sample_inputs = {'Picky': lambda: (torch.randn(143),)}",
+        "sample_inputs = {Picky: [torch.randn(143)]}",
+        "Picky.doctor = {'inputs': (torch.randn(143),)}",
+        "from amal.checking import declare\ndeclare(inputs=lambda: [torch.randn(143)])(Picky)",
+    ],
+)
+def test_inputs_are_declared(examined, more):
+    assert verdicts(examined(PICKY + more)) == {"Picky": "correct"}
+
+
+def test_inputs_that_a_file_gives_are_tried_besides_those_of_the_definition(examined):
+    exp = function("Exp", "x", "x.exp()", "g * x.exp() + (x == 77) * 5")
+    assert verdicts(examined(exp)) == {"Exp": "correct"}
+    assert verdicts(examined(exp + "sample_inputs = {Exp: [torch.tensor([77.0])]}")) == {"Exp": "wrong"}
+
+
+def test_what_is_not_examined_is_said(examined):
+    inner = "\ndef make():\n    class Inner(Function):\n        pass\n    return Inner\n"
+    conditional = "\nif False:\n    class Never(Function):\n        pass\n"
+    found = examined(PICKY + inner + conditional)
+    assert verdicts(found) == dict.fromkeys(("Picky", "Inner", "Never"), "not examined")
+    assert "give some" in found["Picky"]["findings"][0]["message"]
+    assert "defined within make" in found["Inner"]["findings"][0]["message"]
+
+
+def test_a_class_that_others_derive_from_is_none_to_examine(examined):
+    base = "class Base(Function):\n    @staticmethod\n    def helper(): ...\n"
+    derived = function("Mine", "x", "x.exp()", "g * x.exp()").replace("(Function)", "(Base)")
+    nested = "class Room:\n" + "    ".join(function("Inner", "x", "x.exp()", "g * x").splitlines(keepends=True))
+    assert verdicts(examined(base + derived + nested)) == {"Mine": "correct", "Room.Inner": "wrong"}
+
+
+def test_a_surrogate_is_declared(examined):
+    found = examined(ROUND)
+    assert verdicts(found) == {"Round": "wrong"}
+    assert "a surrogate" in found["Round"]["findings"][0]["message"]
+    assert verdicts(examined(ROUND, surrogates={"Round": "lambda x: x"})) == {"Round": "correct"}
+    declared = {"doctor": 'doctor = {"surrogate": lambda x: x}'}
+    assert verdicts(examined(function("Round", "x", "x.round()", "g", **declared))) == {"Round": "correct"}
+    found = examined(function("Round", "x", "x.round()", "2 * g", **declared))
+    assert found["Round"]["findings"][0]["code"] == "grad-factor"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"inputs": {"Picky": "randn(11"}}, "Picky: `randn(11` gives no value: SyntaxError"),
+        ({"inputs": {"Piky": "randn(143)"}}, "no Function Piky; there are Picky"),
+    ],
+)
+def test_what_is_not_understood_is_told(examined, options, words):
+    assert words in examined(PICKY, **options)
+
+
+def test_what_a_file_declares_wrongly_is_told(examined):
+    wrong = function("Round", "x", "x.round()", "g", doctor='doctor = {"surogate": lambda x: x}')
+    assert "Round.doctor: no surogate; there are inputs" in examined(wrong)
+
+
+def test_after_a_crash_the_rest_is_examined(tmp_path, capsys):
+    crash = function("Crash", "x", "__import__('os')._exit(5)", "g")
+    nested = "class Room:\n" + "    ".join(function("Inner", "x", "x.exp()", "g * x.exp()").splitlines(keepends=True))
+    path = tmp_path / "lab.py"
+    path.write_text(HEAD + crash + bilinear() + nested)
+    found, _ = by_command(path, status=1, capsys=capsys)
+    assert verdicts(found) == {"Crash": "error", "Bilinear": "correct", "Room.Inner": "correct"}
+
+
+# ---------------------------------------------------------------------------------- inputs that are found
+
+
+class Clip(Function):
+    @staticmethod
+    def forward(ctx, x, lo, hi):
+        ctx.save_for_backward(x)
+        ctx.lo, ctx.hi = lo, hi
+        return x.clamp(lo, hi)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * ((x > ctx.lo) & (x < ctx.hi)), None, None
+
+
+class PickedLogProbability(Function):
+    @staticmethod
+    def forward(ctx, log_p, target):
+        ctx.save_for_backward(target)
+        ctx.shape = log_p.shape
+        return -log_p[torch.arange(len(target)), target].mean()
+
+    @staticmethod
+    def backward(ctx, g):
+        (target,) = ctx.saved_tensors
+        picked = torch.zeros(ctx.shape, dtype=g.dtype)
+        picked[torch.arange(len(target)), target] = -1 / len(target)
+        return g * picked, None
+
+
+class Entropy(Function):
+    @staticmethod
+    def forward(ctx, p):
+        ctx.save_for_backward(p)
+        return -(p * p.log()).sum(1)
+
+    @staticmethod
+    def backward(ctx, g):
+        (p,) = ctx.saved_tensors
+        return -g[:, None] * (p.log() + 1)
+
+
+class Signal(Function):
+    """Only of three dimensions."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return torch.conv1d(x, weight)
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight = ctx.saved_tensors
+        return (
+            torch.nn.grad.conv1d_input(x.shape, weight, g),
+            torch.nn.grad.conv1d_weight(x, weight.shape, g),
+        )
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        (Clip, "-0.7, 0.9"),
+        (PickedLogProbability, "(log_p, target) = (6, 4), (6,)"),
+        (Entropy, "(p) = (6, 4)"),
+        (Signal, "(x, weight) = (2, 6, 4), (2, 6, 4)"),
+    ],
+)
+def test_inputs_are_found(right, said):
+    diagnosis = check(right)
+    assert diagnosis.verdict == "correct", str(diagnosis)
+    assert said in message(diagnosis, "samples")
+
+
+class BiasNotSummed(Function):
+    @staticmethod
+    def forward(ctx, x, bias):
+        return x + bias
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, g
+
+
+def test_a_bias_is_a_vector():
+    assert codes(check(BiasNotSummed)) == {"not-summed"}
+
+
+# ---------------------------------------------------------------------------------- what was not reached
+
+
+class Branches(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        if x.dim() == 5:
+            return x.exp() + 1
+        if x.is_complex():
+            raise TypeError("complex numbers are left to others")
+        return x.exp()
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        if x.numel() > 10**6:
+            g = 2 * g
+        return g * x.exp()
+
+
+def test_a_branch_that_nothing_entered_is_told():
+    diagnosis = check(Branches, (torch.rand(3),))
+    assert diagnosis.verdict == "correct"
+    said = message(diagnosis, "not-reached")
+    assert "`return x.exp() + 1`" in said
+    assert "`g = 2 * g`" in said
+    assert "raise" not in said
+    assert "`return x.exp()`" not in message(check(Branches, (torch.rand(1, 1, 1, 1, 3),)), "not-reached").split("+ 1")
+
+
+def test_what_watches_already_goes_on_watching():
+    seen = []
+    before = sys.gettrace()
+    sys.settrace(lambda *event: seen.append(event))
+    try:
+        diagnosis = check(Branches, (torch.rand(3),))
+        assert sys.gettrace() is not None
+    finally:
+        sys.settrace(before)
+    assert seen
+    assert "reached line" not in str(diagnosis)
+
+
+class LosesDigits(Function):
+    """The square of x as a difference of large numbers: right in float64, noise in float16."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return ((x * 0.1 + 1).square() - 1 - 0.2 * x) * 100
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2 * g * ctx.saved_tensors[0]
+
+
+class RefusesHalf(Clip):
+    @staticmethod
+    def forward(ctx, x, lo, hi):
+        if x.dtype == torch.float16:
+            raise RuntimeError("no kernel for float16")
+        return Clip.forward(ctx, x, lo, hi)
+
+
+def test_low_precision_is_held_against_float64():
+    assert codes(check(LosesDigits, (torch.rand(7),))) == {"low-precision"}
+    assert check(LosesDigits, (torch.rand(7),), dtypes=(torch.float64, torch.float32)).verdict == "correct"
+    assert check(LosesDigits, (torch.rand(7),), allow="low-precision").verdict == "correct"
+    assert "float16: forward raised RuntimeError" in message(
+        check(RefusesHalf, (torch.rand(7), 0.2, 0.7)), "not-reached"
+    )
+
+
+@pytest.mark.parametrize("operation", ["linear", "softmax", "cross_entropy", "layer_norm", "conv2d", "gelu"])
+def test_torch_itself_is_within_the_budget_of_low_precision(operation):
+    torch.manual_seed(0)
+    F = torch.nn.functional
+    function, inputs = {
+        "linear": (F.linear, (torch.randn(33, 200), torch.randn(7, 200), torch.randn(7))),
+        "softmax": (lambda x: F.softmax(4 * x, -1), (torch.randn(33, 20),)),
+        "cross_entropy": (F.cross_entropy, (4 * torch.randn(33, 20), torch.randint(0, 20, (33,)))),
+        "layer_norm": (F.layer_norm, (torch.randn(33, 20), (20,), torch.randn(20), torch.randn(20))),
+        "conv2d": (F.conv2d, (torch.randn(3, 4, 9, 9), torch.randn(5, 4, 3, 3))),
+        "gelu": (F.gelu, (3 * torch.randn(300),)),
+    }[operation]
+    assert "low-precision" not in codes(check(function, inputs))
+
+
+# ---------------------------------------------------------------------------------- random numbers, options
+
+
+class Dropout(Function):
+    @staticmethod
+    def forward(ctx, x, p):
+        mask = (torch.rand_like(x) > p) / (1 - p)
+        ctx.save_for_backward(mask)
+        return x * mask
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0], None
+
+
+class AnotherMask(Dropout):
+    @staticmethod
+    def backward(ctx, g):
+        return g * (torch.rand_like(g) > 0.5) * 2, None
+
+
+def test_random_numbers_are_the_same_at_each_call_and_the_state_is_put_back():
+    torch.manual_seed(5)
+    random.seed(5)
+    expected = torch.rand(()), random.random()
+    torch.manual_seed(5)
+    random.seed(5)
+    diagnosis = check(Dropout, (torch.ones(5, 4), 0.5))
+    assert (torch.rand(()), random.random()) == expected
+    assert diagnosis.verdict == "correct"
+    assert "it draws random numbers" in message(diagnosis, "not-reached")
+    assert codes(check(AnotherMask, (torch.ones(5, 4), 0.5))) == {"grad-value"}
+
+
+def sin_cos(x):
+    return x.sin(), WrongCosine.apply(x)
+
+
+class WrongCosine(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.cos()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0].sin()
+
+
+def test_options():
+    inputs = (torch.rand(4),)
+    assert check(sin_cos, inputs).verdict == "wrong"
+    assert check(sin_cos, inputs, outputs=[0]).verdict == "correct"
+    with pytest.raises(ValueError, match="no output 2 has a derivative"):
+        check(sin_cos, inputs, outputs=[2])
+    assert check(WrongCosine, inputs, atol=10, allow=["kink"]).verdict != "correct"  # the second derivative is another
+    off = declare(inputs=inputs)(type("Off", (Branches,), {"backward": staticmethod(slightly_off)}))
+    assert check(off).verdict == "wrong"
+    assert check(off, rtol=1e-2, allow=["second-order"]).verdict == "correct"
+    with pytest.raises(ValueError, match="float64 must be among them"):
+        check(off, dtypes=[torch.float32])
+    with pytest.raises(ValueError, match="no code speed"):
+        check(off, allow="speed")
+
+
+def slightly_off(ctx, g):
+    return 1.001 * g * ctx.saved_tensors[0].exp()
+
+
+def test_what_time_and_memory_do_not_allow_is_told():
+    for bound in ({"seconds": 0.0}, {"memory": -1.0}):
+        said = message(check(Branches, (torch.rand(3),), **bound), "not-reached")
+        assert "the second derivative" in said
+
+
+def test_another_seed_draws_others():
+    first, second = (str(check(AnotherMask, (torch.ones(5, 4), 0.5), seed=seed)) for seed in (0, 1))
+    assert first != second
+    assert first == str(check(AnotherMask, (torch.ones(5, 4), 0.5), seed=0))
+
+
+def test_a_declared_code_holds_for_examine_too():
+    class ReLU(Function):
+        doctor = {"allow": "kink"}  # noqa: RUF012
+
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx, g):
+            return torch.where(ctx.saved_tensors[0] == 0, 7.0, g * (ctx.saved_tensors[0] > 0))
+
+    assert examine(ReLU, "relu").verdict == "correct"
+    ReLU.doctor = {}
+    assert codes(examine(ReLU, "relu")) == {"kink"}
+
+
+# ---------------------------------------------------------------------------------- how tensors lie
+
+
+class Square(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        ctx.wrong = ctx.minds(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return (3 if ctx.wrong else 2) * g * ctx.saved_tensors[0]
+
+
+def channels_last(x):
+    return x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("minds", "said"),
+    [
+        (channels_last, "channels lie last"),
+        (lambda x: 0 in x.stride(), "(expanded)"),
+        (lambda x: type(x) not in (torch.Tensor, torch.nn.Parameter), "a subclass of Tensor"),
+        (lambda _: False, None),
+    ],
+)
+def test_it_does_not_matter_how_inputs_lie_in_memory(minds, said):
+    x = torch.rand(2, 3, 2, 2)
+    minding = type("Minding", (Square,), {"forward": staticmethod(lambda ctx, x: minded(ctx, x, minds))})
+    diagnosis = check(minding, (x,), dtypes=[torch.float64])
+    assert codes(diagnosis) == ({"grad-value"} if said else set()), str(diagnosis)
+    assert said is None or said in message(diagnosis, "grad-value")
+
+
+def minded(ctx, x, minds):
+    ctx.minds = minds
+    return Square.forward(ctx, x)

@@ -18,15 +18,16 @@ some_of_each = pytest.mark.parametrize(
     [pytest.param(of, id=name, marks=[pytest.mark.slow] if name != "linear" else []) for name, of in OF_EACH.items()],
 )
 
+LONG = ("forward mode", "batched", "gradgradcheck")
 FIRST = {case.op: case for case in reversed(CASES)}
 first_of_each = pytest.mark.parametrize("case", list(FIRST.values()), ids=lambda c: c.op)
 
 
 def rows():
-    """Yield every property with every case; `compile`, half of all the time, with the first case of each operation."""
+    """Yield every property with every case; what takes most of the time with the first of an operation, and some more."""
     for name in PROPERTIES:
-        for case in CASES:
-            slow = name == "compile" and case is not FIRST[case.op]
+        for number, case in enumerate(CASES):
+            slow = case is not FIRST[case.op] and (name == "compile" or (name in LONG and number % 4))
             yield pytest.param(case, name, id=f"{name}-{case.name}", marks=[pytest.mark.slow] if slow else [])
 
 
@@ -62,7 +63,9 @@ def test_compiles_to_machine_code(case):
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import torch._dynamo"], ids=["compiler imported after", "compiler imported before"]
+    "before",
+    ["", pytest.param("import torch._dynamo", marks=pytest.mark.slow)],
+    ids=["compiler imported after", "compiler imported before"],
 )
 def test_the_compiler_knows_the_operations_whenever_it_is_imported(before):
     """In a fresh process, whose first use of an operation is inside a compiled function."""

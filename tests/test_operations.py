@@ -24,7 +24,7 @@ first_of_each = pytest.mark.parametrize("case", list(FIRST.values()), ids=lambda
 
 
 def rows():
-    """Yield every property with every case; what takes most of the time with the first of an operation, and some more."""
+    """Yield every property with every case; what takes long with the first of an operation, and with some more."""
     for name in PROPERTIES:
         for number, case in enumerate(CASES):
             slow = case is not FIRST[case.op] and (name == "compile" or (name in LONG and number % 4))

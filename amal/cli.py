@@ -236,11 +236,12 @@ def check(
         given = named(inputs, "--inputs"), named(surrogate, "--surrogate")
         report = examine_file(file, names, time_limit, memory_limit, *given)
     except UserError as error:
-        print(f"amal check: {error}", file=sys.stderr)
+        print(f"amal check: {findings.printable(str(error))}", file=sys.stderr)
         print("[]" if as_json else "", end="\n" if as_json else "")
         raise SystemExit(2) from None
     if report.printed and not as_json:
-        print(f"{file} printed:\n{textwrap.indent(report.printed.rstrip(), '  ')}\n", file=sys.stderr)
+        printed = findings.printable(report.printed.rstrip())
+        print(f"{file} printed:\n{textwrap.indent(printed, '  ')}\n", file=sys.stderr)
     print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
     if any(finding.code == "killed" for diagnosis in report.diagnoses for finding in diagnosis.findings):
         raise SystemExit(2)
@@ -263,7 +264,7 @@ def named(given: tuple[str, ...], option: str) -> dict[str, str]:
 
 def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float, memory_limit: float) -> int:
     """Tell how far a student has come with the exercise in a folder; return the exit status."""
-    from amal import exercises
+    from amal import exercises, findings
 
     if names or not exercises.is_exercise(folder):
         none = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
@@ -271,7 +272,8 @@ def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit
         print("[]" if as_json else "", end="\n" if as_json else "")
         return 2
     answers = exercises.progress(folder, time_limit, memory_limit)
-    print(exercises.as_json(answers) if as_json else exercises.as_text(answers, terminal_width()))
+    text = exercises.as_json(answers) if as_json else exercises.as_text(answers, terminal_width())
+    print(findings.printable(text))
     states = {answer.state for answer in answers}
     return 2 if "killed" in states else int(states != {"done"})
 

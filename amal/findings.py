@@ -29,6 +29,7 @@ CODES: Final = {
     "undefined-gradient": "a gradient comes out where none came in",
     "shared-gradient": "two gradients are views of one tensor, to which both will be added",
     "not-examined": "something could not be examined",
+    "imported-in-part": "something in the file could not be imported or executed, and was left out",
     "sampled": "a gradient was compared along random directions alone",
     "low-precision": "in bfloat16 or float16 a result is off by more than rounding explains",
     "not-reached": "what was not tried, or no input reached",
@@ -108,6 +109,13 @@ def as_json(diagnoses: Iterable[Diagnosis]) -> str:
     return json.dumps([diagnosis.as_dict() for diagnosis in diagnoses], indent=2, ensure_ascii=False)
 
 
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey: escapes, and signs that turn the direction, as escaped."""
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
+    )
+
+
 def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
     """Return the diagnoses as a table to read in a terminal: verdicts, then what was found, worst first."""
     blocks = []
@@ -118,7 +126,7 @@ def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
             if finding.code == "definition":
                 continue
             head = f"  {finding.code:<24}" if finding.severity == "error" else f"  {'note: ' + finding.code:<24}"
-            head += f" {finding.input or '':<12} "
-            lines += textwrap.wrap(finding.message, width, initial_indent=head, subsequent_indent=" " * 40)
+            head += f" {printable(finding.input or ''):<12} "
+            lines += textwrap.wrap(printable(finding.message), width, initial_indent=head, subsequent_indent=" " * 40)
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

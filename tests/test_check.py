@@ -68,7 +68,7 @@ def in_process(monkeypatch):
         monkeypatch.setattr(sys, "modules", sys.modules.copy())
         monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
         told = []
-        student.main(lambda **said: told.append(said), str(path), list(names))
+        student.main(lambda **said: told.append(said), str(path), list(names), {}, 0)
         return told[-1]["failed"]
 
     return said
@@ -109,10 +109,9 @@ def test_the_table_tells_the_worst_entry_and_the_batch_size(tmp_path, capsys):
     [
         ("raise ValueError('broken')", r"cannot be imported: ValueError: broken \(line 4\)"),
         ("def f(:", r"SyntaxError.*\(line 4\)"),
-        ("import no_such_module", "No module named"),
+        ("import no_such_module", "holds none at all.* Not installed: no_such_module"),
         ("sys.exit(0)", "calls sys.exit"),
         ("x = 1", "holds none at all"),
-        (square("Foo"), "it holds Foo; say what each is, such as Foo=linear"),
     ],
 )
 def test_a_file_that_cannot_be_examined_is_refused_in_words(content, words, tmp_path, in_process):
@@ -305,14 +304,15 @@ class Linear(Function):
     @staticmethod
     def forward(ctx, X, W, b):
         {code}
-        ctx.save_for_backward(X, W)
+        ctx.save_for_backward(X, W, b)
         return X @ W + b
 
     @staticmethod
     def backward(ctx, grad_output):
-        X, W = ctx.saved_tensors
-        return grad_output @ W.T, X.T @ grad_output, grad_output.sum(0, keepdim=True)
+        X, W, b = ctx.saved_tensors
+        return grad_output @ W.T, X.T @ grad_output, {gradient}
 """
+OF_ANY_SHAPE = "grad_output.sum(0).reshape(b.shape)"
 SAYS = {
     "docstring": {"docstring": '"""X W + b; b (1, p)."""'},
     "comment": {"comment": "b is (1, p)"},
@@ -323,7 +323,7 @@ SAYS = {
 
 def made_by_exec(cell=None, **words):
     """The class as a notebook's cell makes it, whose text is kept; as exec does, without one; never of this module."""
-    source = ROW_BIAS.format(**{"comment": "", "docstring": "", "code": "", **words})
+    source = ROW_BIAS.format(**{"comment": "", "docstring": "", "code": "", "gradient": OF_ANY_SHAPE, **words})
     name = f"<cell {cell}>" if cell else "<string>"
     if cell:
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
@@ -340,17 +340,37 @@ def test_what_a_class_in_a_notebook_says_of_its_bias_is_read(where):
         linecache.cache.pop(f"<cell {where}>", None)
     assert diagnosis.verdict == "correct", diagnosis
     assert "bias (1, out)" in diagnosis.definition
+    assert "bias (out)" in examine(made_by_exec(), "linear").definition
 
 
 @pytest.mark.parametrize("where", ["docstring", "forward's docstring"])
 def test_what_a_class_without_a_source_says_in_docstrings_is_read(where):
-    assert examine(made_by_exec(**SAYS[where]), "linear").verdict == "correct"
+    assert "bias (1, out)" in examine(made_by_exec(**SAYS[where]), "linear").definition
 
 
-def test_a_class_that_says_nothing_is_told_what_can_be_done():
-    diagnosis = examine(made_by_exec(), "linear")
-    assert diagnosis.verdict == "wrong"
-    assert "say so in its docstring" in diagnosis.findings[0].message
+@pytest.mark.parametrize("says", ["nothing", "docstring", "comment", "forward's docstring"])
+@pytest.mark.parametrize(("gradient", "bias"), [("sum(0)", "(out)"), ("sum(0, keepdim=True)", "(1, out)")])
+def test_the_shape_of_its_gradient_says_what_the_bias_is_and_words_do_not(gradient, bias, says):
+    made = made_by_exec(cell=f"{gradient} {says}", **SAYS.get(says, {}), gradient=f"grad_output.{gradient}")
+    diagnosis = examine(made, "linear")
+    linecache.cache.pop(f"<cell {gradient} {says}>", None)
+    assert diagnosis.verdict == "correct", diagnosis
+    assert f"bias {bias}" in diagnosis.definition
+
+
+@pytest.mark.parametrize(
+    ("gradient", "bias", "code"),
+    [
+        ("mean(0, keepdim=True)", "(1, out)", "grad-factor"),
+        ("mean(0)", "(out)", "grad-factor"),
+        ("clone()", "(out)", "not-summed"),
+        ("sum()", "(out)", "grad-shape"),
+    ],
+)
+def test_what_is_wrong_for_both_shapes_is_told_about_the_likelier_one(gradient, bias, code):
+    diagnosis = examine(made_by_exec(gradient=f"grad_output.{gradient}"), "linear")
+    assert [(of.code, of.input) for of in diagnosis.findings if of.severity == "error"] == [(code, "b")]
+    assert f"bias {bias}" in diagnosis.definition
 
 
 @pytest.mark.parametrize("option", ["--time-limit", "--memory-limit"])

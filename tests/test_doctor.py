@@ -14,7 +14,7 @@ MISNAMED = {"highway weight-not-transposed", "TorchHighway transposed"}
 
 @cache
 def diagnosis_of(entry):
-    return examine(entry.function, entry.operation)
+    return examine(entry.function, entry.operation, entry.definition)
 
 
 def errors(entry):

@@ -1,13 +1,17 @@
 """The doctor on what others bring: several outputs, torch's engine, modules, operators, surrogates, large inputs."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
 from torch.autograd import Function
 
 from amal.checking import assert_correct, check
+from amal.checking.doctor.hypotheses import told_apart
 
 X = torch.linspace(0.4, 1.6, 4, dtype=torch.float64)
+MATRIX = X.outer(X + 1)
 
 
 def function(forward, backward, **others):
@@ -263,6 +267,110 @@ def test_a_surrogate_is_what_backward_is_held_against():
     assert "surrogate" in codes(diagnosis, "note")
     assert codes(check(straight_through, inputs, surrogate=lambda x: 2 * x)) == ["grad-factor"]
     assert codes(check(straight_through, inputs, reference=torch.floor, surrogate=lambda x: x)) == ["forward-value"]
+
+
+@pytest.mark.parametrize("name", ["surrogate", "reference"])
+@pytest.mark.parametrize(
+    ("faulty", "words"),
+    [
+        (lambda x: x.reshape(3, 3), "cannot be called with these inputs: RuntimeError: shape"),
+        (lambda: None, "cannot be called with these inputs: TypeError"),
+        (lambda x: None, "returns NoneType, not a floating-point tensor"),
+    ],
+    ids=["raises", "takes nothing", "returns nothing"],
+)
+def test_a_surrogate_or_reference_that_cannot_be_compared_is_told_by_name(name, faulty, words):
+    straight_through = function(lambda ctx, x: x.round(), lambda ctx, g: g)
+    with pytest.raises(ValueError, match=f"{name} {words}"):
+        check(straight_through, (X,), **{name: faulty})
+
+
+def test_a_surrogate_has_the_shape_of_the_output_and_the_inputs_of_a_module():
+    straight_through = function(lambda ctx, x: x.round(), lambda ctx, g: g)
+    with pytest.raises(ValueError, match=r"surrogate returns shape \(\), and the function \(4,\)"):
+        check(straight_through, (X,), surrogate=torch.sum)
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unused = nn.Parameter(torch.ones(()))
+
+        def forward(self, input):
+            return straight_through.apply(input)
+
+    assert codes(check(Scaled(), (X + 0.05,), surrogate=lambda input: input)) == []
+
+
+def test_a_name_by_itself_is_one_name():
+    def forward(ctx, prediction, target):
+        ctx.save_for_backward(prediction, target)
+        return prediction * target
+
+    wrong_target = function(forward, lambda ctx, g: (g * ctx.saved_tensors[1], g))
+    assert codes(check(wrong_target, (X, X + 1), requires="prediction")) == []
+    assert codes(check(wrong_target, (X, X + 1), requires="target")) == ["grad-value"]
+    assert codes(check(wrong_target, (X, X + 1), allow="grad-value")) == []
+
+
+@pytest.mark.parametrize(
+    ("changing", "expected"),
+    [
+        (lambda x: x.mul_(2), []),
+        (nn.ReLU(inplace=True), []),
+        (lambda x: (x.mul_(2), x * x)[1], ["mutates-input"]),
+        (lambda x: x.exp_().mul_(x), ["raises"]),
+    ],
+    ids=["returned", "module", "not returned", "torch refuses"],
+)
+def test_callables_that_work_in_place_are_judged_by_their_inputs_as_they_were(changing, expected):
+    assert codes(check(changing, (X,))) == expected
+
+
+@pytest.mark.parametrize("own", [lambda x: x @ MATRIX, lambda x: x * MATRIX], ids=["refused", "promoted"])
+def test_data_of_its_own_in_float64_is_no_fault_of_a_callable(own):
+    diagnosis = check(own, (X,))
+    assert diagnosis.verdict == "correct", diagnosis
+    assert any("float32" in of.message for of in diagnosis.findings)
+
+
+@pytest.mark.parametrize(
+    ("compute", "derivative", "inputs", "words"),
+    [
+        (torch.square, lambda x: 2 * x, (1.0, torch.inf, 2.0), "inf in 1 of 3 entries.*; x holds inf or nan"),
+        (torch.log, lambda x: 1 / x, (0.0, 1.0, 2.0), "-inf in 1 of 3 entries: there is no slope to compare with\\."),
+        (torch.log, lambda x: 1 / x, (-1.0, 1.0, 2.0), "nan in 1 of 3 entries"),
+    ],
+    ids=["inf given", "at 0", "outside"],
+)
+def test_where_the_output_is_no_number_nothing_is_called_wrong(compute, derivative, inputs, words):
+    examined = function(saving(compute), lambda ctx, g: g * derivative(*ctx.saved_tensors))
+    diagnosis = check(type("x", (examined,), {}), (torch.tensor(inputs),))
+    assert diagnosis.verdict == "not examined"
+    assert re.search(words.replace("x holds", ".* holds"), diagnosis.findings[0].message)
+    finite = check(
+        examined, (torch.tensor(inputs),), reference=lambda x: x * 0 if x.isfinite().all() else x.isinf() * 0.0
+    )
+    assert codes(finite)[0] == "forward-value"
+
+
+def test_numbers_that_are_not_equal_are_shown_so():
+    for off in (1.0002, 1.00003):
+        tripled = function(saving(lambda x: 3 * x), lambda ctx, g, off=off: 3 * off * g)
+        said = check(tripled, (X,)).findings[0].message
+        assert f"is {off} times what it should be" in said
+        given, slope = re.search("backward gives (.*), the slope of the output is (.*)\\.", said).groups()
+        assert given != slope
+    assert told_apart(1.00000001, 1.00000002) == ("1.00000001", "1.00000002")
+    assert told_apart(0.5, 0.5) == ("0.5", "0.5")
+
+
+def test_what_a_terminal_would_obey_is_printed_as_it_is_written():
+    def forward(ctx, x):
+        raise ValueError("\x1b[31mred\x07 \x9b2J\u202eback")
+
+    text = str(check(function(forward, lambda ctx, g: g), (X,)))
+    assert text.isprintable() or set(text) - {"\n"} <= {sign for sign in text if sign.isprintable()}
+    assert "\\x1b[31mred\\x07 \\x9b2J\\u202eback" in " ".join(text.split())
 
 
 def test_a_code_that_is_allowed_is_a_note():

@@ -69,32 +69,93 @@ def old_torch(monkeypatch):
     assert torch.autograd.grad(x.clamp(min=0), x)[0] == 1
 
 
-class RightReLU(torch.autograd.Function):
-    @staticmethod
+def kinks(diagnosis):
+    """The severity of what is said of a kink; an error is said of nothing else."""
+    assert {finding.code for finding in diagnosis.findings if finding.severity == "error"} <= {"kink"}
+    return [finding.severity for finding in diagnosis.findings if finding.code == "kink"]
+
+
+def with_slopes(compute, negative, zero, positive):
+    """A Function with a slope below 0, at 0 and above 0."""
+
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        return torch.where(x > 0, x, 0.0)
+        return compute(x)
+
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        return grad_output * torch.where(x > 0, positive, torch.where(x < 0, negative, zero))
+
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return type("Examined", (torch.autograd.Function,), methods)
+
+
+AT_A_KINK = [
+    ("relu", torch.relu, 0.0),
+    ("leaky_relu", lambda x: torch.where(x > 0, x, 0.1 * x), 0.1),
+    ("abs", torch.abs, -1.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "compute", "lowest"), AT_A_KINK, ids=lambda of: of if isinstance(of, str) else ""
+)
+def test_any_slope_between_those_on_both_sides_of_a_kink_can_be_defended(operation, compute, lowest):
+    stated = 0.0 if operation == "abs" else lowest
+    for zero in (lowest, (lowest + 1) / 2, 0.3, 1.0):
+        diagnosis = examine(with_slopes(compute, lowest, zero, 1.0), operation)
+        assert diagnosis.verdict == "correct", diagnosis
+        assert kinks(diagnosis) == ([] if zero == stated else ["note"]), (zero, str(diagnosis))
+    for zero in (lowest - 0.5, 1.5, torch.nan):
+        assert kinks(examine(with_slopes(compute, lowest, zero, 1.0), operation)) == ["error"], zero
+
+
+def test_where_there_is_no_kink_no_slope_but_one_can_be_defended():
+    class Threshold(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, threshold):
+            ctx.save_for_backward(x)
+            return torch.where(x > threshold, x, 0.0)
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            (x,) = ctx.saved_tensors
+            return grad_output * ((x > 0.25) | (x == 0)), None
+
+    errors = [finding.code for finding in examine(Threshold, "relu").findings if finding.severity == "error"]
+    assert "kink" in errors
+
+
+@pytest.mark.parametrize(("zero", "said"), [(0.0, []), (1.0, ["note"]), (2.0, ["error"])])
+def test_the_verdict_on_a_relu_is_the_same_on_an_older_torch(old_torch, zero, said):
+    assert kinks(examine(with_slopes(lambda x: torch.where(x > 0, x, 0.0), 0.0, zero, 1.0), "relu")) == said
+
+
+class SharedMaximum(torch.autograd.Function):
+    """Signals (n, channels, length), windows of 2: equal entries share the gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        windows = x.unfold(-1, 2, 2)
+        ctx.save_for_backward(windows == windows.amax(-1, keepdim=True))
+        return windows.amax(-1)
 
     @staticmethod
     def backward(ctx, grad_output):
-        (x,) = ctx.saved_tensors
-        return grad_output * (x > 0)
+        (mask,) = ctx.saved_tensors
+        return (mask * grad_output[..., None] / mask.sum(-1, keepdim=True)).flatten(-2)
 
 
-class WrongReLU(RightReLU):
+class WholeMaximum(SharedMaximum):
     @staticmethod
     def backward(ctx, grad_output):
-        (x,) = ctx.saved_tensors
-        return grad_output * (x >= 0)
+        (mask,) = ctx.saved_tensors
+        return (mask * grad_output[..., None]).flatten(-2)
 
 
-@pytest.mark.parametrize(("function", "verdict"), [(RightReLU, "correct"), (WrongReLU, "wrong")])
-def test_the_verdict_on_a_relu_is_the_same_on_an_older_torch(old_torch, function, verdict):
-    diagnosis = examine(function, "relu")
-    assert diagnosis.verdict == verdict, diagnosis
-    assert [finding.code for finding in diagnosis.findings if finding.severity == "error"] == (
-        [] if verdict == "correct" else ["kink"]
-    )
+def test_of_equal_maxima_each_choice_that_adds_up_can_be_defended():
+    assert kinks(examine(SharedMaximum, "max_pool1d")) == ["note"]
+    assert kinks(examine(WholeMaximum, "max_pool1d")) == ["error"]
 
 
 class Seen(torch.overrides.TorchFunctionMode):

@@ -98,6 +98,13 @@ RIGHT = {
 REFUSE_SECOND = {"LinearOnce", "MSEOnce", "SigmoidByTanh", "CrossEntropyInPlace"}
 FLOAT32 = {"LinearFloat32Only", "LinearInFloat32"}
 
+DEFINITIONS = {
+    "linear bias-dimension-kept": "course",
+    "TorchLinear bias-kept": "torch",
+    "LinearRowBias dimension-lost": "row-bias",
+}
+"""Wrong one -> the definition by which it is: by another, of which the shape of its bias is, it is right."""
+
 OTHER_WRONG = {
     "TorchLinear": (
         mutant("bias-not-summed", "not-summed", "", "grad_output.sum(0)", "grad_output"),
@@ -187,7 +194,7 @@ OTHER_WRONG = {
     "ReLUOfACopy": (
         mutant("in-place", "mutates-grad-output", "", "grad_output.clone()", "grad_output"),
         mutant("input-in-place", "mutates-input", "", "y = x.clone()", "y = x"),
-        mutant("kink", "kink", "", "x <= 0", "x < 0"),
+        mutant("kink", "kink", "", "x <= 0] = 0", "x < 0] = 0\n        grad_input[x == 0] *= 2"),
     ),
     "TanhNewForm": (
         mutant("sign", "grad-value", "", "value=-1", "value=1"),
@@ -234,6 +241,10 @@ class Entry:
     operation: str
     kind: str
     codes: tuple[str, ...] = ()
+
+    @property
+    def definition(self):
+        return DEFINITIONS.get(self.name)
 
 
 def loaded(source, name, space=None):

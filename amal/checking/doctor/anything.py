@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .specimen import Arguments, Composite, Specimen
+from .specimen import Arguments, Composite, Raised, Specimen, copied, floating_places
 from .subject import cast
 
 
@@ -57,6 +57,7 @@ def prepared(
     if asked:
         asked += [place for place in floating if place not in own and arguments[place].requires_grad]
     if requires is not None:
+        requires = [requires] if isinstance(requires, str) else requires
         asked = [_place(variable, specimen, arguments) for variable in requires]
         wrong = [specimen.name(place) for place in asked if place not in floating]
         if wrong:
@@ -69,6 +70,56 @@ def prepared(
     if variables and not any(plain[place].numel() for place in variables):
         unable = "all inputs that could have a gradient are empty"
     return Prepared(specimen, cast(plain, torch.float64), variables, reference, unable)
+
+
+def require_comparable(name: str, function: Callable[..., Any], ready: Prepared) -> None:
+    """Let a reference or a surrogate be called with the inputs.
+
+    Raises:
+        ValueError: it raises an exception, or returns no tensor, or, a surrogate, one of another shape.
+    """
+    copies = [copied(of) if isinstance(of, Tensor) else of for of in ready.arguments]
+    try:
+        with torch.no_grad():
+            returned = function(*copies)
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"{name} cannot be called with these inputs: {type(error).__name__}: {said}") from error
+    outputs = returned if isinstance(returned, (tuple, list)) else (returned,)
+    if not floating_places(outputs):
+        raise ValueError(
+            f"{name} returns {', '.join(type(of).__name__ for of in outputs)}, not a floating-point tensor"
+        )
+    try:
+        own = ready.specimen(ready.arguments)
+    except Raised:
+        return  # which is told of the function
+    if own.place < len(outputs) and name == "surrogate" and outputs[own.place].shape != own.output.shape:
+        shapes = f"shape {tuple(outputs[own.place].shape)}, and the function {tuple(own.output.shape)}"
+        raise ValueError(f"surrogate returns {shapes}: its derivative is another's")
+
+
+def without_numbers(ready: Prepared) -> str:
+    """Say that the output is inf or nan, where no slope can be measured; nothing where it or the reference is not."""
+    try:
+        own = ready.specimen(ready.arguments)
+        other = None if ready.reference is None else ready.reference(*ready.arguments)
+    except Raised:
+        return ""
+    compared = other[own.place] if isinstance(other, (tuple, list)) else other
+    finite = torch.isfinite(own.output)
+    if finite.all() or (compared is not None and torch.isfinite(compared).all()):
+        return ""
+    count = f"in {int((~finite).sum())} of {finite.numel()} entries"
+    words = f"the output is {float(own.output[~finite].flatten()[0])} {count}: there is no slope to compare with"
+    holding = [
+        ready.specimen.name(place)
+        for place, of in enumerate(ready.arguments)
+        if isinstance(of, Tensor) and of.is_floating_point() and not torch.isfinite(of).all()
+    ]
+    return (
+        f"{words}; {' and '.join(holding)} {'holds' if len(holding) == 1 else 'hold'} inf or nan" if holding else words
+    )
 
 
 def _has_slope(value: Tensor) -> bool:

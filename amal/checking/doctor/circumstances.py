@@ -1,6 +1,7 @@
 """Value and gradient are right in every circumstance: layouts, batches, dtypes, whichever inputs need a gradient."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .hypotheses import same
-from .specimen import Arguments, Raised, at, copied, needing, plain
+from .specimen import Arguments, Composite, Raised, at, copied, needing, plain
 from .subject import Found, Subject, cast, differentiated, gradients, random_like
 
 ROUNDINGS = 32
@@ -57,7 +58,7 @@ def _agrees_laid(
         if not isinstance(value, Tensor) or not value.is_floating_point():
             return value
         own = needing(copied(value)) if place in subject.variables else copied(value)
-        return laid(own) if fits(own) else own
+        return laid(own) if fits(own) and place not in subject.constants else own
 
     arguments = tuple(brought(of, place) for place, of in enumerate(subject.arguments))
     numbers = tuple(copied(of).as_subclass(Tensor) if isinstance(of, Tensor) else of for of in arguments)
@@ -96,8 +97,22 @@ def in_batches_of_one_and_none(subject: Subject) -> Iterator[Found]:
             expected = subject.definition.reference(*arguments)
         except Exception:  # what the definition cannot do need not be done
             continue
-        if torch.isfinite(expected).all():  # the mean of nothing is nobody's business
+        if not torch.isfinite(expected).all():  # the mean of nothing is nobody's business
+            yield from (replace(of, note=True) for of in _runs(subject, arguments, words))
+        elif subject.definition.of_batch:
+            words += ", where it means nothing"
+            yield from (replace(of, note=True) for of in _agrees(subject, arguments, words))
+        else:
             yield from _agrees(subject, arguments, words)
+
+
+def _runs(subject: Subject, arguments: Arguments, words: str) -> Iterator[Found]:
+    """Say that an exception is raised, if one is."""
+    try:
+        call = subject.specimen(arguments, subject.variables)
+        call.backward(random_like(call.output, 1))
+    except Raised as error:
+        yield Found("raises", f"{words}, where it means nothing: {error}")
 
 
 def in_float32(subject: Subject) -> Iterator[Found]:
@@ -105,18 +120,21 @@ def in_float32(subject: Subject) -> Iterator[Found]:
     if subject.dtype != torch.float64 or torch.float32 not in subject.options.dtypes:
         return
     arguments = cast(subject.arguments, torch.float32)
+    own_data = isinstance(subject.specimen, Composite)  # of its own in float64, as it may have
     try:
         call = subject.specimen(arguments, subject.variables)
         returned = call.backward(random_like(call.output, 1))
     except Raised as error:
-        yield Found("raises", f"in float32: {error}")
+        yield Found("raises", f"in float32: {error}", note=own_data)
         return
     if call.output.dtype != torch.float32:
-        yield Found("forward-value", f"for inputs in float32 the output is in {plain(call.output.dtype)}")
+        words = f"for inputs in float32 the output is in {plain(call.output.dtype)}"
+        yield Found("forward-value", words, note=own_data)
     for place in subject.variables:
         of = at(returned, place)
         if isinstance(of, Tensor) and of.dtype != torch.float32:
-            yield Found("grad-dtype", f"is in {plain(of.dtype)}, and {subject.name(place)} in float32", place)
+            words = f"is in {plain(of.dtype)}, and {subject.name(place)} in float32"
+            yield Found("grad-dtype", words, place, note=own_data)
 
 
 def in_low_precision(subject: Subject) -> Iterator[Found]:

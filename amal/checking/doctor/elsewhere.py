@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .directions import pair_along
-from .hypotheses import same
+from .hypotheses import same, told_apart
 from .specimen import Composite, Raised, at
 from .subject import Found, Subject, random_like
 
@@ -76,7 +76,8 @@ def _compared(subject: Subject, words: str) -> Iterator[Found]:
         if not pair.left_out and not pair.agrees:
             name = known[0] if len(known) == 1 else None
             words = f"{'' if len(known) == 1 else 'what backward gives '}is not the slope of the output {words}"
-            worst = f"Along a random direction backward gives {pair.given:.6g}, the slope is {pair.measured:.6g}."
+            given, slope = told_apart(pair.given, pair.measured)
+            worst = f"Along a random direction backward gives {given}, the slope is {slope}."
             yield Found("grad-value", words, name, worst)
     except (Raised, RuntimeError, ValueError, IndexError, ArithmeticError):
         return  # outside what it is made for

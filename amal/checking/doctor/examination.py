@@ -16,19 +16,20 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from amal.errors import did_you_mean
 from amal.findings import CODES, Diagnosis, Finding, as_text
 
-from .anything import prepared
+from .anything import prepared, require_comparable, without_numbers
 from .declared import declared
-from .definitions import Definition, Operation, all_operations, operation_called, seeded
+from .definitions import Definition, Draw, Operation, all_operations, operation_called, seeded
 from .effort import Effort
-from .recognition import recognised
+from .form import form_faults
+from .recognition import Unexaminable, recognised
 from .samples import found_samples
 from .specimen import Composite, Raised, Specimen, random_state_kept
-from .subject import DTYPES, Options, Subject
+from .standin import Unavailable
+from .subject import DTYPES, Options, Subject, variables_of
 from .verdict import diagnosed, result
 
 ANY, CALLABLE = "any function", "any callable"
@@ -79,7 +80,8 @@ def check(
 
     Raises:
         TypeError: the function cannot be called, or a variable has no gradient.
-        ValueError: there is no such variable, output or code, or torch.float64 is not among the dtypes.
+        ValueError: there is no such variable, output or code, torch.float64 is not among the dtypes, or a
+            reference or surrogate cannot be called with the inputs.
     """
     if torch.float64 not in dtypes:
         raise ValueError("dtypes: torch.float64 must be among them, as slopes are measured in it")
@@ -89,12 +91,16 @@ def check(
     chosen = None if outputs is None else tuple(outputs)
     options = Options(chosen, atol, rtol, tuple(dtypes), seed, Effort(seconds, memory))
     codes = known_codes(allow) | known_codes(said.get("allow", ()))
-    with seeded(seed), random_state_kept():
-        samples, notes = _inputs(function, inputs, said)
-        found = [_checked(function, of, reference, surrogate, requires, options) for of in samples]
+    if faults := form_faults(function, set() if inputs is None else {len(inputs)}):
+        return Diagnosis(function.__name__, ANY, "", (_sentence("raises", "; ".join(faults)),))
+    try:
+        with seeded(seed), random_state_kept():
+            samples, notes = _inputs(function, inputs, said)
+            found = [_checked(function, of, reference, surrogate, requires, options) for of in samples]
+    except Unavailable as error:
+        found, notes = [], [_sentence("not-examined", str(error))]
     if not found:
-        operation = Operation(ANY, (), ())
-        return result(Specimen(function), operation, None, notes)  # type: ignore[arg-type]
+        return Diagnosis(getattr(function, "__name__", type(function).__name__), ANY, "", tuple(notes))
     diagnosis = next((of for of in found if of.verdict != "correct"), found[0])
     return _allowed(replace(diagnosis, findings=(*diagnosis.findings, *notes)), codes)
 
@@ -137,8 +143,13 @@ def _checked(
     )
     operation = Operation(kind, (), definitions)
     if ready.unable:
-        why = f"{ready.unable[0].upper()}{ready.unable[1:]}."
-        return result(ready.specimen, operation, None, [Finding("not-examined", why)])
+        return result(ready.specimen, operation, None, [_sentence("not-examined", ready.unable)])
+    meant = prepared(function, inputs, requires, surrogate).reference  # it takes what a reference takes
+    for name, one in (("reference", ready.reference), ("surrogate", meant)):
+        if one is not None:
+            require_comparable(name, one, ready)
+    if words := without_numbers(ready):
+        return result(ready.specimen, operation, None, [_sentence("not-examined", words)])
     return diagnosed(
         Subject(
             ready.specimen,
@@ -147,7 +158,7 @@ def _checked(
             ready.arguments,
             ready.variables,
             given=True,
-            surrogate=surrogate,
+            surrogate=meant,
             options=options,
         )
     )
@@ -209,17 +220,30 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
     if not definitions:
         names = ", ".join(of.name for of in known.definitions)
         raise ValueError(f"{known.name} has no definition {definition}; there are {names}")
-    with random_state_kept():
-        try:
-            found, arguments, dtype = recognised(specimen, definitions)
-        except Raised as error:
-            words = str(error)
-            return result(specimen, known, None, [Finding("raises", f"{words[0].upper()}{words[1:]}.")])
-        variables = tuple(
-            place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point()
-        )
-        subject = Subject(specimen, known, found, arguments, variables, dtype, surrogate=said.get("surrogate"))
-        return _allowed(diagnosed(subject), known_codes(said.get("allow", ())))
+    if faults := form_faults(function, {len(of.draw(Draw(0))) for of in definitions}):
+        return result(specimen, known, None, [_sentence("raises", "; ".join(faults))])
+    try:
+        with random_state_kept():
+            found = recognised(specimen, known.name, definitions)
+            subject = Subject(
+                specimen,
+                replace(known, definitions=found.definitions),
+                found.definition,
+                found.arguments,
+                variables_of(found.arguments, found.constants),
+                found.dtype,
+                constants=found.constants,
+                surrogate=said.get("surrogate"),
+            )
+            return _allowed(diagnosed(subject), known_codes(said.get("allow", ())))
+    except Raised as error:
+        return result(specimen, known, None, [_sentence("raises", str(error))])
+    except (Unexaminable, Unavailable) as error:
+        return result(specimen, known, None, [_sentence("not-examined", str(error))])
+
+
+def _sentence(code: str, words: str) -> Finding:
+    return Finding(code, f"{words[0].upper()}{words[1:]}.")
 
 
 def _require_function(function: Any) -> None:

@@ -1,14 +1,19 @@
 """Large arguments, and kinks."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from .definitions import Kink
+from .definitions import Definition, Kink
 from .hypotheses import same
 from .specimen import Arguments, Raised, at
 from .subject import Found, Subject, differentiated
+
+ASIDE: Final = 1e-3
+"""How far from a kink the slopes on both sides are taken."""
 
 
 def at_extremes(subject: Subject) -> Iterator[Found]:
@@ -37,7 +42,7 @@ def at_extremes(subject: Subject) -> Iterator[Found]:
             return
         for place in subject.variables:
             of = at(returned, place)
-            if isinstance(of, Tensor) and place == 0 and not torch.isfinite(of).all():
+            if isinstance(of, Tensor) and place == subject.definition.place(0) and not torch.isfinite(of).all():
                 yield Found("forward-unstable", f"is {_first_bad(of)} {where}", place)
                 return
 
@@ -63,21 +68,33 @@ def at_kinks(subject: Subject) -> Iterator[Found]:
             continue
         try:
             call = subject.specimen(arguments, subject.variables)
-            returned = at(call.backward(torch.ones_like(call.output)), 0)
+            place = subject.definition.place(0)
+            returned = at(call.backward(torch.ones_like(call.output)), place)
         except Raised as error:
             yield Found("raises", f"at a kink: {error}")
             return
-        ones = torch.ones_like(call.output)
         expected = kink.expected
         if expected is None:
-            expected = differentiated(subject.definition, arguments, (0,), ones)[1][0]
+            expected = _slope(subject.definition, arguments, 0.0)
         if not isinstance(returned, Tensor) or returned.shape != expected.shape:
             continue
-        yield from _judged(returned.double(), expected, kink)
+        if kink.lowest is None or kink.highest is None:
+            sides = torch.stack([_slope(subject.definition, arguments, step) for step in (-ASIDE, ASIDE)])
+            kink = replace(kink, lowest=sides.amin(0), highest=sides.amax(0))
+        yield from _judged(returned.double(), expected, kink, place)
         return
 
 
-def _judged(actual: Tensor, expected: Tensor, kink: Kink) -> Iterator[Found]:
+def _slope(definition: Definition, arguments: Arguments, step: float) -> Tensor:
+    """Return the gradient of the first input as the definition has it, a step aside, for a grad_output of ones."""
+    place = definition.place(0)
+    moved = (*arguments[:place], arguments[place] + step, *arguments[place + 1 :])
+    ones = torch.ones_like(definition.reference(*moved))
+    gradient: Tensor = differentiated(definition, moved, (place,), ones)[1][place]
+    return gradient
+
+
+def _judged(actual: Tensor, expected: Tensor, kink: Kink, place: int) -> Iterator[Found]:
     if same(actual, expected):
         return
     worst = int((actual - expected).abs().argmax())
@@ -87,4 +104,5 @@ def _judged(actual: Tensor, expected: Tensor, kink: Kink) -> Iterator[Found]:
         inside = bool((actual >= kink.lowest - 1e-9).all() and (actual <= kink.highest + 1e-9).all())
         total = not kink.total or same(actual.sum(), expected.sum())
         defended = inside and total
-    yield Found("kink", says + (", which can be defended" if defended else ""), 0, note=defended)
+    words = "; this choice can be defended too" if defended else ""
+    yield Found("kink", says + words, place, note=defended)

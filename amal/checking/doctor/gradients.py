@@ -18,6 +18,7 @@ from .hypotheses import (
     is_linear,
     same,
     shown,
+    told_apart,
     worst_entry,
 )
 from .recognition import SEED
@@ -81,6 +82,9 @@ def _compared(subject: Subject) -> Iterator[Found]:
     measured = Measured(subject)
     grad_output = random_like(call.output, 1)
     returned, count = call.backward(grad_output), len(subject.arguments)
+    if returned == (None,) and depends(subject, subject.variables[0]):
+        yield Found("grad-missing", "backward returns nothing: a `return` is missing, or returns None")
+        return
     if len(returned) < count or any(extra is not None for extra in returned[count:]):
         yield Found("grad-count", f"backward returns {len(returned)} gradients, and forward was given {count} inputs")
     for place in subject.variables[: len(returned)]:
@@ -144,7 +148,7 @@ def _of_one(
         call.output.detach(),
         measured,
         subject.tolerance.at_least(1e-6 if actual.dtype == torch.float64 else 1e-4),
-        subject.operation.of_output,
+        subject.operation.of_output if place == (subject.definition.place(0) if subject.definition else 0) else None,
         lambda other, value, grad: _replaced(subject, place, other, value, grad),
     )
 
@@ -170,10 +174,7 @@ def _of_one(
     slope = measured[place]
     if actual.shape != slope.shape:
         (code, words), fixed = explain_shape(actual, grad_output, evidence)
-        hint = ""
-        if code == "grad-shape" and subject.operation.name == "linear" and place == 2 and fixed is not None:
-            hint = "; if the bias of this Linear is (1, out) by definition, say so in its docstring"
-        yield Found(code, words + hint, place)
+        yield Found(code, words, place)
         if fixed is None:
             return
         actual = fixed
@@ -218,7 +219,8 @@ def _along_directions(
             yield Found("sampled", words, place, note=True)
         return
     ratios = [pair.given / pair.measured if pair.measured else 0.0 for pair in pairs]
-    worst = f"Along a random direction backward gives {wrong[0].given:.6g}, the slope is {wrong[0].measured:.6g}."
+    given, slope = told_apart(wrong[0].given, wrong[0].measured)
+    worst = f"Along a random direction backward gives {given}, the slope is {slope}."
     if ratios[0] and max(ratios) - min(ratios) <= 1e-5 * abs(ratios[0]):
         code, factor = ("grad-sign", "has the wrong sign") if abs(ratios[0] + 1) < 1e-5 else ("grad-factor", "")
         yield Found(code, factor or f"is {shown(ratios[0])} times what it should be", place, worst)

@@ -196,6 +196,12 @@ def shown(ratio: float) -> str:
     return next(text for digits in range(4, 18) if float(text := f"{ratio:.{digits}g}") != 1 or ratio == 1)
 
 
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Return two numbers with as many digits as it takes to see that they are not equal, and six at least."""
+    pairs = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(6, 18))
+    return next((pair for pair in pairs if pair[0] != pair[1] or one == other), (f"{one:.17g}", f"{other:.17g}"))
+
+
 def explain_value(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
     """Say why a gradient of the right shape has the wrong values."""
     actual = actual.double()
@@ -290,8 +296,7 @@ def _where(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
     if argument.shape == output.shape:
         if evidence.same(actual, evidence.replaced(evidence.position, output, grad_output)):
             return [("grad-value", "is evaluated at the output, where the input is due")]
-        first = evidence.position == 0 and evidence.of_output is not None
-        if first and evidence.same(actual, evidence.of_output(argument, grad_output)):  # type: ignore[misc]
+        if evidence.of_output is not None and evidence.same(actual, evidence.of_output(argument, grad_output)):
             return [("grad-value", "is evaluated at the input, in a form that wants the output")]
     for other, one in enumerate(evidence.arguments):
         if isinstance(one, Tensor) and one.is_floating_point():
@@ -348,5 +353,5 @@ def worst_entry(
         index.insert(0, rest % size)
         rest //= size
     place = f" [{', '.join(map(str, index))}]" if index else ""
-    given, slope = float(actual.flatten()[worst]), float(expected.flatten()[worst])
-    return f"Worst entry{place}: {names[0]} {given:.6g}, {names[1]} {slope:.6g}."
+    given, slope = told_apart(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
+    return f"Worst entry{place}: {names[0]} {given}, {names[1]} {slope}."

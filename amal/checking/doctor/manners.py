@@ -31,7 +31,8 @@ def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
     """Yield which inputs are not what they were, those apart that forward returns: it marks them as dirty."""
     for place, (now, before) in enumerate(zip(call.arguments, subject.arguments, strict=True)):
         marked = any(now is output for output in call.outputs)
-        if isinstance(now, Tensor) and not marked and not torch.equal(now.detach(), before):
+        given = isinstance(now, Tensor) and place not in subject.constants
+        if given and not marked and not torch.equal(now.detach(), before):
             yield Found("mutates-input", f"is changed by {where}, and it belongs to the caller", place)
 
 

@@ -4,63 +4,163 @@ import ast
 import inspect
 import linecache
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .arrangement import Arranged, Arranger
 from .definitions import Definition, Draw
-from .hypotheses import same, worst_entry
-from .specimen import Arguments, Raised, Specimen
-from .subject import Found, Subject, cast, differentiated, random_like
+from .hypotheses import same, shown, worst_entry
+from .specimen import Arguments, Raised, Specimen, at
+from .subject import Found, Subject, cast, differentiated, random_like, variables_of
 
 SEED = 0
 
 
-def recognised(
-    specimen: Specimen, definitions: Sequence[Definition]
-) -> tuple[Definition | None, Arguments, torch.dtype]:
-    """Return the definition that the values follow, None if none, with arguments for it and a dtype that runs.
+@dataclass(frozen=True)
+class Recognised:
+    """What a Function is to be examined as, and with."""
+
+    definition: Definition | None
+    """That its values follow; None if none."""
+    definitions: tuple[Definition, ...]
+    """All that it could follow, with their arguments in the places that forward has for them."""
+    arguments: Arguments
+    dtype: torch.dtype
+    """Of the arguments: one that runs."""
+    constants: tuple[int, ...]
+    """Places of arguments that are no inputs of the operation."""
+
+
+def recognised(specimen: Specimen, operation: str, definitions: Sequence[Definition]) -> Recognised:
+    """Find the definition that the values of a Function follow, and how it takes the arguments.
+
+    They are tried as they come, then as the names of forward's parameters say, or as they could be meant; of several
+    definitions that the values cannot tell apart, that is taken whose gradients backward gives.
 
     Raises:
         Raised: forward runs with the arguments of no definition.
+        Unexaminable: it cannot be known which arguments it takes.
     """
-    row_bias = _says_row_bias(specimen.function)
-    ordered = sorted(definitions, key=lambda of: of.asked != row_bias)
-    drawn = [(of, of.draw(Draw(SEED))) for of in ordered]
-    fitting = [(of, arguments) for of, arguments in drawn if specimen.takes(len(arguments))]
-    if not fitting:
-        wanted = " or ".join(map(str, sorted({len(arguments) for _, arguments in drawn})))
-        error = TypeError(f"it takes ({', '.join(specimen.names)}), and the operation has {wanted} inputs")
-        raise Raised("forward", error)
-    errors: list[Raised] = []
-    runs: list[tuple[bool, Arguments, torch.dtype]] = []
-    for definition, arguments in fitting:
-        if definition.asked and not row_bias and runs:
-            continue  # it could not be told from what has run already
+    trials = Trials(specimen)
+    arranger = Arranger(specimen, operation, {role for definition in definitions for role in definition.roles})
+    by_inputs = attrgetter("inputs")
+    for _, group in groupby(sorted(definitions, key=by_inputs, reverse=True), by_inputs):
+        alike = list(group)
+        as_they_come = [of for of in map(arranger.as_they_come, alike) if of is not None]
+        most_first = sorted(alike, key=lambda of: len(of.roles), reverse=True)
+        arranged = (of for definition in most_first for of in arranger.arrangements(definition))
+        for candidates in (
+            [of for of in as_they_come if of.told],
+            arranged,
+            [of for of in as_they_come if not of.told],
+        ):
+            if found := trials.fitting(candidates):
+                return found
+        if any(shape and of.told and of.sure for shape, of, *_ in trials.runs):
+            break  # it takes these inputs, and what it gives without some of them says nothing
+    return trials.nearest(operation)
+
+
+class Unexaminable(Exception):
+    """It cannot be known how the Function is to be called."""
+
+
+@dataclass
+class Trials:
+    """Calls of a Function with the arguments of definitions."""
+
+    specimen: Specimen
+    errors: list[tuple[Arranged, Raised]] = field(default_factory=list)
+    runs: list[tuple[bool, Arranged, Arguments, torch.dtype]] = field(default_factory=list)
+    """Of those that did not give the value: whether the shape was right."""
+
+    def fitting(self, candidates: Iterable[Arranged]) -> Recognised | None:
+        """Return the first of some definitions that the values follow, or that twin of it that backward goes with."""
+        fits: list[Recognised] = []
+        for candidate in candidates:
+            if fits and not (candidate.definition.asked or fits[0].definition.asked):  # type: ignore[union-attr]
+                continue
+            fit = self._fit(candidate)
+            if fit is not None:
+                fits.append(fit)
+        if len(fits) > 1:
+            row_bias = _says_row_bias(self.specimen.function)
+            fits.sort(key=lambda of: (*_agreement(self.specimen, of), of.definition.asked == row_bias), reverse=True)  # type: ignore[union-attr]
+        return fits[0] if fits else None
+
+    def _fit(self, candidate: Arranged) -> Recognised | None:
+        """Call forward with the arguments of a definition; return it if it gives the value."""
+        definition = candidate.definition
+        arguments = definition.draw(Draw(SEED))
         expected = definition.reference(*arguments)
         for dtype in (torch.float64, torch.float32):
             try:
-                actual = specimen.value(cast(arguments, dtype))
+                actual = self.specimen.value(cast(arguments, dtype))
             except Raised as error:
-                errors.append(error)
+                self.errors.append((candidate, error))
                 continue
             if same(actual, expected, 1e-6 if actual.dtype == torch.float64 else 1e-4):
                 # in float64, with the errors of float32: it was computed in float32 in between
                 rounded = not same(actual, expected, 1e-10)
                 precision = torch.float32 if rounded else actual.dtype
-                return definition, cast(arguments, precision), precision
-            runs.append((actual.shape == expected.shape, cast(arguments, dtype), dtype))
-            break
-    if not runs:
-        raise errors[0]
-    _, arguments, dtype = next((of for of in runs if of[0]), runs[0])
-    return None, arguments, dtype
+                given = cast(arguments, precision)
+                return Recognised(definition, (definition,), given, precision, definition.constants)
+            self.runs.append((actual.shape == expected.shape, candidate, cast(arguments, dtype), dtype))
+            return None
+        return None
+
+    def nearest(self, operation: str) -> Recognised:
+        """Return what is to be said of a Function that gives the value of no definition."""
+        as_they_come = [run for run in self.runs if not run[1].definition.order]
+        runs = [run for run in self.runs if run[1].told] or as_they_come
+        sure = [run for run in runs if run[1].sure]
+        if sure:
+            _, chosen, arguments, dtype = next((run for run in sure if run[0]), sure[0])
+            tried = tuple(run[1].definition for run in sure)
+            return Recognised(None, tried, arguments, dtype, chosen.definition.constants)
+        told = [(of, error) for of, error in self.errors if of.sure and (of.told or not of.definition.order)]
+        if told and not runs:
+            raise next((error for of, error in told if of.definition.order), told[0][1])
+        unwritten = [error for _, error in self.errors if isinstance(error.error, NotImplementedError)]
+        if unwritten:
+            raise unwritten[0]
+        why = "and what is to be passed for these is not known"
+        if runs:
+            why = f"which gives the value of no definition that is known: {runs[0][1].definition.says}"
+        elif self.errors:
+            why = f"and with {self.errors[0][0].definition.says} {self.errors[0][1]}"
+        raise Unexaminable(
+            f"could not be examined as {operation}: forward takes ({', '.join(self.specimen.names)}), {why}"
+        )
+
+
+def _agreement(specimen: Specimen, candidate: Recognised) -> tuple[int, int]:
+    """Return how many gradients have the value that a definition says, and how many the shape of their input."""
+    definition, arguments = candidate.definition, candidate.arguments
+    assert definition is not None
+    variables = variables_of(arguments, candidate.constants)
+    try:
+        call = specimen(arguments, variables)
+        grad_output = random_like(call.output, 1)
+        returned = call.backward(grad_output)
+        wanted = differentiated(definition, arguments, variables, grad_output)[1]
+    except Raised:
+        return -1, -1
+    pairs = [(at(returned, place), at(wanted, place)) for place in variables]
+    there = [(one, other) for one, other in pairs if isinstance(one, Tensor) and isinstance(other, Tensor)]
+    tolerance = 1e-6 if candidate.dtype == torch.float64 else 3e-3
+    shaped = sum(one.shape == other.shape for one, other in there)
+    return sum(same(one, other, tolerance) for one, other in there), shaped
 
 
 def _says_row_bias(function: type[Any]) -> bool:
-    """Whether the class says that its bias is (1, p), as the sheet does on paper; values cannot tell.
+    """Whether the class says that its bias is (1, p), as the sheet does on paper.
 
     `b (1, p)` in a comment or docstring of the class does, so does `(1, out)` of whatever, and `b.shape[1]` in code.
     """
@@ -127,7 +227,7 @@ def _difference(actual: Tensor, expected: Tensor, definition: Definition) -> Fou
         return Found("forward-value", f"forward is not finite for ordinary inputs; the definition {says} is")
     ratio = float((actual * expected).sum() / (expected * expected).sum())
     if same(actual, ratio * expected) and ratio:
-        return Found("forward-value", f"forward gives {ratio:.4g} times the value of the definition {says}")
+        return Found("forward-value", f"forward gives {shown(ratio)} times the value of the definition {says}")
     worst = worst_entry(actual, expected, ("forward gives", "the definition"))
     return Found("forward-value", f"forward does not give the value of the definition {says}", worst=worst)
 

@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from inspect import Parameter
+from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
+from torch.autograd.function import BackwardCFunction, FunctionCtx
 
 from amal.checking.cases import strided
 from amal.checking.properties import function_nodes
+from amal.errors import did_you_mean
+
+from .standin import Unavailable
 
 Arguments = tuple[Any, ...]
 SEED = 0
@@ -29,16 +33,46 @@ SEEDS = range(2, 8)
 """Others."""
 
 
-class Raised(Exception):
-    """The examined code raised an exception, in `where`."""
+OF_CTX: Final = {
+    *("save_for_backward", "save_for_forward", "saved_tensors", "saved_variables", "needs_input_grad"),
+    *("mark_dirty", "mark_non_differentiable", "set_materialize_grads"),
+}
+"""Attributes that only ctx has."""
 
-    def __init__(self, where: str, error: BaseException) -> None:
+
+class Raised(Exception):
+    """The examined code raised an exception, in `where`, or did what can only be told so, in words of ours."""
+
+    def __init__(self, where: str, error: BaseException, hint: str = "") -> None:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if "/torch/" not in frame.filename and "amal/checking" not in frame.filename]
         line = f" (line {own[-1].lineno}: {own[-1].line})" if own and own[-1].line else ""
         said = " ".join(str(error).split())
-        super().__init__(f"{where} raised {type(error).__name__}{': ' if said else ''}{said[:300]}{line}")
+        words = f"raised {type(error).__name__}{': ' if said else ''}{said[:300]}{line}"
+        super().__init__(f"{where} {error if isinstance(error, Nothing) else words}{hint}")
         self.where, self.error = where, error
+
+
+class Nothing(Exception):
+    """Something was returned that is nothing."""
+
+
+def _raised(where: str, error: BaseException, ctx: Any = None) -> Exception:
+    """Return what is to be raised for what the examined code raised, with what is known of its ctx."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return Unavailable(f"{error.name}, which is not installed")
+    return error if isinstance(error, Unavailable) else Raised(where, error, _hint(error, ctx))
+
+
+def _hint(error: BaseException, ctx: Any) -> str:
+    """Say what of ctx was forgotten or misspelt, if that is why."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, BackwardCFunction) and error.name:
+        return f"; ctx has no {error.name}{did_you_mean(error.name, [*OF_CTX, *vars(error.obj)])}"
+    backward = getattr(getattr(ctx, "_forward_cls", None), "backward", None)
+    code = getattr(inspect.unwrap(backward), "__code__", None) if backward is not None else None
+    if isinstance(error, (ValueError, IndexError)) and code and {"saved_tensors", "saved_variables"} & {*code.co_names}:
+        return "" if ctx.saved_tensors else "; nothing was saved by ctx.save_for_backward in forward"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -86,15 +120,19 @@ class Call:
                 _same_random_numbers(SEED + 1)  # a mask that backward draws again is not forward's
                 returned = self._asked(gradients)
         except BaseException as error:
-            raise Raised("backward", error) from error
+            raise _raised("backward", error, self.node) from error
         return tuple(returned) if isinstance(returned, tuple | list) else (returned,)
 
     def _asked(self, gradients: Sequence[Any]) -> Any:
         return self.node.apply(*gradients)
 
 
+@dataclass(frozen=True)
 class EngineCall(Call):
     """One call of a callable that is no Function: torch's engine says what the gradients are."""
+
+    given: Arguments = ()
+    """What the arguments are copies of, which the callable may have changed in place."""
 
     def _asked(self, gradients: Sequence[Any]) -> Any:
         pairs = [
@@ -102,10 +140,10 @@ class EngineCall(Call):
             for output, gradient in zip(self.outputs, gradients, strict=True)
             if isinstance(output, Tensor) and output.requires_grad
         ]
-        asked = [value for value in self.arguments if isinstance(value, Tensor) and value.requires_grad]
+        asked = [value for value in self.given if isinstance(value, Tensor) and value.requires_grad]
         outputs, grad_outputs = zip(*pairs, strict=True)
         found = iter(torch.autograd.grad(outputs, asked, grad_outputs, allow_unused=True))
-        return tuple(next(found) if any(value is one for one in asked) else None for value in self.arguments)
+        return tuple(next(found) if any(value is one for one in asked) else None for value in self.given)
 
 
 class Specimen:
@@ -123,9 +161,11 @@ class Specimen:
         self.function, self.place = function, place
         self.title = function.__name__
         old_form = function.setup_context is torch.autograd.function._SingleLevelFunction.setup_context
-        parameters = list(inspect.signature(function.forward).parameters.values())[1 if old_form else 0 :]
+        parameters = list(inspect.signature(function.forward).parameters.values())
+        if old_form and parameters and parameters[0].kind is not Parameter.VAR_POSITIONAL:
+            parameters = parameters[1:]  # ctx
         plain = [of for of in parameters if of.kind in (of.POSITIONAL_ONLY, of.POSITIONAL_OR_KEYWORD)]
-        self.names = tuple(of.name for of in plain)
+        self.parameters, self.names = tuple(plain), tuple(of.name for of in plain)
         """Of the parameters of forward, without ctx."""
         self.required = sum(of.default is of.empty for of in plain)
         self.any_number = any(of.kind is of.VAR_POSITIONAL for of in parameters)
@@ -155,12 +195,20 @@ class Specimen:
                 _same_random_numbers(self.seed)
                 returned = self.applied(arguments)
         except BaseException as error:
-            raise Raised("forward", error) from error
+            raise _raised("forward", error) from error
         outputs = tuple(returned) if isinstance(returned, tuple | list) else (returned,)
         floating = floating_places(outputs)
         if not floating:
             kinds = ", ".join(type(output).__name__ for output in outputs)
-            raise Raised("forward", TypeError(f"it returned {kinds}, not a floating-point tensor"))
+            missing = outputs == (None,)
+            raise Raised(
+                "forward",
+                Nothing(
+                    "returns nothing: a `return` is missing, or returns None"
+                    if missing
+                    else f"returns {kinds}, not a floating-point tensor"
+                ),
+            )
         place = floating[0] if self.place is None else self.place
         return self.call(arguments, outputs, place)
 
@@ -219,9 +267,11 @@ class Composite(Specimen):
         """Return what the callable returns."""
         return self.function(*arguments)
 
-    def call(self, arguments: Arguments, outputs: tuple[Any, ...], place: int) -> Call:
-        """Return the call that gave the outputs."""
-        return EngineCall(arguments, outputs, place, outputs[place].grad_fn)
+    def on(self, arguments: Arguments) -> Call:
+        """Apply the callable to the arguments; to copies of those that need a gradient, which it may change."""
+        copies = (of.clone() if isinstance(of, Tensor) and of.requires_grad else of for of in arguments)
+        call = super().on(tuple(copies))
+        return EngineCall(call.arguments, call.outputs, call.place, call.output.grad_fn, arguments)
 
     def by(self, place: int) -> "Specimen":
         """Return the same, examined by another of its outputs."""

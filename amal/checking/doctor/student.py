@@ -1,9 +1,6 @@
 """What runs in the sandbox for `amal check FILE`: a student's file, and the doctor who examines it."""
 
-import importlib.util
 import math
-import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +14,7 @@ from amal.findings import Diagnosis, Finding
 
 from .choice import Chosen, functions_of
 from .examination import ANY, check, examine
+from .importing import import_failure, import_file
 
 
 def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], done: int) -> None:
@@ -33,9 +31,10 @@ def main(tell: Callable[..., None], path: str, names: list[str], options: dict[s
     torch.set_num_threads(1)
     tell(ready=True)
     try:
-        module = import_file(Path(path))
+        imported = import_file(Path(path))
     except BaseException as error:  # whatever a student's file does when it is imported
         return tell(failed=import_failure(error, path))
+    module, notes = imported.module, [Finding("imported-in-part", of, None, "note") for of in imported.notes]
     try:
         chosen = functions_of(module, names)
         unknown = {name for given in options.values() for name in given} - {of.name for of in chosen}
@@ -44,7 +43,9 @@ def main(tell: Callable[..., None], path: str, names: list[str], options: dict[s
                 f"no Function {', '.join(sorted(unknown))}; there are {', '.join(of.name for of in chosen)}"
             )
     except UserError as error:
-        return tell(failed=str(error))
+        if imported.failure is not None and not names:
+            return tell(failed=import_failure(imported.failure, path))
+        return tell(failed=" ".join([f"{error}.", *imported.notes]) if imported.notes else str(error))
     chosen = chosen[done:]
     tell(chosen=[[of.name, of.operation.name if of.operation else ANY] for of in chosen])
     for of in chosen:
@@ -53,7 +54,7 @@ def main(tell: Callable[..., None], path: str, names: list[str], options: dict[s
             said = examined(of, module, {kind: given.get(of.name) for kind, given in options.items()})
         except UserError as error:
             return tell(failed=str(error))
-        tell(diagnosis=replace(said, function=of.name).as_dict())
+        tell(diagnosis=replace(said, function=of.name, findings=(*said.findings, *notes)).as_dict())
     return None
 
 
@@ -102,35 +103,3 @@ def _sample_inputs(module: ModuleType, chosen: Chosen) -> Sequence[Any] | None:
         return None
     given = samples.get(chosen.name, samples.get(chosen.function))
     return cast(Sequence[Any] | None, given() if callable(given) else given)
-
-
-def import_file(path: Path) -> ModuleType:
-    """Import a file as a module of its own, or as part of the package that it lies in."""
-    path = path.resolve()
-    top, parts = path.parent, [path.stem]
-    while (top / "__init__.py").exists():
-        parts.insert(0, top.name)
-        top = top.parent
-    sys.path.insert(0, str(top))
-    sys.argv = [str(path)]
-    if len(parts) > 1:
-        return importlib.import_module(".".join(parts))
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    if specification is None or specification.loader is None:
-        raise ImportError(f"{path.name} is not a Python file")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-def import_failure(error: BaseException, path: str) -> str:
-    """Say why a file could not be imported."""
-    said = " ".join(str(error).split()) or "without a word"
-    if isinstance(error, SystemExit):
-        return f"{path} calls sys.exit when it is imported; put what runs the lab below `if __name__ == '__main__':`"
-    own = [
-        of for of in traceback.extract_tb(error.__traceback__) if Path(of.filename).resolve() == Path(path).resolve()
-    ]
-    line = error.lineno if isinstance(error, SyntaxError) else own[-1].lineno if own else None
-    return f"{path} cannot be imported: {type(error).__name__}: {said}{f' (line {line})' if line else ''}"

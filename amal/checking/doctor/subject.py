@@ -42,6 +42,8 @@ class Subject:
     dtype: torch.dtype = torch.float64
     given: bool = False
     """Whether the arguments were given by the user, so that no others can be drawn."""
+    constants: tuple[int, ...] = ()
+    """Positions of arguments that are no inputs of the operation, and that forward may change: running statistics."""
     surrogate: Callable[..., Any] | None = None
     """A function of the same arguments whose derivative backward is meant to give; None for forward's own."""
 
@@ -86,18 +88,28 @@ class Subject:
         """Return arguments that begin with some, the rest drawn; None where the definition does not take them."""
         if self.definition is None:
             return None
-        arguments = (*first, *self.drawn(0)[len(first) :])
+        arguments = list(self.drawn(0))
+        if len(first) > len(arguments) - len(self.constants):
+            return None
+        for number, value in enumerate(first):
+            arguments[self.definition.place(number)] = value
         try:
             self.definition.reference(*arguments)
         except Exception:
             return None
-        return cast(arguments, self.dtype) if len(first) <= len(self.arguments) else None
+        return cast(arguments, self.dtype)
 
 
 def _output(function: Callable[..., Any], place: int, *arguments: Any) -> Tensor:
     """Return one of the outputs of a function that has several."""
     returned = function(*arguments)
     return returned[place] if isinstance(returned, tuple | list) else returned  # type: ignore[no-any-return]
+
+
+def variables_of(arguments: Sequence[Any], constants: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return the positions of arguments that can have a gradient, the constants apart."""
+    floating = (place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point())
+    return tuple(place for place in floating if place not in constants)
 
 
 def cast(arguments: Sequence[Any], dtype: torch.dtype) -> Arguments:

@@ -126,7 +126,7 @@ class ReLU(Function):
 
 # fmt: off
 RELU_MUTANTS = (
-    mutant("slope-at-zero", "kink", "the slope at 0 is 1", "(x > 0)", "(x >= 0)"),
+    mutant("slope-at-zero", "kink", "the slope at 0 is 0 / 0", "(x > 0)", "x.clamp(min=0) / x"),
     mutant("wrong-side", "grad-value", "the gradient of what was cut off passes", "(x > 0)", "(x < 0)"),
     mutant("sign-function", "grad-value grad-sign", "the slope is -1 where x is negative", "(x > 0)", "torch.sign(x)"),
     mutant("multiplied-by-output", "grad-value", "the output where its derivative is due", "(x > 0)", "x.clamp(min=0)"),
@@ -141,8 +141,8 @@ RELU_MUTANTS = (
     mutant("mask-forgotten", "grad-value", "the slope is 1 everywhere", "grad_output * (x > 0)", "grad_output.clone()"),
     mutant("kept-on-ctx", "keeps-tensors", "the input is an attribute of ctx",
            "ctx.save_for_backward(x)", "ctx.x = x", "(x,) = ctx.saved_tensors", "x = ctx.x"),
-    mutant("changed-and-kink", "mutates-grad-output kink", "two faults: in place, and the slope at 0 is 1",
-           "return grad_output * (x > 0)", "grad_output[x < 0] = 0\n        return grad_output"),
+    mutant("changed-and-sign", "mutates-grad-output grad-value", "two faults: in place, and -1 where x is negative",
+           "return grad_output * (x > 0)", "grad_output[x <= 0] *= -1\n        return grad_output"),
 )
 # fmt: on
 
@@ -168,8 +168,9 @@ class LeakyReLU(Function):
 
 # fmt: off
 LEAKY_RELU_MUTANTS = (
-    mutant("slope-at-zero", "kink", "the derivative at 0 is 1",
-           "torch.where(x > 0, grad_output", "torch.where(x >= 0, grad_output"),
+    mutant("slope-at-zero", "kink", "the derivative at 0 is the sum of those on both sides",
+           "torch.where(x > 0, grad_output, ctx.slope * grad_output)",
+           "grad_output * ((x >= 0) + ctx.slope * (x <= 0))"),
     mutant("slope-forgotten", "grad-value", "the derivative of the plain ReLU",
            "ctx.slope * grad_output)", "torch.zeros_like(grad_output))"),
     mutant("slope-of-grad-output", "nonlinear-in-grad-output", "the sign of grad_output chooses the slope",

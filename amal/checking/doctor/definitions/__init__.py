@@ -81,7 +81,24 @@ class Definition:
     optional: tuple[int, ...] = ()
     """Arguments that are data, such as targets: a gradient for them is welcome, and not asked for."""
     asked: bool = False
-    """Whether it is only taken where the student's code says so: values cannot tell it from another one."""
+    """Whether values cannot tell it from another one: the shapes of gradients do, or else what the code says."""
+    roles: tuple[str, ...] = ()
+    """What each argument is, by which the parameters of forward are told apart; none: it takes them as they come."""
+    of_batch: bool = False
+    """Whether it normalises or sums over the batch: of an empty one, or of one example, it means nothing."""
+    order: tuple[int, ...] = ()
+    """The place of each argument among those of forward; none: as they come."""
+    constants: tuple[int, ...] = ()
+    """Places of what forward takes besides, such as running statistics: without a gradient, and free to change."""
+
+    @property
+    def inputs(self) -> int:
+        """How many of the arguments are tensors."""
+        return sum(isinstance(of, Tensor) for of in self.draw(Draw(0)))
+
+    def place(self, argument: int) -> int:
+        """Return the place of an argument among those of forward."""
+        return self.order[argument] if self.order else argument
 
 
 @dataclass(frozen=True)
@@ -96,7 +113,7 @@ class Kink:
     """
     says: str
     lowest: Tensor | None = None
-    """Where another choice can be defended: the least gradient that can be, entry by entry."""
+    """The least gradient that can be defended, entry by entry; None for the smaller of the slopes on both sides."""
     highest: Tensor | None = None
     total: bool = False
     """Whether, in a choice that can be defended, the gradients add up to the same sum."""
@@ -133,9 +150,9 @@ def normalised(name: str) -> str:
 
 def all_operations() -> dict[str, Operation]:
     """Return name -> operation, of all that are known."""
-    from . import layers, losses, structures, windows
+    from . import layers, losses, normalization, structures, windows
 
-    tables = (losses.OPERATIONS, layers.OPERATIONS, windows.OPERATIONS, structures.OPERATIONS)
+    tables = (losses.OPERATIONS, layers.OPERATIONS, normalization.OPERATIONS, windows.OPERATIONS, structures.OPERATIONS)
     return {operation.name: operation for table in tables for operation in table}
 
 

@@ -1,6 +1,7 @@
-"""Affine maps, entrywise functions, softmax, normalisation, highway: every definition that the doctor knows."""
+"""Affine maps, entrywise functions, softmax, highway: every definition that the doctor knows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -27,36 +28,37 @@ def with_weight(draw: Draw, transposed: bool, bias: tuple[int, ...] | None = Non
     return arguments if bias is None else (*arguments, draw(*bias, columns))
 
 
+AFFINE = ("input", "weight", "bias")
+
+
+def affine_map(name: str, says: str, reference: Callable[..., Tensor], bias: tuple[int, ...] | None) -> Definition:
+    """Return the definition of an affine map, its bias of dimensions (*bias, out), or none."""
+    draw = partial(with_weight, transposed="torch" in name, bias=bias)
+    return Definition(name, says, reference, draw, asked=bias == (1,), roles=AFFINE[: 2 if bias is None else 3])
+
+
 LINEAR = (
-    Definition(
-        "course",
-        "X W + b, weight (in, out), bias (out)",
-        course_linear,
-        partial(with_weight, transposed=False, bias=()),
+    affine_map("course", "X W + b, weight (in, out), bias (out)", course_linear, ()),
+    affine_map("row-bias", "X W + b, weight (in, out), bias (1, out)", course_linear, (1,)),
+    affine_map("torch", "x Wᵀ + b, weight (out, in), bias (out)", functional.linear, ()),
+    affine_map(
+        "torch-row-bias", "x Wᵀ + b, weight (out, in), bias (1, out)", lambda x, weight, bias: x @ weight.T + bias, (1,)
     ),
-    Definition(
-        "row-bias",
-        "X W + b, weight (in, out), bias (1, out)",
-        course_linear,
-        partial(with_weight, transposed=False, bias=(1,)),
-        asked=True,
-    ),
-    Definition(
-        "torch",
-        "x Wᵀ + b, weight (out, in), bias (out)",
-        functional.linear,
-        partial(with_weight, transposed=True, bias=()),
-    ),
-    Definition(
-        "torch-row-bias",
-        "x Wᵀ + b, weight (out, in), bias (1, out)",
-        lambda input, weight, bias: input @ weight.T + bias,
-        partial(with_weight, transposed=True, bias=(1,)),
-        asked=True,
-    ),
-    Definition("course-no-bias", "X W, weight (in, out)", course_linear, partial(with_weight, transposed=False)),
-    Definition("torch-no-bias", "x Wᵀ, weight (out, in)", functional.linear, partial(with_weight, transposed=True)),
+    affine_map("course-no-bias", "X W, weight (in, out)", course_linear, None),
+    affine_map("torch-no-bias", "x Wᵀ, weight (out, in)", functional.linear, None),
 )
+
+
+def with_rows(definition: Definition) -> Definition:
+    """Return the same with (1, p) where an input has a dimension alone, (p)."""
+
+    def draw(drawing: Draw) -> Arguments:
+        arguments = definition.draw(drawing)
+        return tuple(of[None] if isinstance(of, Tensor) and of.dim() == 1 else of for of in arguments)
+
+    says = f"{definition.says}, vectors as rows (1, p)"
+    return replace(definition, name=f"{definition.name}-row", says=says, draw=draw, asked=True)
+
 
 # ---------------------------------------------------------------------------------- entry by entry
 
@@ -86,7 +88,7 @@ ZEROS = (torch.zeros(2, 3, dtype=torch.float64),)
 
 
 AT_ZERO = Kink(ZEROS, None, "at 0 the derivative is the one on the left")
-AT_TIP = Kink(ZEROS, ZEROS[0], "at 0 the gradient is 0", ZEROS[0] - 1, ZEROS[0] + 1)
+AT_TIP = Kink(ZEROS, ZEROS[0], "at 0 the gradient is 0")
 
 
 def entrywise(
@@ -99,7 +101,7 @@ def entrywise(
     extremes: tuple[Arguments, ...] = (FAR,),
 ) -> Operation:
     """Return an operation that treats every entry alike, and has one definition."""
-    usual = Definition("usual", "entry by entry", function, draw)
+    usual = Definition("usual", "entry by entry", function, draw, roles=() if draw is apart else ("input",))
     return Operation(name, aliases, (usual,), extremes, kinks=kinks, of_output=of_output)
 
 
@@ -118,15 +120,29 @@ def above(input: Tensor, threshold: float = 0.0) -> Tensor:
 
 SLOPES = (0.01, 0.1, 0.2, 0.3)
 LEAKY = (
-    *(Definition(f"{slope}", f"slope {slope} below 0", partial(leaky, slope=slope), one) for slope in SLOPES),
-    Definition("slope", "slope below 0 given", leaky, partial(with_number, number=0.3)),
+    *(
+        Definition(f"{slope}", f"slope {slope} below 0", partial(leaky, slope=slope), one, roles=("input",))
+        for slope in SLOPES
+    ),
+    Definition("slope", "slope below 0 given", leaky, partial(with_number, number=0.3), roles=("input", "slope")),
 )
 RELU = (
-    Definition("usual", "entry by entry", above, one),
-    Definition("threshold", "x above a threshold, else 0", above, partial(with_number, number=0.25)),
+    Definition("usual", "entry by entry", above, one, roles=("input",)),
+    Definition(
+        "threshold",
+        "x above a threshold, else 0",
+        above,
+        partial(with_number, number=0.25),
+        roles=("input", "threshold"),
+    ),
 )
 
-# ---------------------------------------------------------------------------------- softmax and normalisation
+GELU = tuple(
+    Definition(name, says, partial(functional.gelu, approximate=word), one, roles=("input",))
+    for name, says, word in (("usual", "entry by entry", "none"), ("tanh", "approximated by a tanh", "tanh"))
+)
+
+# ---------------------------------------------------------------------------------- softmax
 
 
 def softmax_backward(output: Tensor, grad_output: Tensor) -> Tensor:
@@ -140,71 +156,26 @@ def log_softmax_backward(output: Tensor, grad_output: Tensor) -> Tensor:
 
 
 LARGE = torch.tensor([[1000.0, 0.0, -1000.0], [900.0, 1000.0, 1000.0], [-1000.0, -1001.0, -999.0]], dtype=torch.float64)
-CONSTANT = (torch.full((4, 3), 2.0, dtype=torch.float64),)
 DIMS = (-1, 1, 0)
 
 
 def along(function: Callable[..., Tensor]) -> tuple[Definition, ...]:
     """Return the definitions of a softmax: over rows, over columns, over the dimension given."""
     return (
-        Definition("rows", "over the last dimension", partial(function, dim=-1), one),
-        Definition("columns", "over the first dimension", partial(function, dim=0), one),
-        *(
-            Definition(f"dim{dim}", f"dimension {dim} given", function, partial(with_number, number=dim))
-            for dim in DIMS
+        Definition("rows", "over the last dimension", partial(function, dim=-1), one, roles=("input",)),
+        Definition(
+            "columns", "over the first dimension", partial(function, dim=0), one, roles=("input",), of_batch=True
         ),
-    )
-
-
-EPS = (1e-5, 1e-8, 1e-6, 1e-3, 1e-7, 1e-10, 1e-12, 0.0)
-
-
-def normalised(input: Tensor, *affine: Tensor | float, dims: Sequence[int], eps: float) -> Tensor:
-    """Bring dimensions to mean 0 and variance 1, then scale and shift the last."""
-    centred = input - input.mean(tuple(dims), keepdim=True)
-    output = centred / (centred.square().mean(tuple(dims), keepdim=True) + eps).sqrt()
-    match affine:
-        case [Tensor() as weight, Tensor() as bias, *_]:
-            return output * weight + bias
-    return output
-
-
-def with_affine(draw: Draw) -> Arguments:
-    """Draw an input, and a weight and a bias for each column."""
-    columns = draw.size(OUT)
-    return draw(draw.n, columns), draw(columns), draw(columns)
-
-
-def with_eps(draw: Draw) -> Arguments:
-    """Draw an input, a weight, a bias, and give eps."""
-    return *with_affine(draw), 0.25
-
-
-def normalisation(dims: Sequence[int]) -> tuple[Definition, ...]:
-    """Return the definitions of a normalisation over some dimensions."""
-    named = "each column over the batch" if 0 in dims else "each row"
-    return (
         *(
             Definition(
-                f"affine-{eps:g}",
-                f"{named}, scaled and shifted, eps {eps:g}",
-                partial(normalised, dims=dims, eps=eps),
-                with_affine,
+                f"dim{dim}",
+                f"dimension {dim} given",
+                function,
+                partial(with_number, number=dim),
+                roles=("input", "dim"),
+                of_batch=dim == 0,
             )
-            for eps in EPS
-        ),
-        Definition(
-            "eps", f"{named}, scaled and shifted, eps given", partial(normalised, dims=dims, eps=0.25), with_eps
-        ),
-        *(
-            Definition(f"plain-{eps:g}", f"{named}, eps {eps:g}", partial(normalised, dims=dims, eps=eps), one)
-            for eps in EPS
-        ),
-        Definition(
-            "plain-eps",
-            f"{named}, eps given",
-            partial(normalised, dims=dims, eps=0.25),
-            partial(with_number, number=0.25),
+            for dim in DIMS
         ),
     )
 
@@ -230,14 +201,13 @@ def highway_arguments(draw: Draw, word: str | None = None) -> Arguments:
     return draw(draw.n, d), draw(d, d), draw(d), draw(d, d), draw(d), *([] if word is None else [word])
 
 
+AFFINE_HIGHWAY = tuple(
+    Definition(f"{f}-{form}", f"{f} of {formula}", partial(highway, f=f, course=form == "course"), highway_arguments)
+    for f in GATED
+    for form, formula in (("course", "X W + b"), ("torch", "x Wᵀ + b"))
+)
 HIGHWAY = (
-    *(
-        Definition(
-            f"{f}-{form}", f"{f} of {formula}", partial(highway, f=f, course=form == "course"), highway_arguments
-        )
-        for f in GATED
-        for form, formula in (("course", "X W + b"), ("torch", "x Wᵀ + b"))
-    ),
+    *AFFINE_HIGHWAY,
     *(
         Definition(
             f"{f}-word", f"{f}, named in words", partial(highway, f=f, course=False), partial(highway_arguments, word=f)
@@ -255,6 +225,7 @@ HIGHWAY = (
         )
         for order in (("x", "H", "T"), ("H", "T", "x"), ("H", "x", "T"), ("x", "T", "H"))
     ),
+    *map(with_rows, AFFINE_HIGHWAY),
 )
 
 OPERATIONS = (
@@ -264,7 +235,7 @@ OPERATIONS = (
     Operation("relu", ("relu", "rectifier", "relulayer"), RELU, (FAR,), kinks=(AT_ZERO,)),
     Operation("leaky_relu", ("leakyrelu", "lrelu"), LEAKY, (FAR,), kinks=(AT_ZERO,)),
     entrywise("silu", ("silu", "swish"), functional.silu),
-    entrywise("gelu", ("gelu",), functional.gelu),
+    Operation("gelu", ("gelu",), GELU, (FAR,)),
     entrywise("abs", ("abs", "absolute", "absolutevalue"), torch.abs, kinks=(AT_TIP,)),
     entrywise("softplus", ("softplus",), functional.softplus),
     entrywise("exp", ("exp", "exponential"), torch.exp, lambda y, g: g * y, extremes=()),
@@ -290,21 +261,5 @@ OPERATIONS = (
     ),
     Operation("softmax", ("softmax",), along(torch.softmax), ((LARGE,),), of_output=softmax_backward),
     Operation("log_softmax", ("logsoftmax",), along(torch.log_softmax), ((LARGE,),), of_output=log_softmax_backward),
-    Operation(
-        "batch_norm",
-        ("batchnorm", "batchnorm1d", "bn"),
-        normalisation((0,)),
-        (CONSTANT,),
-        "a feature that is constant",
-        False,
-    ),
-    Operation(
-        "layer_norm",
-        ("layernorm", "ln"),
-        normalisation((-1,)),
-        (CONSTANT,),
-        "examples whose features are equal",
-        False,
-    ),
     Operation("highway", ("highway", "highwaylayer"), HIGHWAY),
 )

@@ -65,10 +65,17 @@ def far_apart(draw: Draw) -> Arguments:
 
 
 REDUCTIONS = ("mean", "batch", "sum", "none", "rows", "row-sums")
-MSE = tuple(Definition(of, SAYS[of], partial(squared, reduction=of), two_alike) for of in REDUCTIONS)
-L1 = tuple(Definition(of, SAYS[of], partial(absolute, reduction=of), far_apart) for of in REDUCTIONS)
+PAIR = ("prediction", "target")
+MSE = tuple(Definition(of, SAYS[of], partial(squared, reduction=of), two_alike, roles=PAIR) for of in REDUCTIONS)
+L1 = tuple(Definition(of, SAYS[of], partial(absolute, reduction=of), far_apart, roles=PAIR) for of in REDUCTIONS)
 MSE += tuple(
-    Definition(f"{of}-word", f"{SAYS[of]}, named in words", partial(squared, reduction=of), with_word)
+    Definition(
+        f"{of}-word",
+        f"{SAYS[of]}, named in words",
+        partial(squared, reduction=of),
+        with_word,
+        roles=(*PAIR, "reduction"),
+    )
     for of, with_word in (
         ("mean", lambda draw: with_reduction(two_alike(draw), "mean")),
         ("sum", lambda draw: with_reduction(two_alike(draw), "sum")),
@@ -80,6 +87,7 @@ L1 += (
         "the mean over all entries, named in words",
         partial(absolute, reduction="mean"),
         lambda draw: with_reduction(far_apart(draw), "mean"),
+        roles=(*PAIR, "reduction"),
     ),
 )
 
@@ -149,6 +157,7 @@ LOGITS = tuple(
         partial(cross_entropy, reduction=of),
         draw,
         optional=(1,),
+        roles=PAIR,
     )
     for of in OF_CLASSES
     for kind, draw in TARGETS
@@ -160,9 +169,13 @@ PROBABILITIES = (
 )
 CROSS_ENTROPY = (
     *LOGITS,
-    Definition("entries", "of logits, the mean over examples and classes", mean_of_entries, with_one_hot, (1,)),
+    Definition(
+        "entries", "of logits, the mean over examples and classes", mean_of_entries, with_one_hot, (1,), roles=PAIR
+    ),
     *(
-        Definition(name, f"of probabilities, {says}", partial(of_probabilities, reduction=reduction), draw, (1,))
+        Definition(
+            name, f"of probabilities, {says}", partial(of_probabilities, reduction=reduction), draw, (1,), roles=PAIR
+        )
         for name, says, reduction, draw in PROBABILITIES
     ),
 )
@@ -173,6 +186,7 @@ NLL = tuple(
         partial(likelihood, reduction=of),
         draw,
         optional=(1,),
+        roles=PAIR,
     )
     for of in OF_CLASSES
     for kind, draw in TARGETS
@@ -214,13 +228,15 @@ def logits(draw: Draw) -> Arguments:
 
 
 BINARY = ("mean", "batch", "sum", "none")
-BCE = tuple(Definition(of, SAYS[of], partial(bce, reduction=of), probable, optional=(1,)) for of in BINARY)
+BCE = tuple(Definition(of, SAYS[of], partial(bce, reduction=of), probable, (1,), roles=PAIR) for of in BINARY)
 BCE += tuple(
-    Definition(f"{of}-binary", f"{SAYS[of]}, targets 0 or 1", partial(bce, reduction=of), probable_binary, (1,))
+    Definition(
+        f"{of}-binary", f"{SAYS[of]}, targets 0 or 1", partial(bce, reduction=of), probable_binary, (1,), roles=PAIR
+    )
     for of in BINARY
 )
 BCE_WITH_LOGITS = tuple(
-    Definition(of, SAYS[of], partial(bce_with_logits, reduction=of), logits, optional=(1,)) for of in BINARY
+    Definition(of, SAYS[of], partial(bce_with_logits, reduction=of), logits, (1,), roles=PAIR) for of in BINARY
 )
 CERTAIN = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
 SURE = torch.tensor([[1000.0, -1000.0, -1000.0], [-1000.0, 1000.0, 0.0]], dtype=torch.float64)
@@ -231,8 +247,6 @@ AT_EQUAL = Kink(
     (EQUAL, EQUAL.clone()),
     torch.zeros(2, 2, dtype=torch.float64),
     "where prediction and target are equal, the gradient is 0",
-    -torch.ones(2, 2, dtype=torch.float64),
-    torch.ones(2, 2, dtype=torch.float64),
 )
 
 OPERATIONS = (

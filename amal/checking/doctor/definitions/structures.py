@@ -8,6 +8,8 @@ from torch import Tensor
 from . import Arguments, Definition, Draw, Operation
 
 VOCABULARY = 5
+TABLE = ("indices", "table")
+ATTENTION = ("query", "key", "value")
 
 
 def lookup(draw: Draw, indices_first: bool) -> Arguments:
@@ -33,21 +35,37 @@ OPERATIONS = (
         "embedding",
         ("embedding", "lookup"),
         (
-            Definition("torch", "of (indices, weight)", lambda i, w: w[i], partial(lookup, indices_first=True)),
-            Definition("weight-first", "of (weight, indices)", lambda w, i: w[i], partial(lookup, indices_first=False)),
+            Definition(
+                "torch", "of (indices, weight)", lambda i, w: w[i], partial(lookup, indices_first=True), roles=TABLE
+            ),
+            Definition(
+                "weight-first",
+                "of (weight, indices)",
+                lambda w, i: w[i],
+                partial(lookup, indices_first=False),
+                roles=TABLE[::-1],
+            ),
         ),
     ),
     Operation(
         "flatten",
         ("flatten",),
-        (Definition("usual", "all but the batch", lambda x: x.flatten(1), lambda draw: (draw(draw.n, 2, 3),)),),
+        (
+            Definition(
+                "usual",
+                "all but the batch",
+                lambda x: x.flatten(1),
+                lambda draw: (draw(draw.n, 2, 3),),
+                roles=("input",),
+            ),
+        ),
     ),
     Operation(
         "attention",
         ("attention", "scaleddotproductattention", "dotproductattention"),
         (
-            Definition("scaled", "scores divided by √d", partial(attention, scaled=True), three),
-            Definition("plain", "scores as they are", partial(attention, scaled=False), three),
+            Definition("scaled", "scores divided by √d", partial(attention, scaled=True), three, roles=ATTENTION),
+            Definition("plain", "scores as they are", partial(attention, scaled=False), three, roles=ATTENTION),
         ),
     ),
 )

@@ -64,6 +64,7 @@ def convolutions(
             f"{says}{'' if bias else ', no bias'}{words}",
             function if bias else no_bias,
             lambda drawing: draw(drawing, bias, *options),
+            roles=("input", "weight", *(["bias"] if bias else []), *("stride", "padding")[: len(options)]),
         )
 
     return (
@@ -95,6 +96,7 @@ def pooling(
             f"{says}, {words}",
             lambda input, *given: function(input, *(given or (2,))),
             lambda drawing: (draw(drawing), *options),
+            roles=("input", "kernel_size", "stride")[: 1 + len(options)],
         )
 
     return tuple(definition(*size) for size in sizes)

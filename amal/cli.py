@@ -193,6 +193,7 @@ def check(
     file: Annotated[Path, tyro.conf.Positional],
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     /,
+    format: Literal["text", "json", "sarif", "github"] = "text",
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     time_limit: float = 30.0,
     memory_limit: float = 4.0,
@@ -210,36 +211,56 @@ def check(
         file: the file, or the folder of an exercise.
         names: the Functions to examine; all that are known if none. `Name=operation` says what a Function is meant to
             be, and `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`.
-        as_json: print the diagnoses as JSON.
+        format: `text`, to read; `json`, a list of diagnoses; `sarif`, a log for code scanning services; `github`,
+            commands with which a workflow of GitHub marks the lines.
+        as_json: short for --format json.
         time_limit: seconds for the import of a file, and for each Function or test, by the clock on the wall, the start
             of Python and torch not counted. Whatever it does, a file (of an exercise, a lab) has ten times as long.
         memory_limit: GB that all processes of the file may hold together.
     """
-    from amal import findings
+    from amal import annotations, findings
     from amal.isolation import examine_file
 
     require_limits("check", time_limit, memory_limit)
+    if as_json and format not in ("text", "json"):
+        refuse("check", f"--json and --format {format}: give one of them")
+    format = "json" if as_json else format
     if file.is_dir():
-        raise SystemExit(check_folder(file, names, as_json, time_limit, memory_limit))
+        raise SystemExit(check_folder(file, names, format, time_limit, memory_limit))
+    status = 0
     try:
         report = examine_file(file, names, time_limit, memory_limit)
+        diagnoses = report.diagnoses
     except UserError as error:
         print(f"amal check: {error}", file=sys.stderr)
-        print("[]" if as_json else "", end="\n" if as_json else "")
-        raise SystemExit(2) from None
-    if report.printed and not as_json:
-        print(f"{file} printed:\n{textwrap.indent(report.printed.rstrip(), '  ')}\n", file=sys.stderr)
-    print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
-    if any(finding.code == "killed" for diagnosis in report.diagnoses for finding in diagnosis.findings):
+        diagnoses, status = [], 2
+        if format in ("sarif", "github"):  # who reads these does not read on
+            diagnoses = [annotations.unexamined(file, str(error))]
+    else:
+        if report.printed and format == "text":
+            print(f"{file} printed:\n{textwrap.indent(report.printed.rstrip(), '  ')}\n", file=sys.stderr)
+    match format:
+        case "json":
+            print(findings.as_json(diagnoses))
+        case "sarif":
+            print(annotations.as_sarif(diagnoses))
+        case "github":
+            print(annotations.as_github(diagnoses))
+        case _ if diagnoses:
+            print(findings.as_text(diagnoses, terminal_width()))
+    if status or any(finding.code == "killed" for diagnosis in diagnoses for finding in diagnosis.findings):
         raise SystemExit(2)
-    if any(diagnosis.verdict != "correct" for diagnosis in report.diagnoses):
+    if any(diagnosis.verdict != "correct" for diagnosis in diagnoses):
         raise SystemExit(1)
 
 
-def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float, memory_limit: float) -> int:
+def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: float, memory_limit: float) -> int:
     """Tell how far a student has come with the exercise in a folder; return the exit status."""
     from amal import exercises
 
+    if format not in ("text", "json"):
+        refuse("check", f"--format {format} is for a file; how far an exercise is can be told as text or json")
+    as_json = format == "json"
     if names or not exercises.is_exercise(folder):
         none = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
         print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)

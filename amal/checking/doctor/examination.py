@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from amal.errors import did_you_mean
-from amal.findings import CODES, Diagnosis, Finding, as_text
+from amal.findings import CODES, METHODS, Diagnosis, Finding, as_text
 
 from . import circumstances, elsewhere, engine, extremes, higher_order, manners
 from .anything import prepared
 from .definitions import Definition, Operation, all_operations, operation_called
 from .gradients import of_gradients, of_outputs_together
+from .places import located
 from .questions import advice
 from .recognition import of_value, recognised, right_for_another
 from .specimen import Composite, Raised, Specimen
@@ -143,7 +144,7 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
         found, arguments, dtype = recognised(specimen, definitions)
     except Raised as error:
         said = str(error)
-        return _result(specimen, known, None, [Finding("raises", f"{said[0].upper()}{said[1:]}.")])
+        return _result(specimen, known, None, [Finding("raises", f"{said[0].upper()}{said[1:]}.", method=error.where)])
     variables = tuple(place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point())
     return _diagnosed(Subject(specimen, known, found, arguments, variables, dtype))
 
@@ -162,7 +163,7 @@ def _diagnosed(subject: Subject) -> Diagnosis:
             found.extend(each)  # what came before an exception stays
     except Raised as error:
         if not found:
-            found.append(Found("raises", str(error)))
+            found.append(Found("raises", str(error), method=error.where))
     if subject.surrogate is not None:
         words = "backward is held against the derivative of the surrogate given, not of forward"
         found.append(Found("surrogate", words, note=True))
@@ -210,7 +211,7 @@ def _result(
     """Put together what was found, each code once for each input."""
     unique = {(of.code, of.input, of.severity): of for of in reversed(list(findings))}
     says = definition.says if definition else ""
-    return Diagnosis(specimen.title, operation.name, says, tuple(unique.values())[::-1])
+    return located(Diagnosis(specimen.title, operation.name, says, tuple(unique.values())[::-1]), specimen.function)
 
 
 def _told(found: Found, subject: Subject) -> Finding:
@@ -224,4 +225,5 @@ def _told(found: Found, subject: Subject) -> Finding:
         sentence = sentence[0].upper() + sentence[1:]
     where = "" if found.note else advice(subject.operation.name)
     told = " ".join(filter(None, (sentence, found.worst, where)))
-    return Finding(found.code, told, name, "note" if found.note else "error")
+    method = found.method or METHODS.get(found.code, "backward")
+    return Finding(found.code, told, name, "note" if found.note else "error", method)

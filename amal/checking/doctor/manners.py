@@ -32,7 +32,7 @@ def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
     for place, (now, before) in enumerate(zip(call.arguments, subject.arguments, strict=True)):
         marked = any(now is output for output in call.outputs)
         if isinstance(now, Tensor) and not marked and not torch.equal(now.detach(), before):
-            yield Found("mutates-input", f"is changed by {where}, and it belongs to the caller", place)
+            yield Found("mutates-input", f"is changed by {where}, and it belongs to the caller", place, method=where)
 
 
 def keeps_nothing(subject: Subject) -> Iterator[Found]:

@@ -193,6 +193,7 @@ def check(
     file: Annotated[Path, tyro.conf.Positional],
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     /,
+    format: Literal["text", "json", "sarif", "github"] = "text",
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     inputs: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
     surrogate: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
@@ -217,7 +218,9 @@ def check(
         names: the Functions to examine; all if none. `Name=operation` says what a Function is meant to be,
             `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`, and `Name=any`
             that it is none that is known.
-        as_json: print the diagnoses as JSON.
+        format: `text`, to read; `json`, a list of diagnoses; `sarif`, a log for code scanning services; `github`,
+            commands with which a workflow of GitHub marks the lines.
+        as_json: short for --format json.
         inputs: what to call a Function with, as Python: `--inputs 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'`;
             once for each Function.
         surrogate: for a gradient that is wrong on purpose, the function whose derivative it is meant to be:
@@ -226,26 +229,41 @@ def check(
             of Python and torch not counted. Whatever it does, a file (of an exercise, a lab) has ten times as long.
         memory_limit: GB that all processes of the file may hold together.
     """
-    from amal import findings
+    from amal import annotations, findings
     from amal.isolation import examine_file
 
     require_limits("check", time_limit, memory_limit)
+    if as_json and format not in ("text", "json"):
+        refuse("check", f"--json and --format {format}: give one of them")
+    format = "json" if as_json else format
     if file.is_dir():
-        raise SystemExit(check_folder(file, names, as_json, time_limit, memory_limit))
+        raise SystemExit(check_folder(file, names, format, time_limit, memory_limit))
+    status = 0
     try:
         given = named(inputs, "--inputs"), named(surrogate, "--surrogate")
         report = examine_file(file, names, time_limit, memory_limit, *given)
+        diagnoses = report.diagnoses
     except UserError as error:
         print(f"amal check: {findings.printable(str(error))}", file=sys.stderr)
-        print("[]" if as_json else "", end="\n" if as_json else "")
-        raise SystemExit(2) from None
-    if report.printed and not as_json:
-        printed = findings.printable(report.printed.rstrip())
-        print(f"{file} printed:\n{textwrap.indent(printed, '  ')}\n", file=sys.stderr)
-    print(findings.as_json(report.diagnoses) if as_json else findings.as_text(report.diagnoses, terminal_width()))
-    if any(finding.code == "killed" for diagnosis in report.diagnoses for finding in diagnosis.findings):
+        diagnoses, status = [], 2
+        if format in ("sarif", "github"):  # who reads these does not read on
+            diagnoses = [annotations.unexamined(file, str(error))]
+    else:
+        if report.printed and format == "text":
+            printed = findings.printable(report.printed.rstrip())
+            print(f"{file} printed:\n{textwrap.indent(printed, '  ')}\n", file=sys.stderr)
+    match format:
+        case "json":
+            print(findings.as_json(diagnoses))
+        case "sarif":
+            print(annotations.as_sarif(diagnoses))
+        case "github":
+            print(annotations.as_github(diagnoses))
+        case _ if diagnoses:
+            print(findings.as_text(diagnoses, terminal_width()))
+    if status or any(finding.code == "killed" for diagnosis in diagnoses for finding in diagnosis.findings):
         raise SystemExit(2)
-    verdicts = {diagnosis.verdict for diagnosis in report.diagnoses}
+    verdicts = {diagnosis.verdict for diagnosis in diagnoses}
     if verdicts - {"correct"}:
         raise SystemExit(3 if verdicts <= {"correct", "not examined"} else 1)
 
@@ -262,10 +280,13 @@ def named(given: tuple[str, ...], option: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def check_folder(folder: Path, names: tuple[str, ...], as_json: bool, time_limit: float, memory_limit: float) -> int:
+def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: float, memory_limit: float) -> int:
     """Tell how far a student has come with the exercise in a folder; return the exit status."""
     from amal import exercises, findings
 
+    if format not in ("text", "json"):
+        refuse("check", f"--format {format} is for a file; how far an exercise is can be told as text or json")
+    as_json = format == "json"
     if names or not exercises.is_exercise(folder):
         none = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
         print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)

@@ -3,7 +3,8 @@
 import json
 import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 CODES: Final = {
@@ -44,6 +45,13 @@ CODES: Final = {
     "definition": "which of several definitions this is",
 }
 """Code of a finding -> what it stands for."""
+METHODS: Final = {
+    **dict.fromkeys(("forward-value", "forward-unstable", "definition"), "forward"),
+    "keeps-tensors": "setup_context",
+    "vmap": "vmap",
+    **dict.fromkeys(("raises", "killed", "not-examined", "not-reached", "samples", "no-vmap", "no-jvp"), None),
+}
+"""Code -> the method of the class that it is about, None for the class; backward for those that do not stand here."""
 
 Severity = Literal["error", "note"]
 Verdict = Literal["correct", "wrong", "error", "not examined"]
@@ -58,6 +66,10 @@ class Finding:
     input: str | None = None
     """The parameter of forward whose gradient it is about."""
     severity: Severity = "error"
+    method: str | None = None
+    """The method that it is about; None for the class."""
+    line: int | None = None
+    """Of that method in the file of the diagnosis, from 1; None where it stands in no file, or in another one."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,10 @@ class Diagnosis:
     definition: str
     """Which definition of the operation it follows; empty where none was recognised."""
     findings: tuple[Finding, ...] = ()
+    file: str | None = None
+    """Absolute path of the file with the class; None where there is none."""
+    line: int | None = None
+    """Of the class, from 1."""
 
     @property
     def verdict(self) -> Verdict:
@@ -80,33 +96,50 @@ class Diagnosis:
             return "not examined"
         return "error" if codes <= {"raises", "killed"} else "wrong"
 
+    @property
+    def place(self) -> str:
+        """Where to look, such as `lab.py:12`: at what is wrong first, else at the class; empty where none is known."""
+        if self.file is None:
+            return ""
+        lines = [of.line for of in self.findings if of.severity == "error" and of.line]
+        line = next(iter(lines), self.line)
+        return f"{shown(self.file)}:{line}" if line else shown(self.file)
+
     def __str__(self) -> str:
         """Return what is to be said, to read in a terminal."""
         return as_text([self])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what --json prints."""
-        findings = [
-            {"code": of.code, "input": of.input, "message": of.message, "severity": of.severity} for of in self.findings
-        ]
+        """Return all of it as plain data, for `diagnosis_from`."""
         return {
             "function": self.function,
             "operation": self.operation,
             "definition": self.definition,
             "verdict": self.verdict,
-            "findings": findings,
+            "file": self.file,
+            "line": self.line,
+            "findings": [asdict(finding) for finding in self.findings],
         }
 
 
 def diagnosis_from(entry: dict[str, Any]) -> Diagnosis:
     """Return the diagnosis that `as_dict` told."""
-    findings = tuple(Finding(of["code"], of["message"], of["input"], of["severity"]) for of in entry["findings"])
-    return Diagnosis(entry["function"], entry["operation"], entry["definition"], findings)
+    fields = {name: value for name, value in entry.items() if name not in ("verdict", "findings")}
+    return Diagnosis(**fields, findings=tuple(Finding(**finding) for finding in entry["findings"]))
+
+
+def shown(file: str) -> str:
+    """Return a path as it reads best: from the working folder, where the file lies below it."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
 
 
 def as_json(diagnoses: Iterable[Diagnosis]) -> str:
-    """Return the diagnoses as a JSON list."""
-    return json.dumps([diagnosis.as_dict() for diagnosis in diagnoses], indent=2, ensure_ascii=False)
+    """Return the diagnoses as a JSON list, with files as they are shown."""
+    told = [{**of.as_dict(), "file": of.file and shown(of.file)} for of in diagnoses]
+    return json.dumps(told, indent=2, ensure_ascii=False)
 
 
 def printable(text: str) -> str:
@@ -120,8 +153,8 @@ def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
     """Return the diagnoses as a table to read in a terminal: verdicts, then what was found, worst first."""
     blocks = []
     for of in diagnoses:
-        known = f"{of.operation}: {of.definition}" if of.definition else of.operation
-        lines = textwrap.wrap(f"{of.verdict.upper():<7} {of.function}  ({known})", width, subsequent_indent=" " * 8)
+        place = "" if of.verdict == "correct" else f"  {of.place}"
+        lines = textwrap.wrap(heading(of) + place, width, subsequent_indent=" " * 8, break_on_hyphens=False)
         for finding in sorted(of.findings, key=lambda finding: finding.severity):
             if finding.code == "definition":
                 continue
@@ -130,3 +163,9 @@ def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
             lines += textwrap.wrap(printable(finding.message), width, initial_indent=head, subsequent_indent=" " * 40)
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def heading(diagnosis: Diagnosis) -> str:
+    """Return the verdict, the Function, and what it is taken for."""
+    known = ": ".join(filter(None, (diagnosis.operation, diagnosis.definition)))
+    return f"{diagnosis.verdict.upper():<7} {diagnosis.function}" + (f"  ({known})" if known else "")

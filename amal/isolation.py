@@ -1,13 +1,15 @@
 """Examine a student's file in a sandbox: what the doctor says of each Function, and what became of the process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from amal.errors import UserError
 from amal.findings import Diagnosis, Finding, diagnosis_from
 from amal.sandbox import WHOLE, Ending, Limits, Sandbox
+from amal.sources import functions_in
 
 STUDENT = "amal.checking.doctor.student"
 ENVIRONMENT = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -26,9 +28,27 @@ class Report:
     seconds: float = 0.0
     """That its processes ran, the start of Python and torch not counted."""
 
-    def add(self, chosen: "Chosen", code: str, words: str) -> None:
+    def add(self, path: Path, chosen: "Chosen", code: str, words: str) -> None:
         """Note a Function whose examination did not come to its end."""
-        self.diagnoses.append(Diagnosis(chosen.name, chosen.operation, "", (Finding(code, f"{chosen.name} {words}."),)))
+        findings = (Finding(code, f"{chosen.name} {words}."),)
+        self.diagnoses.append(_placed(Diagnosis(chosen.name, chosen.operation, "", findings), path))
+
+
+def _placed(diagnosis: Diagnosis, path: Path) -> Diagnosis:
+    """Return a diagnosis with the file, and with the line of the class, where it has none."""
+    if diagnosis.file is not None:
+        return diagnosis
+    try:
+        places = functions_in(path).items()
+    except UserError:
+        places = {}.items()
+    lines = [of.line for name, of in places if diagnosis.function in (name, name.split(".")[-1])]
+    return replace(diagnosis, file=str(path.resolve()), line=next(iter(lines), None))
+
+
+def examining() -> Sandbox:
+    """Return a sandbox to examine files in: it starts torch once, and each file is run in a process of its own."""
+    return Sandbox([STUDENT], ENVIRONMENT)
 
 
 def examine_file(
@@ -38,6 +58,7 @@ def examine_file(
     memory_limit: float = 4.0,
     inputs: Mapping[str, str] = NONE,
     surrogates: Mapping[str, str] = NONE,
+    sandbox: Sandbox | None = None,
 ) -> Report:
     """Examine the Functions of a file. One that crashes, exits, or does not end is followed by a process for the rest.
 
@@ -48,6 +69,7 @@ def examine_file(
         memory_limit: GB that the file's processes may hold together.
         inputs: name of a Function -> a Python expression, what to call it with: "randn(4, 3), randn(3)".
         surrogates: name of a Function -> a Python expression, the function whose derivative is meant.
+        sandbox: of `examining`, for more files than one; None for one of its own.
 
     Raises:
         UserError: the file is not there, cannot be imported, or holds no Function.
@@ -56,12 +78,13 @@ def examine_file(
         raise UserError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
     report, left = Report(), None
     options = {"inputs": dict(inputs), "surrogates": dict(surrogates)}
-    with Sandbox([STUDENT], ENVIRONMENT) as sandbox:
+    with examining() if sandbox is None else nullcontext(sandbox) as sandbox:
         while left is None or (left and report.seconds < WHOLE * time_limit):
             limits = Limits(time_limit, WHOLE * time_limit - report.seconds, memory_limit)
             left = _examine(sandbox, path, names, left, limits, report, options)
+    too_long = f"was not examined: the whole file took more than {WHOLE * time_limit:g} seconds"
     for of in left:
-        report.add(of, "raises", f"was not examined: the whole file took more than {WHOLE * time_limit:g} seconds")
+        report.add(path, of, "raises", too_long)
     return report
 
 
@@ -96,7 +119,7 @@ def _examine(
                 begun = True
                 chosen = [Chosen(*pair) for pair in pairs]
             case {"diagnosis": entry}:
-                report.diagnoses.append(diagnosis_from(entry))
+                report.diagnoses.append(_placed(diagnosis_from(entry), path))
                 done += 1
             case Ending():
                 ending = said
@@ -111,5 +134,5 @@ def _examine(
         return []
     lost = chosen[done : done + 1] if begun else chosen  # what ends the import once more ends it for all
     for of in lost:
-        report.add(of, "killed" if ending.killed else "raises", str(ending))
+        report.add(path, of, "killed" if ending.killed else "raises", str(ending))
     return chosen[done + len(lost) :]

@@ -15,7 +15,10 @@ MAY_IMPORT = {
     "commandline": {"errors"},
     "findings": set(),
     "sandbox": {"errors"},
-    "isolation": {"errors", "findings", "sandbox"},
+    "annotations": {"findings"},
+    "sources": {"errors"},
+    "isolation": {"errors", "findings", "sandbox", "sources"},
+    "pytest_plugin": {"errors", "findings", "isolation", "sandbox", "sources"},
     "experiments": set(),
     "records": set(),
     "seeds": set(),
@@ -36,6 +39,7 @@ MAY_IMPORT = {
     "labs": {"experiments", "sandbox"},
     "cli": {
         *GROUND,
+        "annotations",
         "board",
         "commandline",
         "environment",
@@ -61,6 +65,7 @@ LIBRARIES = {
     "data": {"torch", "torchvision", "sklearn", "numpy"},
     "training": {"torch", "tyro", "tqdm", "matplotlib", "numpy", "tensorboard", "google"},  # google: protobuf
     "optim": {"torch"},
+    "pytest_plugin": {"pytest"},
     "checking": {"torch", "pytest"},  # to run the tests that `amal grade` judges
     "report": {"torch", "matplotlib", "tensorboard", "google", "PIL", "jinja2"},
     "graph": {"torch"},

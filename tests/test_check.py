@@ -86,9 +86,9 @@ def test_a_right_file_is_correct(tmp_path, capsys):
 def test_json_has_the_fields_that_are_promised(tmp_path, capsys):
     run(write(tmp_path, LINEAR.replace("grad_output.sum(0)", "grad_output")), "--json", status=1)
     (diagnosis,) = json.loads(capsys.readouterr().out)
-    assert diagnosis.keys() == {"function", "operation", "definition", "verdict", "findings"}
+    assert diagnosis.keys() == {"function", "operation", "definition", "verdict", "file", "line", "findings"}
     (finding,) = (of for of in diagnosis["findings"] if of["severity"] == "error")
-    assert finding.keys() == {"code", "input", "message", "severity"}
+    assert finding.keys() == {"code", "input", "message", "severity", "method", "line"}
     assert (finding["code"], finding["input"], diagnosis["verdict"]) == ("not-summed", "b", "wrong")
     assert "(10, 3)" in finding["message"]
     assert "TME 1, question" in finding["message"]
@@ -174,6 +174,9 @@ def test_what_crashes_hangs_or_exits_stops_neither_the_checker_nor_the_others(tm
     assert "NotImplementedError: to do (line" in said["Sigmoid"][1]
     assert said["Sigmoid"][0] == "error"
     assert said["Square"][0] == "correct"
+    classes = [number for number, line in enumerate(path.read_text().split("\n"), 1) if line.startswith("class ")]
+    assert [of.line for of in report.diagnoses] == classes
+    assert {of.file for of in report.diagnoses} == {str(path)}
 
 
 def test_what_a_file_prints_is_shown_apart_and_cut(tmp_path, capfd):

@@ -74,7 +74,7 @@ def _agrees_laid(
         call = subject.specimen.on(arguments)
         returned = call.backward(grad_output)
     except Raised as error:
-        yield Found("raises", f"{words}: {error}")
+        yield Found("raises", f"{words}: {error}", method=error.where)
         return
     if not same(call.output.detach().as_subclass(Tensor), usual.output.detach(), subject.tolerance):
         yield Found("forward-value", f"the output is another {words}")
@@ -125,7 +125,7 @@ def in_float32(subject: Subject) -> Iterator[Found]:
         call = subject.specimen(arguments, subject.variables)
         returned = call.backward(random_like(call.output, 1))
     except Raised as error:
-        yield Found("raises", f"in float32: {error}", note=own_data)
+        yield Found("raises", f"in float32: {error}", note=own_data, method=error.where)
         return
     if call.output.dtype != torch.float32:
         words = f"for inputs in float32 the output is in {plain(call.output.dtype)}"
@@ -217,7 +217,7 @@ def some_alone(subject: Subject) -> Iterator[Found]:
             call = subject.specimen(subject.arguments, needs)
             returned = call.backward(random_like(call.output, 1))
         except Raised as error:
-            yield Found("raises", f"{words}: {error}")
+            yield Found("raises", f"{words}: {error}", method=error.where)
             return
         for place in needs:
             now = at(returned, place)
@@ -236,7 +236,7 @@ def _agrees(subject: Subject, arguments: Arguments, words: str, contiguous: bool
         call = subject.specimen(arguments, subject.variables, contiguous)
         returned = call.backward(random_like(call.output, 1, contiguous))
     except Raised as error:
-        yield Found("raises", f"{words}: {error}")
+        yield Found("raises", f"{words}: {error}", method=error.where)
         return
     if subject.definition is None or subject.surrogate is not None:
         usual = subject.specimen(arguments, subject.variables)

@@ -237,13 +237,13 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
             )
             return _allowed(diagnosed(subject), known_codes(said.get("allow", ())))
     except Raised as error:
-        return result(specimen, known, None, [_sentence("raises", str(error))])
+        return result(specimen, known, None, [_sentence("raises", str(error), error.where)])
     except (Unexaminable, Unavailable) as error:
         return result(specimen, known, None, [_sentence("not-examined", str(error))])
 
 
-def _sentence(code: str, words: str) -> Finding:
-    return Finding(code, f"{words[0].upper()}{words[1:]}.")
+def _sentence(code: str, words: str, method: str | None = None) -> Finding:
+    return Finding(code, f"{words[0].upper()}{words[1:]}.", method=method)
 
 
 def _require_function(function: Any) -> None:

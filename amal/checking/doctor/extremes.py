@@ -26,7 +26,7 @@ def at_extremes(subject: Subject) -> Iterator[Found]:
             call = subject.specimen(arguments, subject.variables)
             returned = call.backward(torch.ones_like(call.output))
         except Raised as error:
-            yield Found("raises", f"for {subject.operation.extremes_are}: {error}")
+            yield Found("raises", f"for {subject.operation.extremes_are}: {error}", method=error.where)
             return
         expected = subject.definition.reference(*arguments)
         finite = torch.isfinite(expected) if subject.operation.exact_extremes else torch.ones_like(expected).bool()
@@ -43,7 +43,7 @@ def at_extremes(subject: Subject) -> Iterator[Found]:
         for place in subject.variables:
             of = at(returned, place)
             if isinstance(of, Tensor) and place == subject.definition.place(0) and not torch.isfinite(of).all():
-                yield Found("forward-unstable", f"is {_first_bad(of)} {where}", place)
+                yield Found("forward-unstable", f"is {_first_bad(of)} {where}", place, method="backward")
                 return
 
 
@@ -71,7 +71,7 @@ def at_kinks(subject: Subject) -> Iterator[Found]:
             place = subject.definition.place(0)
             returned = at(call.backward(torch.ones_like(call.output)), place)
         except Raised as error:
-            yield Found("raises", f"at a kink: {error}")
+            yield Found("raises", f"at a kink: {error}", method=error.where)
             return
         expected = kink.expected
         if expected is None:

@@ -41,7 +41,7 @@ def of_gradients(subject: Subject) -> Iterator[Found]:
         found = [] if isinstance(error.error, NotImplementedError) else _with_sizes_alike(subject)
         if error.where != "backward" or not found:
             raise
-        yield Found("raises", f"{error}; what follows is about sizes that are all alike")
+        yield Found("raises", f"{error}; what follows is about sizes that are all alike", method=error.where)
     yield from found
 
 

@@ -153,15 +153,15 @@ def _forward_mode(subject: Subject) -> Iterator[Found]:
             )
             tangent = forward_ad.unpack_dual(subject.specimen.on(duals).output).tangent  # type: ignore[no-untyped-call]
     except Raised as error:
-        yield Found("no-jvp", f"jvp cannot be used: {error}", note=True)
+        yield Found("no-jvp", f"jvp cannot be used: {error}", note=True, method="jvp")
         return
     if tangent is None:
-        yield Found("grad-missing", "jvp gives no tangent, and the output depends on the inputs")
+        yield Found("grad-missing", "jvp gives no tangent, and the output depends on the inputs", method="jvp")
         return
     if tangent.dtype != subject.dtype:
-        yield Found(
-            "grad-dtype", f"jvp gives a tangent in {plain(tangent.dtype)}, for inputs in {plain(subject.dtype)}"
-        )
+        words = f"jvp gives a tangent in {plain(tangent.dtype)}, for inputs in {plain(subject.dtype)}"
+        yield Found("grad-dtype", words, method="jvp")
     actual = torch.where(measured.smooth, tangent.detach().double().flatten(), measured.value)
     if not same(actual, measured.value, 1e-5, measured.error):
-        yield Found("grad-value", "jvp does not give the slope of the output along a step of the inputs")
+        words = "jvp does not give the slope of the output along a step of the inputs"
+        yield Found("grad-value", words, method="jvp")

@@ -33,7 +33,7 @@ def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
         marked = any(now is output for output in call.outputs)
         given = isinstance(now, Tensor) and place not in subject.constants
         if given and not marked and not torch.equal(now.detach(), before):
-            yield Found("mutates-input", f"is changed by {where}, and it belongs to the caller", place)
+            yield Found("mutates-input", f"is changed by {where}, and it belongs to the caller", place, method=where)
 
 
 def keeps_nothing(subject: Subject) -> Iterator[Found]:

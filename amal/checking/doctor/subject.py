@@ -129,6 +129,8 @@ class Found:
     worst: str = ""
     """The entry that is most wrong, in a sentence."""
     note: bool = False
+    method: str | None = None
+    """The method of the class that it is about, where that is another than `amal.findings.METHODS` has for the code."""
 
 
 def gradients(subject: Subject, arguments: Arguments, seed: int = 1, contiguous: bool = True) -> tuple[Any, ...]:

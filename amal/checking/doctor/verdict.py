@@ -6,11 +6,12 @@ from typing import Final
 
 import torch
 
-from amal.findings import Diagnosis, Finding
+from amal.findings import METHODS, Diagnosis, Finding
 
 from . import circumstances, elsewhere, engine, extremes, higher_order, manners
 from .definitions import Definition, Operation
 from .gradients import of_gradients, of_outputs_together
+from .places import located
 from .questions import advice
 from .reach import Reach
 from .recognition import of_value, right_for_another
@@ -46,7 +47,7 @@ def diagnosed(subject: Subject) -> Diagnosis:
                 found.extend(each)  # what came before an exception stays
     except Raised as error:
         if not found:
-            found.append(Found("raises", str(error)))
+            found.append(Found("raises", str(error), method=error.where))
     found += [Found("not-reached", words, note=True) for words in (reach.says(), _undone(subject)) if words]
     if subject.surrogate is not None:
         words = "backward is held against the derivative of the surrogate given, not of forward"
@@ -125,7 +126,7 @@ def result(
             unique["not-reached", None, "note"] = Finding("not-reached", f"{'; '.join(missed)}.", severity="note")
             unique = dict(list(unique.items())[-1:] + list(unique.items())[:-1])  # it stands last
     says = definition.says if definition else ""
-    return Diagnosis(specimen.title, operation.name, says, tuple(unique.values())[::-1])
+    return located(Diagnosis(specimen.title, operation.name, says, tuple(unique.values())[::-1]), specimen.function)
 
 
 def _told(found: Found, subject: Subject) -> Finding:
@@ -141,4 +142,5 @@ def _told(found: Found, subject: Subject) -> Finding:
         sentence = sentence[0].upper() + sentence[1:]
     where = "" if found.note else advice(subject.operation.name)
     told = " ".join(filter(None, (sentence, found.worst, where)))
-    return Finding(found.code, told, name, "note" if found.note else "error")
+    method = found.method or METHODS.get(found.code, "backward")
+    return Finding(found.code, told, name, "note" if found.note else "error", method)

@@ -1,0 +1,63 @@
+"""Where a Function stands: the file, and the lines of its class and of the methods that findings are about."""
+
+import ast
+import inspect
+import linecache
+import os
+from dataclasses import replace
+from types import CodeType
+from typing import Any, Final
+
+from amal.findings import Diagnosis
+
+NAMES: Final = ("forward", "setup_context", "backward", "jvp", "vmap")
+"""Methods of a Function that findings are about."""
+
+
+def located(diagnosis: Diagnosis, function: Any) -> Diagnosis:
+    """Return a diagnosis with the file and the lines that it is about, where the function is a class in a file.
+
+    A method that the class has from elsewhere, such as torch's own `vmap`, has no line: there the class stands for it.
+    """
+    codes = {name: code for name in NAMES if (code := _code(function, name)) is not None}
+    own = [codes[name] for name in NAMES if name in codes and name in vars(function)]
+    file = own[0].co_filename if own else ""
+    if not os.path.isfile(file):
+        return diagnosis
+    tree = _parsed(file)
+    starts = {_first_line(node): node.lineno for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    lines = {
+        name: starts.get(code.co_firstlineno, code.co_firstlineno)
+        for name, code in codes.items()
+        if code.co_filename == file
+    }
+    classes = (
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and node.name == function.__name__
+        and node.lineno <= own[0].co_firstlineno <= (node.end_lineno or 0)
+    )
+    findings = []
+    for of in diagnosis.findings:
+        saves_in_forward = of.method == "setup_context" and of.method not in lines
+        method = "forward" if saves_in_forward else of.method
+        findings.append(replace(of, method=method, line=lines.get(method or "")))
+    return replace(diagnosis, findings=tuple(findings), file=os.path.abspath(file), line=next(classes, None))
+
+
+def _code(function: Any, name: str) -> CodeType | None:
+    method = getattr(function, name, None) if isinstance(function, type) else None
+    return getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
+
+
+def _parsed(file: str) -> ast.Module:
+    """Return the text of a file as Python read it; an empty one where it is another by now."""
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])

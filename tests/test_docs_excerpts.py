@@ -2,12 +2,20 @@
 
 import ast
 import doctest
+import inspect
+import os
 import re
+import runpy
+import shlex
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 import newcomer
 import pytest
 import torch
 from pages import GENERATED, PAGES, ROOT, blocks, docs_module, read
+from test_docs_commands import parse
 
 from amal.checking import assert_correct, check, matrix
 from amal.checking.doctor import examine
@@ -61,10 +69,14 @@ class MSE(torch.autograd.Function):
 
 
 def holds_doctor(shown):
-    """What `amal check` says of the two mistakes, in a terminal of 120 columns."""
-    scope = {}
-    exec(newcomer.WRONG, scope)
-    said = as_text([examine(MSE, "mse"), examine(scope["Linear"], "linear")], 120)
+    """What `amal check` says of the two mistakes in lab.py, in a terminal of 120 columns."""
+    imports, linear = newcomer.WRONG.split("\n\n\n", 1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lab.py")
+        path.write_text("\n\n\n".join([imports, inspect.getsource(MSE).rstrip(), linear]), encoding="utf-8")
+        functions = runpy.run_path(str(path))
+        found = [examine(functions[name], name.lower()) for name in ("MSE", "Linear")]
+    said = as_text([replace(of, file=os.path.abspath("lab.py")) for of in found], 120)
     assert in_order(shown, said) is None, said
 
 
@@ -128,6 +140,17 @@ class OnceOnly(torch.autograd.Function):
 
 def my_loss(prediction, target):
     return torch.nn.functional.mse_loss(prediction, target)
+
+
+def holds_workflow(shown):
+    """Each step uses an action of some version, or runs what its program would understand."""
+    steps = re.findall(r"^ *- (\w+): (.+)$", shown, re.MULTILINE)
+    assert {kind for kind, _ in steps} == {"uses", "run"}
+    assert [of for kind, of in steps if kind == "uses" and not re.fullmatch(r"[\w-]+(/[\w-]+)+@v\d+", of)] == []
+    checks = [shlex.split(of.split(" > ")[0]) for kind, of in steps if kind == "run" and of.startswith("amal")]
+    for program, *arguments in checks:
+        parse(program, arguments)
+    assert {arguments[-1] for arguments in checks} == {"github", "sarif"}
 
 
 def holds_ops(shown):
@@ -242,6 +265,16 @@ HELD = {
     ("README.md", "a mistake  "): holds_mistakes,
     ("README.md", "WRONG   MSE"): holds_doctor,
     ("README.md", "from amal.checking"): holds_check,
+    **dict.fromkeys(
+        [
+            ("README.md", "# src/functions.py"),
+            ("README.md", "# tests/test_functions.py"),
+            ("README.md", "# pytest.ini"),
+            ("README.md", "tests/test_functions.py ."),
+        ],
+        "tests/test_pytest_plugin.py",
+    ),
+    ("README.md", "    steps:"): holds_workflow,
     ("README.md", "operation  "): holds_ops,
     ("README.md", ">>> import torch"): holds_errors,
     ("README.md", "amal/"): holds_map,
@@ -300,6 +333,9 @@ CHANGES = [
     ("README.md", "    @staticmethod", "grad_output.sum(0)", "grad_output.mean(0)"),
     ("README.md", "experiment  ", "287", "288"),
     ("README.md", "WRONG   MSE", "0.163794", "0.163795"),
+    ("README.md", "WRONG   MSE", "lab.py:14", "lab.py:15"),
+    ("README.md", "    steps:", "--format sarif", "--formats sarif"),
+    ("README.md", "    steps:", "checkout@v5", "checkout"),
     ("README.md", "a mistake  ", "exact shapes", "gradient"),
     ("README.md", "operation  ", "1.74", "1.75"),
     ("README.md", "operation  ", "at most 1.", "at most 2."),
@@ -321,7 +357,7 @@ CHANGES = [
 def test_a_block_that_has_drifted_is_seen(page, start, old, new):
     [content] = [text for where, _, text in SHOWN if where == page and text.startswith(start)]
     assert old in content
-    with pytest.raises((AssertionError, NameError, ImportError, KeyError)):
+    with pytest.raises((AssertionError, NameError, ImportError, KeyError, ValueError)):
         holder(page, content)(content.replace(old, new, 1))
 
 

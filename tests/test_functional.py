@@ -15,7 +15,7 @@ from amal.checking.cases import case
 X, W, B = torch.zeros(5, 3), torch.zeros(4, 3), torch.zeros(4)
 
 
-NAMES = sorted(name for name in vars(F) if not name.startswith("_") and name != "highway")
+NAMES = sorted(name for name in vars(F) if name.isidentifier() and not name.startswith("_") and name != "highway")
 BUILTIN = {  # their signatures stand in their docstrings only
     "linear": "input, weight, bias=None",
     "conv1d": "input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1",

@@ -112,7 +112,7 @@ def _runs(subject: Subject, arguments: Arguments, words: str) -> Iterator[Found]
         call = subject.specimen(arguments, subject.variables)
         call.backward(random_like(call.output, 1))
     except Raised as error:
-        yield Found("raises", f"{words}, where it means nothing: {error}")
+        yield Found("raises", f"{words}, where it means nothing: {error}", method=error.where)
 
 
 def in_float32(subject: Subject) -> Iterator[Found]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +31,19 @@ class Report:
     def add(self, path: Path, chosen: "Chosen", code: str, words: str) -> None:
         """Note a Function whose examination did not come to its end."""
         findings = (Finding(code, f"{chosen.name} {words}."),)
-        try:
-            place = functions_in(path).get(chosen.name)
-        except UserError:
-            place = None
-        line = place.line if place else None
-        self.diagnoses.append(Diagnosis(chosen.name, chosen.operation, "", findings, str(path.resolve()), line))
+        self.diagnoses.append(_placed(Diagnosis(chosen.name, chosen.operation, "", findings), path))
+
+
+def _placed(diagnosis: Diagnosis, path: Path) -> Diagnosis:
+    """Return a diagnosis with the file, and with the line of the class, where it has none."""
+    if diagnosis.file is not None:
+        return diagnosis
+    try:
+        places = functions_in(path).items()
+    except UserError:
+        places = {}.items()
+    lines = [of.line for name, of in places if diagnosis.function in (name, name.split(".")[-1])]
+    return replace(diagnosis, file=str(path.resolve()), line=next(iter(lines), None))
 
 
 def examining() -> Sandbox:
@@ -112,7 +119,7 @@ def _examine(
                 begun = True
                 chosen = [Chosen(*pair) for pair in pairs]
             case {"diagnosis": entry}:
-                report.diagnoses.append(diagnosis_from(entry))
+                report.diagnoses.append(_placed(diagnosis_from(entry), path))
                 done += 1
             case Ending():
                 ending = said

@@ -39,7 +39,8 @@ def functions_of(module: ModuleType, names: list[str]) -> list[Chosen]:
     """
     there = {name: of for name, of in vars(module).items() if _is_function(of)}
     if names:
-        return [_chosen(name, there) for name in names]
+        inner = {of.name: of for of in _out_of_reach(module, there)}
+        return [inner[name] if name in inner else _chosen(name, there) for name in names]
     own: dict[type[Any], str] = {}
     for name, of in there.items():
         if of.__module__ == module.__name__ and not _is_base(of, there):

@@ -74,7 +74,7 @@ def _agrees_laid(
         call = subject.specimen.on(arguments)
         returned = call.backward(grad_output)
     except Raised as error:
-        yield Found("raises", f"{words}: {error}")
+        yield Found("raises", f"{words}: {error}", method=error.where)
         return
     if not same(call.output.detach().as_subclass(Tensor), usual.output.detach(), subject.tolerance):
         yield Found("forward-value", f"the output is another {words}")
@@ -112,7 +112,7 @@ def _runs(subject: Subject, arguments: Arguments, words: str) -> Iterator[Found]
         call = subject.specimen(arguments, subject.variables)
         call.backward(random_like(call.output, 1))
     except Raised as error:
-        yield Found("raises", f"{words}, where it means nothing: {error}")
+        yield Found("raises", f"{words}, where it means nothing: {error}", method=error.where)
 
 
 def in_float32(subject: Subject) -> Iterator[Found]:

@@ -96,6 +96,27 @@ def holds_check(shown):
     assert scope["assert_correct"] is assert_correct
 
 
+def holds_declared(shown):
+    """What the class says is understood."""
+    scope = {"torch": torch}
+    exec(shown, scope)
+    rounded = type("Rounded", (scope["Round"], Rounding), {})
+    assert check(rounded).verdict == "correct"
+    assert check(Rounding).verdict == "wrong"
+
+
+class Rounding(torch.autograd.Function):
+    """Straight through."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output
+
+
 class Product(torch.autograd.Function):
     """X Wᵀ, right."""
 
@@ -260,6 +281,7 @@ def holds_loader(shown):
 
 HELD = {
     ("docs/DOCTOR.md", "from amal.checking"): holds_check,
+    ("docs/DOCTOR.md", "class Round"): holds_declared,
     ("README.md", "experiment  "): holds_labs,
     ("README.md", "    @staticmethod"): holds_linear,
     ("README.md", "a mistake  "): holds_mistakes,

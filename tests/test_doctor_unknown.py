@@ -155,6 +155,8 @@ def test_a_surrogate_is_declared(examined):
     assert verdicts(examined(ROUND, surrogates={"Round": "lambda x: x"})) == {"Round": "correct"}
     declared = {"doctor": 'doctor = {"surrogate": lambda x: x}'}
     assert verdicts(examined(function("Round", "x", "x.round()", "g", **declared))) == {"Round": "correct"}
+    told = {"doctor": '"""Rounds. surrogate=lambda x: x"""'}
+    assert verdicts(examined(function("Round", "x", "x.round()", "g", **told))) == {"Round": "correct"}
     found = examined(function("Round", "x", "x.round()", "2 * g", **declared))
     assert found["Round"]["findings"][0]["code"] == "grad-factor"
 

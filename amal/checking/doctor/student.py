@@ -1,6 +1,7 @@
 """What runs in the sandbox for `amal check FILE`: a student's file, and the doctor who examines it."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,17 +67,20 @@ def examined(chosen: Chosen, module: ModuleType, options: Mapping[str, str | Non
     """
     if chosen.function is None or chosen.unable:
         return Diagnosis(chosen.name, ANY, "", (Finding("not-examined", f"{chosen.name} {chosen.unable}."),))
-    inputs, surrogate = (options.get(kind) for kind in ("inputs", "surrogates"))
+    inputs, surrogate = options.get("inputs"), options.get("surrogates")
+    if surrogate is None and not hasattr(chosen.function, "doctor"):
+        told = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", chosen.function.__doc__ or "")
+        surrogate = told[1].rstrip("`. ") if told else None
     try:
         given = evaluated(inputs, module, chosen.name) if inputs else _sample_inputs(module, chosen)
         meant = evaluated(surrogate, module, chosen.name)[0] if surrogate else None
         if chosen.operation is None or meant is not None:
             return check(chosen.function, given, surrogate=meant)
         known = examine(chosen.function, chosen.operation.name, chosen.definition)
-        if given is None or known.verdict != "correct":
+        if known.verdict != "not examined" and (given is None or known.verdict != "correct"):
             return known
-        besides = check(chosen.function, given)
-        return known if besides.verdict == "correct" else besides
+        besides = check(chosen.function, given)  # what fits no definition is held against its own forward at least
+        return known if besides.verdict in ("correct", "not examined") else besides
     except (ValueError, TypeError) as error:
         raise UserError(str(error)) from error
 

@@ -23,7 +23,7 @@ from .hypotheses import (
 from .recognition import SEED
 from .slopes import Slopes, slopes
 from .specimen import Call, Raised, at, plain
-from .subject import Found, Subject, cast, random_like
+from .subject import Found, Subject, cast, differentiated, random_like
 
 
 def of_gradients(subject: Subject) -> Iterator[Found]:
@@ -102,6 +102,9 @@ class Measured(Mapping[int, Slopes]):
         if place not in self.known:
             self.known[place] = _measured(self.subject, place)
         return self.known[place]
+
+    def __contains__(self, place: object) -> bool:
+        return place in self.places
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.places)
@@ -228,9 +231,11 @@ def _along_directions(
 
 def _replaced(subject: Subject, place: int, other: int, value: Tensor, grad_output: Tensor) -> Tensor:
     """Return the slope of one argument where another has the value given; of no shape that fits where it cannot be."""
-    arguments = tuple(value if at == other else of for at, of in enumerate(cast(subject.arguments, torch.float64)))
-    function = partial(_value, subject.definition) if subject.definition is not None else subject.specimen.value
+    arguments = tuple(value if spot == other else of for spot, of in enumerate(cast(subject.arguments, torch.float64)))
     try:
-        return slopes(function, arguments, place).pull(grad_output)
+        if subject.definition is None:
+            return slopes(subject.specimen.value, arguments, place).pull(grad_output)
+        found = at(differentiated(subject.definition, arguments, (place,), grad_output)[1], place)
+        return found if isinstance(found, Tensor) else torch.zeros(0)
     except (Raised, RuntimeError, ValueError):
         return torch.zeros(0)

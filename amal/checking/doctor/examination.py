@@ -25,10 +25,11 @@ from .anything import prepared
 from .declared import declared
 from .definitions import Definition, Operation, all_operations, operation_called, seeded
 from .effort import Effort
+from .precision import single_inside
 from .recognition import recognised
 from .samples import found_samples
 from .specimen import Composite, Raised, Specimen, random_state_kept
-from .subject import DTYPES, Options, Subject
+from .subject import DTYPES, Options, Subject, cast
 from .verdict import diagnosed, result
 
 ANY, CALLABLE = "any function", "any callable"
@@ -139,13 +140,15 @@ def _checked(
     if ready.unable:
         why = f"{ready.unable[0].upper()}{ready.unable[1:]}."
         return result(ready.specimen, operation, None, [Finding("not-examined", why)])
+    dtype = torch.float32 if single_inside(ready.specimen, ready.arguments, ready.variables) else torch.float64
     return diagnosed(
         Subject(
             ready.specimen,
             operation,
             definitions[0] if definitions else None,
-            ready.arguments,
+            cast(ready.arguments, dtype),
             ready.variables,
+            dtype,
             given=True,
             surrogate=surrogate,
             options=options,

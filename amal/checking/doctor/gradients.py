@@ -10,16 +10,9 @@ from torch import Tensor
 
 from .definitions import Definition, Draw
 from .directions import MANY, depends, pairs_along
-from .hypotheses import (
-    Evidence,
-    explain_shape,
-    explain_use_of_grad_output,
-    explain_value,
-    is_linear,
-    same,
-    shown,
-    worst_entry,
-)
+from .evidence import Evidence, same, shown, worst_entry
+from .hypotheses import explain_shape, explain_value
+from .linearity import explain_use_of_grad_output, is_linear
 from .recognition import SEED
 from .slopes import Slopes, slopes
 from .specimen import Call, Raised, at, plain
@@ -116,7 +109,7 @@ class Measured(Mapping[int, Slopes]):
 def _measured(subject: Subject, place: int) -> Slopes:
     """Measure the slope of the output; of a Function in float32, that of its definition."""
     if subject.dtype == torch.float64 or subject.definition is None:
-        return slopes(subject.differentiable, subject.arguments, place)
+        return slopes(subject.differentiable, subject.arguments, place, subject.dtype)
     return slopes(partial(_value, subject.definition), cast(subject.arguments, torch.float64), place)
 
 

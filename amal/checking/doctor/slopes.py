@@ -14,15 +14,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-STEPS: Final = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-"""Tried in this order."""
+STEPS: Final = {torch.float64: (1e-3, 1e-4, 1e-5, 1e-6, 1e-7), torch.float32: (1e-1, 3e-2, 1e-2)}
+"""Tried in this order, for what is computed in a dtype."""
 PRECISE: Final = 1e-8
 """Error, as a share of the largest slope, at which no smaller step is tried."""
-COARSE: Final = 1e-4
+COARSE: Final = {torch.float64: 1e-4, torch.float32: 1e-2}
 """Error, as a share of the largest slope, above which there is no slope."""
-EPSILON: Final = torch.finfo(torch.float64).eps
-
-
 CHUNK: Final = 100_000
 """Entries of a Jacobian that are measured at a time."""
 
@@ -37,32 +34,37 @@ class Slope:
     """How far the value may be off; infinite where nothing could be measured."""
     kink: Tensor
     """Whether the slope to the left is another than that to the right."""
+    coarse: float = COARSE[torch.float64]
 
     @property
     def smooth(self) -> Tensor:
         """Of each entry of the output, whether there is a slope."""
         scale = self.value.abs().amax(-1, keepdim=True) if self.value.numel() else torch.zeros(())
-        return ~self.kink & (self.error <= COARSE * scale + 1e-7)
+        return ~self.kink & (self.error <= self.coarse * scale + 1e-7)
 
 
-def slope(along: Callable[[float], Tensor], scale: float = 1.0) -> Slope:
+def slope(along: Callable[[float], Tensor], scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Slope:
     """Measure the derivative at 0 of a function of one number.
 
     Args:
         along: takes a step, returns the output there.
         scale: of the steps.
+        dtype: in which it is computed.
     """
-    found = _along(lambda _, step: along(step), [0], torch.tensor([scale], dtype=torch.float64))
-    return Slope(found.value[0], found.error[0], found.kink[0])
+    found = _along(lambda _, step: along(step), [0], torch.tensor([scale], dtype=torch.float64), dtype)
+    return Slope(found.value[0], found.error[0], found.kink[0], found.coarse)
 
 
-def _along(moved: Callable[[int, float], Tensor], directions: Sequence[int], scales: Tensor) -> Slope:
+def _along(
+    moved: Callable[[int, float], Tensor], directions: Sequence[int], scales: Tensor, dtype: torch.dtype
+) -> Slope:
     """Measure the derivatives along several directions.
 
     Args:
         moved: takes a direction and a step, returns the output there.
         directions: their numbers.
         scales: of the steps, (directions).
+        dtype: in which the output is computed.
     """
     here = moved(directions[0], 0.0).detach().double().flatten()
 
@@ -75,7 +77,8 @@ def _along(moved: Callable[[int, float], Tensor], directions: Sequence[int], sca
     value = here.new_zeros(len(directions), here.numel())
     error, kink = torch.full_like(value, torch.inf), torch.zeros_like(value, dtype=torch.bool)
     left = torch.arange(len(directions) if here.numel() else 0)
-    for step in STEPS:
+    epsilon = torch.finfo(dtype).eps
+    for step in STEPS[dtype]:
         if not len(left):
             break
         h = step * scales[left, None]
@@ -88,7 +91,7 @@ def _along(moved: Callable[[int, float], Tensor], directions: Sequence[int], sca
         now = (4 * near - middle) / 3
         stacked = torch.stack(points)
         still = (stacked == here).all(0)
-        rounding = torch.where(still, 0.0, EPSILON * (4 * stacked.abs().amax(0) / h + now.abs() / step))
+        rounding = torch.where(still, 0.0, epsilon * (4 * stacked.abs().amax(0) / h + now.abs() / step))
         off = ((now - (4 * middle - far) / 3).abs() + rounding).nan_to_num(torch.inf, torch.inf)
         # Of a smooth function the change of slope from left to right halves with the step; at a kink it stays.
         change, wider = (((a - 2 * here + b) / (k * h)).abs() for k, (a, b) in zip((1, 2), pairs, strict=False))
@@ -99,7 +102,7 @@ def _along(moved: Callable[[int, float], Tensor], directions: Sequence[int], sca
         error[left] = torch.where(better, off, error[left])
         precise = error[left] <= PRECISE * value[left].abs().amax(1, keepdim=True) + 2 * rounding
         left = left[~precise.all(1) | kink[left].any(1)]
-    return Slope(value, error, kink)
+    return Slope(value, error, kink, COARSE[dtype])
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,10 @@ class Slopes:
         return (grad_output.double().abs().flatten() @ self.error).reshape(self.shape)
 
 
-def slopes(function: Callable[..., Tensor], arguments: Sequence[Any], position: int) -> Slopes:
-    """Measure the derivative of a function's output by each entry of one argument."""
+def slopes(
+    function: Callable[..., Tensor], arguments: Sequence[Any], position: int, dtype: torch.dtype = torch.float64
+) -> Slopes:
+    """Measure the derivative of a function's output by each entry of one argument; computed in a dtype."""
     variable = arguments[position].detach()
     entries = variable.flatten()
 
@@ -138,7 +143,7 @@ def slopes(function: Callable[..., Tensor], arguments: Sequence[Any], position: 
     error, smooth = torch.zeros_like(jacobian), torch.ones(variable.numel(), dtype=torch.bool)
     scales = entries.double().abs().clamp(min=1.0)
     for some in torch.arange(variable.numel()).split(max(1, CHUNK // max(rows, 1))):
-        found = _along(moved, some.tolist(), scales[some])
+        found = _along(moved, some.tolist(), scales[some], dtype)
         smooth[some] = found.smooth.all(1)
         jacobian[:, some], error[:, some] = found.value.T, torch.where(smooth[some, None], found.error, 0.0).T
     return Slopes(jacobian, error, smooth.reshape(variable.shape), variable.shape)

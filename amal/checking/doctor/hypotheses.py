@@ -24,7 +24,8 @@ def explain_shape(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> tu
     slope = evidence.slopes[evidence.position]
     wanted, expected = slope.shape, slope.pull(grad_output)
     shapes = f"has shape {tuple(actual.shape)}, and {evidence.name} has {tuple(wanted)}"
-    if _fits(actual, wanted) and len(wanted) < actual.dim() and evidence.same(actual.sum_to_size(wanted), expected):
+    larger = actual.numel() > wanted.numel() and _fits(actual, wanted)
+    if larger and evidence.same(actual.sum_to_size(wanted), expected):
         return ("not-summed", f"is not summed over the batch: it {shapes}"), actual.sum_to_size(wanted)
     for other, of in evidence.slopes.items():
         if other != evidence.position and evidence.same(actual, of.pull(grad_output)):

@@ -12,20 +12,17 @@ def repeated(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Ex
     for name, index in zip(evidence.names, evidence.arguments, strict=False):
         if not isinstance(index, Tensor) or index.is_floating_point() or index.is_complex() or not index.dim():
             continue
-        if grad_output.shape[: index.dim()] != index.shape:
-            continue
         values = index.flatten().tolist()
-        for places in (range(len(values)), range(len(values) - 1, -1, -1)):
-            one = {values[place]: place for place in places}.values()  # the last, then the first of each index
-            kept = torch.zeros(len(values), dtype=torch.bool).index_fill(
-                0, torch.tensor(list(one), dtype=torch.long), True
-            )
-            weights = grad_output * kept.reshape(*index.shape, *[1] * (grad_output.dim() - index.dim()))
-            if len(one) < len(values) and evidence.same(actual, slope.pull(weights)):
-                words = (
-                    f"is that of one example alone for each index: where {name} repeats an index, the gradients of its"
-                )
-                return [("not-summed", f"{words} examples must be added up (index_add_), not assigned")]
+        for dim in range(grad_output.dim() - index.dim() + 1):
+            if grad_output.shape[dim : dim + index.dim()] != index.shape:
+                continue
+            for places in (range(len(values)), range(len(values) - 1, -1, -1)):
+                one = {values[place]: place for place in places}.values()  # the last, then the first of each index
+                kept = torch.tensor([place in one for place in range(len(values))])
+                weights = grad_output * kept.reshape(*index.shape, *[1] * (grad_output.dim() - index.dim() - dim))
+                if len(one) < len(values) and evidence.same(actual, slope.pull(weights)):
+                    words = f"is that of one example alone for each index: where {name} repeats an index, the gradients"
+                    return [("not-summed", f"{words} of its examples must be added up (index_add_), not assigned")]
     return []
 
 

@@ -44,9 +44,6 @@ DRAWN_ANEW: Final = (
 )
 """Where random numbers of the same seed are others, or lie elsewhere."""
 
-INDEPENDENT: Final = {"grad-factor", "grad-sign", "grad-value", "grad-transposed", "grad-order"}
-"""Faults of a gradient that leave its own derivative right: whether that is, is another question."""
-
 
 def diagnosed(subject: Subject) -> Diagnosis:
     """Examine a Function with the arguments of a definition, or with those given."""
@@ -110,8 +107,6 @@ def _all_found(subject: Subject) -> Iterator[Found]:
         return
     if not all(found.note for found in (*gradients, *manners)):
         yield from (of for of in extremes.at_extremes(subject) if of.position is None)
-        if {of.code for of in (*gradients, *manners) if not of.note} <= INDEPENDENT:
-            yield from (of for of in higher_order.second_derivative(subject) if not of.note)
         return
     later = [of for each in _circumstances(subject) for of in each(subject)]
     yield from later

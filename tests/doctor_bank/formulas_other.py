@@ -414,7 +414,7 @@ OTHER = (
         lambda z: (z * z.conj()).real,
         complex_numbers,
         (
-            value_of("conjugated", "grad-value", "2 * grad_output * z.conj()"),
+            value_of("conjugated", "grad-sign grad-value", "2 * grad_output * z.conj()"),
             value_of("no-two", "grad-factor", "grad_output * z"),
             value_of("real-part", "grad-value", "2 * grad_output * z.real.to(z.dtype)"),
         ),

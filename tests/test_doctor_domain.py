@@ -90,7 +90,7 @@ class OneGradientAtATime(Square):
 
     @staticmethod
     def backward(ctx, grad_output):
-        return 2 * ctx.saved_tensors[0] * (grad_output if float(grad_output.detach().sum()) else grad_output)
+        return 2 * ctx.saved_tensors[0] * grad_output + 0 * float(grad_output.detach().sum())
 
 
 def test_a_vmap_rule_that_raises_is_no_rule():

@@ -1,7 +1,9 @@
 """A Function in a few lines: what forward and backward compute. Of each there are both forms, right and wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from .calls import numbers
 
 TEXT = """
 class {name}(Function):
@@ -66,7 +68,7 @@ class Formula:
     several: bool = False
     """Whether there are two outputs, whose gradients are called g and h."""
     variables: tuple[int, ...] = (0,)
-    right: bool = field(default=True)
+    right: bool = True
     """Whether the right one is an entry of its own: not where another one is just that."""
 
     def text(self, wrong: Wrong | None = None) -> str:
@@ -79,3 +81,19 @@ class Formula:
         return "from torch.autograd import Function\nimport torch\nimport torch.nn.functional as F\n" + template.format(
             **values, saved=self.saved or self.inputs
         )
+
+
+def one(n):
+    return (numbers(n, 3),)
+
+
+def square(n):
+    return (numbers(n, 5),)
+
+
+def two(n):
+    return numbers(n, 3), numbers(n, 3, seed=1)
+
+
+def value_of(name, codes, gradients, where="usual"):
+    return Wrong(name, codes, gradients, where=where)

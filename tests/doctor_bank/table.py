@@ -9,8 +9,10 @@ from amal.checking.mutants import MUTANTS, SOLUTIONS, class_of, mutant
 from . import right_activations, right_layers, right_linear, right_losses
 from .calls import CALLS, Call
 from .forms import as_new_form
-from .formulas_known import KNOWN
-from .formulas_other import OTHER
+from .formulas_entrywise import ENTRYWISE
+from .formulas_rows import ROWS
+from .formulas_steep import STEEP
+from .formulas_structures import STRUCTURES
 
 RIGHT = {
     right_linear: {
@@ -293,7 +295,7 @@ def of_formula(formula, fault=None):
         yield Entry(label, function, formula.operation, formula.name, codes, fault.where if fault else "usual")
 
 
-FORMULAS = (*KNOWN, *OTHER)
+FORMULAS = (*ENTRYWISE, *STEEP, *STRUCTURES, *ROWS)
 CALLS.update({formula.name: Call(formula.reference, formula.draw, formula.variables) for formula in FORMULAS})
 RIGHT_FORMULAS = tuple(entry for formula in FORMULAS if formula.right for entry in of_formula(formula))
 WRONG_FORMULAS = tuple(entry for formula in FORMULAS for fault in formula.wrong for entry in of_formula(formula, fault))

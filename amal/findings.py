@@ -32,7 +32,7 @@ CODES: Final = {
     "not-examined": "something could not be examined",
     "imported-in-part": "something in the file could not be imported or executed, and was left out",
     "sampled": "a gradient was compared along random directions alone",
-    "low-precision": "in bfloat16 or float16 a result is off by more than rounding explains",
+    "low-precision": "a result is off by more than rounding explains, or computed in float32 inside",
     "not-reached": "what was not tried, or no input reached",
     "samples": "which inputs were found by trying",
     "kink": "at a kink, the gradient is not the one that is agreed on",

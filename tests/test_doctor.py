@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 from doctor_bank.table import ALL_RIGHT, ALL_WRONG
 
-from amal.checking import examine
+from amal.checking import check, examine
 
 LEAST_NAMED = 0.99
 MISNAMED = {"highway weight-not-transposed", "TorchHighway transposed"}
@@ -14,7 +14,10 @@ MISNAMED = {"highway weight-not-transposed", "TorchHighway transposed"}
 
 @cache
 def diagnosis_of(entry):
-    return examine(entry.function, entry.operation, entry.definition)
+    if entry.operation is not None:
+        return examine(entry.function, entry.operation, entry.definition)
+    call = entry.call
+    return check(entry.function, call.draw(5), reference=call.reference, requires=call.variables)
 
 
 def errors(entry):
@@ -54,4 +57,5 @@ def test_every_code_is_asked_for():
         *("forward-value", "forward-unstable", "grad-count", "grad-shape", "grad-dtype", "grad-missing", "not-summed"),
         *("grad-factor", "grad-sign", "grad-transposed", "grad-order", "grad-value", "ignores-grad-output"),
         *("nonlinear-in-grad-output", "mutates-input", "mutates-grad-output", "second-order", "keeps-tensors", "kink"),
+        *("engine", "shared-gradient", "undefined-gradient", "low-precision"),
     }

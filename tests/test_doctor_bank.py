@@ -4,14 +4,26 @@ import inspect
 
 import pytest
 import torch
-from doctor_bank.behaviour import apply, differences, grad_output_like, observed, probes, raw_gradients
+from doctor_bank.behaviour import apply, differences, grad_output_like, observed, probes, raw_gradients, seen_at
 from doctor_bank.calls import CALLS
 from doctor_bank.forms import as_new_form
-from doctor_bank.table import ALL_RIGHT, ALL_WRONG, FLOAT32, OTHER_WRONG, REFUSE_SECOND, RIGHT
+from doctor_bank.table import (
+    ALL_RIGHT,
+    ALL_WRONG,
+    FLOAT32,
+    FORMULAS,
+    OTHER_WRONG,
+    REFUSE_SECOND,
+    RIGHT,
+    RIGHT_CLASSES,
+    RIGHT_FORMULAS,
+    WRONG_CLASSES,
+    loaded,
+)
 
 from amal.checking.mutants import MUTANTS, SOLUTIONS
 
-by_name = {"argvalues": ALL_RIGHT, "ids": lambda entry: entry.name}
+by_name = {"argvalues": RIGHT_CLASSES, "ids": lambda entry: entry.name}
 
 
 def dtype_of(entry):
@@ -85,12 +97,12 @@ RIGHT_BEHAVIOUR = {}
 def behaviour_of_right(entry):
     base = entry.name.split()[0]
     if base not in RIGHT_BEHAVIOUR:
-        right = next(of for of in ALL_RIGHT if of.name == base)
+        right = next(of for of in RIGHT_CLASSES if of.name == base)
         RIGHT_BEHAVIOUR[base] = observed(right.function, right.kind)
     return RIGHT_BEHAVIOUR[base]
 
 
-@pytest.mark.parametrize("entry", ALL_WRONG, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", WRONG_CLASSES, ids=lambda entry: entry.name)
 def test_wrong_ones_behave_differently(entry):
     if "wrong-flag" in entry.name:
         call = CALLS[entry.kind]
@@ -103,13 +115,54 @@ def test_wrong_ones_behave_differently(entry):
 @pytest.mark.parametrize("operation", SOLUTIONS)
 def test_right_ones_of_both_forms_behave_alike(operation):
     """So that differences are not seen where there are none."""
-    right = {of.name: observed(of.function, of.kind) for of in ALL_RIGHT if of.name.split(",")[0] == operation}
+    right = {of.name: observed(of.function, of.kind) for of in RIGHT_CLASSES if of.name.split(",")[0] == operation}
     assert not differences(*right.values())
+
+
+@pytest.mark.parametrize("entry", RIGHT_FORMULAS, ids=lambda entry: entry.name)
+def test_right_formulas_are_right(entry):
+    """Value and gradients are torch's, whatever the batch and layout; so is the second derivative."""
+    call = entry.call
+    for n in (5, 1):
+        arguments = call.draw(n)
+        theirs = [x.clone().requires_grad_() if i in call.variables else x for i, x in enumerate(arguments)]
+        expected, (outputs, _) = call.reference(*theirs), apply(entry.function, arguments, call.variables)
+        expected, outputs = (x if isinstance(x, tuple) else (x,) for x in (expected, outputs))
+        close = {"rtol": 1e-6, "atol": 1e-6} if entry.name in FLOAT32 else {}
+        torch.testing.assert_close(outputs, expected, **close)
+        weights = [grad_output_like(x) for x in outputs]
+        right = torch.autograd.grad(expected, [theirs[i] for i in call.variables], weights)
+        turned = [x.mT.contiguous().mT if torch.is_tensor(x) and x.dim() > 1 else x for x in arguments]
+        for given in (arguments, turned):
+            outputs, _ = apply(entry.function, given, call.variables)
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            with torch.no_grad():
+                returned = outputs[0].grad_fn.apply(*weights)
+            gradients = returned if isinstance(returned, tuple) else (returned,)
+            for i, gradient in zip(call.variables, right, strict=True):
+                torch.testing.assert_close(gradients[i], gradient, **close)
+    if entry.name not in FLOAT32:
+        arguments = [
+            x.requires_grad_(i in call.variables) if torch.is_tensor(x) else x for i, x in enumerate(call.draw(2))
+        ]
+        assert torch.autograd.gradcheck(entry.function.apply, arguments)
+        assert torch.autograd.gradgradcheck(entry.function.apply, arguments)
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.name)
+def test_wrong_formulas_behave_differently(formula):
+    """Where it is said that they do."""
+    right, call = loaded(formula.text(), f"{formula.name} right"), CALLS[formula.name]
+    for entry in ALL_WRONG:
+        if entry.name.startswith(f"{formula.name} formula "):
+            seen = [seen_at(of, call, entry.where) for of in (right, entry.function)]
+            assert differences(*seen), entry.name
 
 
 def test_the_bank_is_large_enough():
     assert len(MUTANTS) >= 14
-    assert len(ALL_WRONG) >= 200
+    assert len(ALL_WRONG) >= 500
+    assert len(ALL_RIGHT) >= 180
     assert sum(map(len, RIGHT.values())) >= 45
     assert any(len(of.changes) > 1 and len(of.codes) > 1 for of in MUTANTS["linear"])
 

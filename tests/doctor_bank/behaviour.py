@@ -17,7 +17,9 @@ def raw_gradients(output, grad_output):
 
 def apply(function, arguments, variables, dtype=torch.float64):
     inputs = [
-        x.to(dtype).clone().requires_grad_(i in variables) if torch.is_tensor(x) and x.is_floating_point() else x
+        x.to(dtype if x.is_floating_point() else x.dtype).clone().requires_grad_(i in variables)
+        if torch.is_tensor(x)
+        else x
         for i, x in enumerate(arguments)
     ]
     return function.apply(*inputs), inputs
@@ -111,3 +113,63 @@ def alike(one, other):
 def differences(one, other):
     """What was seen of one and not, or not alike, of another."""
     return {what for what in {*one, *other} if not (what in one and what in other and alike(one[what], other[what]))}
+
+
+# ---------------------------------------------------------------------------------- formulas
+
+ELSEWHERE = {
+    "wide": lambda x: 4 * x,
+    "far": lambda x: 25 * x,
+    "large": lambda x: 1000 * x,
+    "small": lambda x: 0.01 * x,
+    "ends": lambda p: torch.where(p > 0.5, 1 - 0.01 * p, 0.01 * p),
+    "zeros": lambda x: x * (torch.arange(len(x)) > 0),
+    "deep": lambda x: torch.stack([x, 2 * x]),
+}
+"""Probe -> the first input there."""
+OUTER = {
+    "sum": lambda g: torch.ones((), dtype=g.dtype).expand_as(g),
+    "loud": lambda g: 1000 * g,
+    "balanced": lambda g: g - g.mean(),
+    "undefined": lambda g: None,
+}
+"""Probe -> grad_output there."""
+
+
+def seen_at(function, call, where):
+    """What is seen of a formula at one probe: outputs, what backward returns, second or third derivatives."""
+    n = {"many": 70, "square": 3}.get(where, 5)
+    first, *rest = call.draw(n)
+    arguments = (ELSEWHERE.get(where, lambda x: x)(first), *rest)
+    outputs, _ = apply(function, arguments, call.variables)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    with torch.no_grad():
+        returned = looked(lambda *_: outputs[0].grad_fn.apply(*map(outer(where), outputs)), None, None, None)
+    seen = {f"output {i}": x.detach() for i, x in enumerate(outputs)}
+    if isinstance(returned, dict):  # it raised an exception
+        return seen | returned
+    several = returned if isinstance(returned, tuple | list) else (returned,)
+    seen |= {f"gradient {i}": x for i, x in enumerate(several)} | {"list": isinstance(returned, list)}
+    seen["shared"] = [x.data_ptr() for x in several if torch.is_tensor(x)][:2]
+    seen["shared"] = len(seen["shared"]) == 2 and seen["shared"][0] == seen["shared"][1]
+    if where in ("usual", "third"):
+        order = 3 if where == "third" else 2
+        seen |= looked(lambda *_: higher_derivatives(function, arguments, call.variables, order), None, None, None)
+    return seen
+
+
+def outer(where):
+    return lambda output: OUTER.get(where, lambda g: g)(grad_output_like(output))
+
+
+def higher_derivatives(function, arguments, variables, order):
+    outputs, inputs = apply(function, arguments, variables)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    needing = [inputs[i] for i in variables]
+    total = sum((x * grad_output_like(x)).real.sum() for x in outputs)
+    for _ in range(order):
+        found = torch.autograd.grad(total, needing, create_graph=True, allow_unused=True)
+        total = sum((x * grad_output_like(x)).real.sum() for x in found if x is not None)
+        if not torch.is_tensor(total) or not total.requires_grad:
+            break
+    return {f"order {order}, {i}": torch.zeros(()) if x is None else x.detach() for i, x in enumerate(found)}

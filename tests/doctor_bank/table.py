@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from amal.checking.mutants import MUTANTS, SOLUTIONS, class_of, mutant
 
 from . import right_activations, right_layers, right_linear, right_losses
+from .calls import CALLS, Call
 from .forms import as_new_form
+from .formulas_entrywise import ENTRYWISE
+from .formulas_rows import ROWS
+from .formulas_steep import STEEP
+from .formulas_structures import STRUCTURES
 
 RIGHT = {
     right_linear: {
@@ -96,7 +101,7 @@ RIGHT = {
 }
 """Right ones that are unusual -> the operation, and how they are called."""
 REFUSE_SECOND = {"LinearOnce", "MSEOnce", "SigmoidByTanh", "CrossEntropyInPlace"}
-FLOAT32 = {"LinearFloat32Only", "LinearInFloat32"}
+FLOAT32 = {"LinearFloat32Only", "LinearInFloat32", "SingleSine formula", "SingleSine formula, new form"}
 
 DEFINITIONS = {
     "linear bias-dimension-kept": "course",
@@ -238,9 +243,16 @@ OTHER_WRONG = {
 class Entry:
     name: str
     function: type
-    operation: str
+    operation: str | None
+    """What the doctor knows it as; None to have it checked with its reference."""
     kind: str
     codes: tuple[str, ...] = ()
+    where: str = "usual"
+    """What must be looked at to see that it is wrong: a probe of behaviour.py."""
+
+    @property
+    def call(self):
+        return CALLS[self.kind]
 
     @property
     def definition(self):
@@ -285,4 +297,18 @@ def wrong():
                 yield Entry(name, loaded(source, name, vars(module)), operation, kind, of.codes)
 
 
-ALL_RIGHT, ALL_WRONG = tuple(right()), tuple(wrong())
+def of_formula(formula, fault=None):
+    """The entries of a formula, right or with a fault: both forms."""
+    name = f"{formula.name} formula" + (f" {fault.name}" if fault else "")
+    codes = tuple(fault.codes.split()) if fault else ()
+    for label, source in ((name, formula.text(fault)), (f"{name}, new form", as_new_form(formula.text(fault)))):
+        function = loaded(source, label)
+        yield Entry(label, function, formula.operation, formula.name, codes, fault.where if fault else "usual")
+
+
+FORMULAS = (*ENTRYWISE, *STEEP, *STRUCTURES, *ROWS)
+CALLS.update({formula.name: Call(formula.reference, formula.draw, formula.variables) for formula in FORMULAS})
+RIGHT_FORMULAS = tuple(entry for formula in FORMULAS if formula.right for entry in of_formula(formula))
+WRONG_FORMULAS = tuple(entry for formula in FORMULAS for fault in formula.wrong for entry in of_formula(formula, fault))
+RIGHT_CLASSES, WRONG_CLASSES = tuple(right()), tuple(wrong())
+ALL_RIGHT, ALL_WRONG = (*RIGHT_CLASSES, *RIGHT_FORMULAS), (*WRONG_CLASSES, *WRONG_FORMULAS)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from .hypotheses import same
+from .evidence import same
 from .specimen import Arguments, Composite, Raised, at, copied, needing, plain
 from .subject import Found, Subject, cast, differentiated, gradients, random_like
 
@@ -256,3 +256,29 @@ def _agrees(subject: Subject, arguments: Arguments, words: str, contiguous: bool
             yield Found("grad-shape", f"has, {words}, shape {shapes}", place)
         elif not same(actual, right, subject.tolerance.at_least(1e-6)):
             yield Found("grad-value", f"is not the slope of the output {words}", place)
+
+
+def for_other_gradients(subject: Subject) -> Iterator[Found]:
+    """Backward takes any grad_output alike: one that adds up to 0, one of a single entry, large and tiny ones."""
+    output = subject.specimen.value(subject.arguments)
+    if not output.numel() or subject.dtype != torch.float64:
+        return
+    usual = random_like(output, 1)
+    single = torch.zeros_like(usual)
+    single.view(-1)[-1] = 1.0
+    ordinary = subject.pulled(usual)
+    for words, special, factor in (
+        ("adds up to 0", usual - usual.mean(), 1.0),
+        ("is 0 but for one entry", single, 1.0),
+        ("is large", 1e6 * usual, 1e-6),
+        ("is tiny", 1e-6 * usual, 1e6),
+    ):
+        rest = subject.pulled(usual - factor * special)
+        returned = subject.pulled(special)
+        for place in subject.variables:
+            parts = [at(of, place) for of in (returned, rest, ordinary)]
+            if any(not isinstance(of, Tensor) or of.shape != parts[0].shape for of in parts):
+                continue
+            if not same(factor * parts[0] + parts[1], parts[2], subject.tolerance):
+                yield Found("nonlinear-in-grad-output", f"is another where grad_output {words}", place)
+                return

@@ -4,18 +4,22 @@ For a direction d of an input and a gradient g of the output, the slope of <g, o
 wrong entry anywhere in backward's answer shows in that, but for a coincidence; which entry, and why, it does not show.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .slopes import slope
+from .evidence import Tolerance, same
+from .slopes import slope, slopes
+from .specimen import Arguments
 from .subject import Subject, random_like
 
 MANY = 64
 """Entries of an input above which directions are tried first."""
 DIRECTIONS = 3
+SECOND = 1e-5
+"""Share that a derivative of higher order may be off: the accuracy of the slope of a slope."""
 
 
 class Pair(NamedTuple):
@@ -44,9 +48,23 @@ def pairs_along(subject: Subject, place: int, grad_output: Tensor) -> Iterator[P
 
 
 def pair_along(
-    subject: Subject, places: Sequence[int], grad_output: Tensor, seed: int = 0, by_share: bool = False
+    subject: Subject,
+    places: Sequence[int],
+    grad_output: Tensor,
+    seed: int = 0,
+    by_share: bool = False,
+    tolerance: Tolerance | None = None,
 ) -> Pair:
-    """Return what is measured and what backward gives along one random direction of some inputs together."""
+    """Return what is measured and what backward gives along one random direction of some inputs together.
+
+    Args:
+        subject: what is examined.
+        places: of the inputs.
+        grad_output: by which the output is weighed.
+        seed: of the direction.
+        by_share: move each entry by a share of itself.
+        tolerance: how far the two may be apart; None for the subject's.
+    """
     directions = {place: random_like(subject.arguments[place], 11 + seed + place).double() for place in places}
     size = 1.0
     for place in places:
@@ -62,13 +80,13 @@ def pair_along(
             moved[place] = (moved[place].detach().double() + step * direction).to(moved[place].dtype)
         return subject.differentiable(tuple(moved))
 
-    found = slope(along, size)
+    found = slope(along, size, subject.dtype)
     smooth = found.smooth.reshape(grad_output.shape)
     weights = torch.where(smooth, grad_output.double(), 0.0)
     parts, errors = weights.flatten() * found.value, weights.flatten() * found.error.where(found.smooth, 0.0)
     returned = subject.pulled(weights.to(grad_output.dtype))
     given = sum(float((returned[place].double() * direction).sum()) for place, direction in directions.items())
-    margin = float(subject.tolerance.margin(parts.norm())) + float(errors.norm())
+    margin = float((tolerance or subject.tolerance).margin(parts.norm())) + float(errors.norm())
     return Pair(float(parts.sum()), given, margin, int((~smooth).sum()))
 
 
@@ -81,4 +99,42 @@ def depends(subject: Subject, place: int) -> bool:
         moved = variable + step * direction
         return subject.differentiable((*subject.arguments[:place], moved, *subject.arguments[place + 1 :]))
 
-    return bool((slope(along).value.abs() > 1e-8).any())
+    return bool((slope(along, dtype=subject.dtype).value.abs() > 1e-8).any())
+
+
+def is_slope(
+    actual: Tensor,
+    function: Callable[[Arguments], Tensor],
+    arguments: Arguments,
+    place: int,
+    directions: int = DIRECTIONS,
+) -> bool:
+    """Whether a gradient is the slope of a number by one argument: along random directions, or else entry by entry.
+
+    Args:
+        actual: the gradient.
+        function: takes all arguments, returns the number.
+        arguments: where.
+        place: of the argument.
+        directions: how many; the last of several moves each entry by a share of itself.
+    """
+    variable = arguments[place].detach()
+    smooth = True
+    for number in range(directions):
+        direction = random_like(variable, 11 + number)
+        if 0 < number == directions - 1:
+            direction = direction * torch.where(variable == 0, 1.0, variable.abs())
+
+        def along(step: float, direction: Tensor = direction) -> Tensor:
+            return function((*arguments[:place], variable + step * direction, *arguments[place + 1 :]))
+
+        measured, given = slope(along), actual * direction
+        margin = SECOND * float(given.norm() + 1e-3) + float(measured.error)
+        if measured.smooth and abs(float(given.sum() - measured.value)) > margin:
+            return False
+        smooth = smooth and bool(measured.smooth)
+    if smooth or actual.numel() > MANY:
+        return True
+    column = slopes(function, arguments, place)
+    expected, one = column.pull(torch.ones(())), torch.ones(())
+    return same(torch.where(column.smooth, actual, expected), expected, SECOND, column.margin(one))

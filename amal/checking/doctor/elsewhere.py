@@ -8,20 +8,35 @@ has no slope, nothing can be held against it, and what was not reached is said.
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .directions import pair_along
-from .hypotheses import same, told_apart
+from .directions import MANY, pair_along
+from .evidence import Tolerance, same, told_apart
+from .slopes import slopes
 from .specimen import Composite, Raised, at
 from .subject import Found, Subject, random_like
 
-FAR: Final = 8.0
+WIDTHS: Final = (5.0, 45.0)
+"""Up to which numbers are spread: sigmoid bends within the first; within the second exp does not overflow."""
+FAR: Final = 1000.0
 CLOSE: Final = 0.01
+ROUGH: Final = Tolerance(1e-3)
+"""Close to the end of an interval, where what keeps log from 0, such as log(p + 1e-8), may be seen."""
+
+
+class Other(NamedTuple):
+    """Other values of a variable."""
+
+    words: str
+    """Where that is, without the variable's name."""
+    values: Tensor
+    tolerance: Tolerance | None = None
+    """None for the usual one."""
 
 
 def elsewhere(subject: Subject) -> Iterator[Found]:
@@ -29,70 +44,133 @@ def elsewhere(subject: Subject) -> Iterator[Found]:
     if subject.dtype != torch.float64:
         return
     optional = subject.definition.optional if subject.definition is not None else ()
+    limits = thresholds(subject)
     for place in subject.variables:
         if place in optional:
             continue
         variable = subject.arguments[place]
-        for words, values in _others(variable, thresholds(subject)):
-            arguments = (*subject.arguments[:place], values, *subject.arguments[place + 1 :])
-            found = list(_compared(replace(subject, arguments=arguments), f"{words.format(subject.name(place))}"))
+        probable = subject.given and bool(((variable >= 0) & (variable <= 1)).all())
+        for other in _others(variable, limits):
+            arguments = (*subject.arguments[:place], other.values, *subject.arguments[place + 1 :])
+            words = other.words.format(subject.name(place))
+            found = list(compared(replace(subject, arguments=arguments), words, other.tolerance, first=place))
+            if found and probable and not bool(((other.values >= 0) & (other.values <= 1)).all()):
+                words = "; that is no fault if it is always a probability"
+                found = [replace(of, words=f"{of.words}{words}", note=True) for of in found]
             if found:
                 yield from found
                 return
 
 
-def _others(variable: Tensor, thresholds: list[float]) -> Iterator[tuple[str, Tensor]]:
-    """Yield other values of a variable, with words for them that lack its name."""
+def _others(variable: Tensor, limits: Sequence[float]) -> Iterator[Other]:
+    """Yield other values of a variable."""
     if not variable.numel():
         return
     third = torch.arange(variable.numel()).reshape(variable.shape) % 3 == 0
-    yield "where entries of {} are 0", torch.where(third, 0.0, variable)
-    yield "where entries of {} are equal", torch.where(third, variable.flatten()[0], variable)
-    yield f"where {{}} is {FAR:g} times as large", FAR * variable
-    yield f"where {{}} is {1 / CLOSE:g} times as small", CLOSE * variable
-    yield "where {} has the other sign", -variable
-    for threshold in thresholds:
+    yield Other("where entries of {} are 0", torch.where(third, 0.0, variable))
+    yield Other("where entries of {} are equal", torch.where(third, variable.flatten()[0], variable))
+    signs = variable.sign()
+    one_sign = bool((signs == signs.flatten()[0]).all())
+    for width in WIDTHS:
+        spread = _spread(variable, width)
+        yield Other(f"where {{}} is spread up to {width:g}", signs * spread)
+        if one_sign:
+            yield Other("where {} has either sign", (1 - 2 * third.double()) * spread)
+    yield Other(f"where {{}} is {FAR:g} times as large", FAR * variable)
+    yield Other(f"where {{}} is {1 / CLOSE:g} times as small", CLOSE * variable, ROUGH)
+    if bool((variable.abs() < 1).all()):
+        yield Other("where {} is close to 1", signs * (1 - CLOSE * variable.abs()), ROUGH)
+    for threshold in limits:
         near = threshold + 0.3 * random_like(variable, 5)
-        yield f"where {{}} lies around {threshold:g}, with which the code compares", near
+        yield Other(f"where {{}} lies around {threshold:g}, with which the code compares", near)
 
 
-def _compared(subject: Subject, words: str) -> Iterator[Found]:
+def _spread(variable: Tensor, width: float) -> Tensor:
+    """Return positive numbers evenly spread up to a width, in no order."""
+    count = variable.numel()
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(4)).reshape(variable.shape)
+    return width * (order.double() + 0.5) / count
+
+
+def compared(
+    subject: Subject, words: str, tolerance: Tolerance | None = None, first: int | None = None
+) -> Iterator[Found]:
+    """Yield what is wrong for arguments that may lie outside what a Function is made for: an exception is no fault.
+
+    Args:
+        subject: with these arguments.
+        words: where they are.
+        tolerance: None for the usual one.
+        first: place of the variable that is to be suspected first.
+    """
+    if tolerance is not None:
+        tolerance = tolerance.at_least(subject.tolerance.relative)
     try:
         call = subject.specimen(subject.arguments, subject.variables)
-        returned = call.backward(torch.ones_like(call.output))
-        if not torch.isfinite(call.output).all() or call.node is None:
-            return
+        finite = bool(torch.isfinite(call.output).all())
         if subject.definition is not None:
-            expected = subject.definition.reference(*subject.arguments)
-            if not torch.isfinite(expected).all():
+            expected = subject.definition.reference(*subject.arguments).detach()
+            if not torch.isfinite(expected).all() or expected.shape != call.output.shape:
                 return
-            if not same(call.output.detach(), expected.detach(), subject.tolerance):
+            if not finite and subject.operation.exact_extremes:
+                yield Found("forward-unstable", f"forward is not finite {words}, and the definition is")
+                return
+            if not same(call.output.detach(), expected, tolerance or subject.tolerance):
                 yield Found("forward-value", f"the output is not what the definition gives {words}")
                 return
+        if not finite or call.node is None:
+            return
+        returned = call.backward(torch.ones_like(call.output))
         grads = {place: at(returned, place) for place in subject.variables}
         shapes = {place: subject.arguments[place].shape for place in subject.variables}
+        for place, grad in grads.items():
+            if isinstance(grad, Tensor) and grad.shape != shapes[place]:
+                yield Found(
+                    "grad-shape", f"has, {words}, shape {tuple(grad.shape)}, and it {tuple(shapes[place])}", place
+                )
+                return
         known = [place for place, grad in grads.items() if isinstance(grad, Tensor) and grad.shape == shapes[place]]
-        pair = pair_along(subject, known, random_like(call.output, 1))
-        if not pair.left_out and not pair.agrees:
-            name = known[0] if len(known) == 1 else None
-            words = f"{'' if len(known) == 1 else 'what backward gives '}is not the slope of the output {words}"
-            given, slope = told_apart(pair.given, pair.measured)
-            worst = f"Along a random direction backward gives {given}, the slope is {slope}."
-            yield Found("grad-value", words, name, worst)
+        grad_output = random_like(call.output, 1)
+        pair = pair_along(subject, known, grad_output, tolerance=tolerance)
+        if pair.left_out or pair.agrees:
+            return
+        for place in sorted(known, key=lambda place: place != first):
+            alone = pair_along(subject, [place], grad_output, tolerance=tolerance)
+            if not alone.left_out and not alone.agrees:
+                given, slope = told_apart(alone.given, alone.measured)
+                worst = f"Along a random direction backward gives {given}, the slope is {slope}."
+                worst = _worst(subject, place, grads[place]) or worst
+                yield Found("grad-value", f"is not the slope of the output {words}", place, worst)
+                return
     except (Raised, RuntimeError, ValueError, IndexError, ArithmeticError):
         return  # outside what it is made for
+
+
+def _worst(subject: Subject, place: int, actual: Tensor) -> str:
+    """Return the entry of a gradient, for a grad_output of ones, that is most wrong, in a sentence; empty for many."""
+    if actual.numel() > MANY:
+        return ""
+    found = slopes(subject.differentiable, subject.arguments, place)
+    expected = found.jacobian.sum(0).reshape(found.shape)
+    off = torch.where(found.smooth, (actual - expected).abs(), 0.0).flatten()
+    worst = int(off.argmax())
+    if not off[worst] > 1e-6 * expected.abs().max():
+        return ""
+    name, number = subject.name(place), float(subject.arguments[place].flatten()[worst])
+    given, slope = told_apart(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
+    return f"Where {name} is {number:.4g}, backward gives {given}, and the slope of the output is {slope}."
 
 
 def thresholds(subject: Subject) -> list[float]:
     """Return the numbers with which the code of a Function compares its tensors."""
     if isinstance(subject.specimen, Composite):
         return []
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(subject.specimen.function)))
-    except (OSError, TypeError, SyntaxError):
-        return []
+    function = subject.specimen.function
+    trees = _parsed(function) or [
+        tree for method in (function.forward, function.setup_context, function.backward) for tree in _parsed(method)
+    ]
     found: dict[float, None] = {}
-    for node in ast.walk(tree):
+    for node in (node for tree in trees for node in ast.walk(tree)):
         parts: list[ast.expr] = []
         if isinstance(node, ast.Compare):
             parts = [node.left, *node.comparators]
@@ -103,6 +181,14 @@ def thresholds(subject: Subject) -> list[float]:
             if number is not None and number != 0:
                 found[number] = None
     return list(found)[:8]
+
+
+def _parsed(code: Any) -> list[ast.Module]:
+    """Return the syntax tree of a class or a method, in a list; none where there is no source."""
+    try:
+        return [ast.parse(textwrap.dedent(inspect.getsource(code)))]
+    except (OSError, TypeError, SyntaxError):
+        return []
 
 
 def _number(part: ast.expr) -> float | None:

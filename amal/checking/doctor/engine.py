@@ -7,7 +7,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from .hypotheses import same
+from .evidence import same
 from .specimen import Raised, at, copied
 from .subject import Found, Subject
 
@@ -19,7 +19,12 @@ def in_engine(subject: Subject) -> Iterator[Found]:
     except Raised:
         raise
     except Exception as error:
-        yield Found("engine", f"torch's engine refuses what backward returns: {' '.join(str(error).split())[:300]}")
+        said = " ".join(str(error).split())[:300]
+        if _fails_for_none(subject):
+            words = "with set_materialize_grads(False), backward must take None for an output that no gradient reaches"
+            yield Found("undefined-gradient", f"{words}: it raised {type(error).__name__}: {said}")
+            return
+        yield Found("engine", f"torch's engine refuses what backward returns: {said}")
         return
     yield from _without_gradient(subject)
     call = subject.specimen(subject.arguments, subject.variables)
@@ -63,6 +68,19 @@ def _shared(one: Tensor, other: Tensor) -> bool:
     before = other.clone()
     one += 1
     return not torch.equal(other, before)
+
+
+def _fails_for_none(subject: Subject) -> bool:
+    """Whether backward raises an exception where only one of several outputs has a gradient, the others None."""
+    call = subject.specimen(subject.arguments, subject.variables)
+    if len(call.outputs) < 2 or call.node is None:
+        return False
+    try:
+        with torch.no_grad():
+            call.node.apply(*(torch.ones_like(of) if of is call.output else None for of in call.outputs))
+    except Exception:
+        return True
+    return False
 
 
 def _without_gradient(subject: Subject) -> Iterator[Found]:

@@ -25,11 +25,12 @@ from .declared import declared
 from .definitions import Definition, Draw, Operation, all_operations, operation_called, seeded
 from .effort import Effort
 from .form import form_faults
+from .precision import single_inside
 from .recognition import Unexaminable, recognised
 from .samples import found_samples
 from .specimen import Composite, Raised, Specimen, random_state_kept
 from .standin import Unavailable
-from .subject import DTYPES, Options, Subject, variables_of
+from .subject import DTYPES, Options, Subject, cast, variables_of
 from .verdict import diagnosed, result
 
 ANY, CALLABLE = "any function", "any callable"
@@ -150,13 +151,15 @@ def _checked(
             require_comparable(name, one, ready)
     if words := without_numbers(ready):
         return result(ready.specimen, operation, None, [_sentence("not-examined", words)])
+    dtype = torch.float32 if single_inside(ready.specimen, ready.arguments, ready.variables) else torch.float64
     return diagnosed(
         Subject(
             ready.specimen,
             operation,
             definitions[0] if definitions else None,
-            ready.arguments,
+            cast(ready.arguments, dtype),
             ready.variables,
+            dtype,
             given=True,
             surrogate=meant,
             options=options,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .definitions import Definition, Kink
-from .hypotheses import same
+from .evidence import same
 from .specimen import Arguments, Raised, at
 from .subject import Found, Subject, differentiated
 

@@ -10,21 +10,13 @@ from torch import Tensor
 
 from .definitions import Definition, Draw
 from .directions import MANY, depends, pairs_along
-from .hypotheses import (
-    Evidence,
-    explain_shape,
-    explain_use_of_grad_output,
-    explain_value,
-    is_linear,
-    same,
-    shown,
-    told_apart,
-    worst_entry,
-)
+from .evidence import Evidence, same, shown, told_apart, worst_entry
+from .hypotheses import explain_shape, explain_value
+from .linearity import explain_use_of_grad_output, is_linear
 from .recognition import SEED
 from .slopes import Slopes, slopes
 from .specimen import Call, Raised, at, plain
-from .subject import Found, Subject, cast, random_like
+from .subject import Found, Subject, cast, differentiated, random_like
 
 
 def of_gradients(subject: Subject) -> Iterator[Found]:
@@ -107,6 +99,9 @@ class Measured(Mapping[int, Slopes]):
             self.known[place] = _measured(self.subject, place)
         return self.known[place]
 
+    def __contains__(self, place: object) -> bool:
+        return place in self.places
+
     def __iter__(self) -> Iterator[int]:
         return iter(self.places)
 
@@ -117,7 +112,7 @@ class Measured(Mapping[int, Slopes]):
 def _measured(subject: Subject, place: int) -> Slopes:
     """Measure the slope of the output; of a Function in float32, that of its definition."""
     if subject.dtype == torch.float64 or subject.definition is None:
-        return slopes(subject.differentiable, subject.arguments, place)
+        return slopes(subject.differentiable, subject.arguments, place, subject.dtype)
     return slopes(partial(_value, subject.definition), cast(subject.arguments, torch.float64), place)
 
 
@@ -230,9 +225,11 @@ def _along_directions(
 
 def _replaced(subject: Subject, place: int, other: int, value: Tensor, grad_output: Tensor) -> Tensor:
     """Return the slope of one argument where another has the value given; of no shape that fits where it cannot be."""
-    arguments = tuple(value if at == other else of for at, of in enumerate(cast(subject.arguments, torch.float64)))
-    function = partial(_value, subject.definition) if subject.definition is not None else subject.specimen.value
+    arguments = tuple(value if spot == other else of for spot, of in enumerate(cast(subject.arguments, torch.float64)))
     try:
-        return slopes(function, arguments, place).pull(grad_output)
+        if subject.definition is None:
+            return slopes(subject.specimen.value, arguments, place).pull(grad_output)
+        found = at(differentiated(subject.definition, arguments, (place,), grad_output)[1], place)
+        return found if isinstance(found, Tensor) else torch.zeros(0)
     except (Raised, RuntimeError, ValueError):
         return torch.zeros(0)

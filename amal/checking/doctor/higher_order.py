@@ -1,20 +1,17 @@
 """The derivative of backward, and what torch.func and forward mode can do with a Function."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .directions import DIRECTIONS, MANY
-from .hypotheses import same
-from .slopes import slope, slopes
+from .directions import is_slope
+from .evidence import same
+from .slopes import slope
 from .specimen import Arguments, Composite, Raised, plain
 from .subject import Found, Subject, gradients, random_like
-
-TOLERANCE = 1e-5
-"""Of a second derivative: the accuracy of the slope of a slope."""
 
 
 def second_derivative(subject: Subject) -> Iterator[Found]:
@@ -46,41 +43,55 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
         total = torch.stack([(weights[place] * of).sum() for place, of in zip(places, pulled, strict=True)]).sum()
         if total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]  # autograd.grad would pass by a node that refuses
-    except (RuntimeError, NotImplementedError):
+    except Exception:  # whatever a student's backward does under create_graph
         yield Found("not-reached", "the second derivative is refused", note=True)
         return
     names = [*(subject.name(place) for place in places), "grad_output"]
     everything = (*subject.arguments, grad_output)
     for variable, name, place in zip([*inputs, outer], names, [*places, len(everything) - 1], strict=True):
         actual = torch.zeros_like(variable) if variable.grad is None else variable.grad
-        if not _is_slope(actual, weighed, everything, place):
+        if not is_slope(actual, weighed, everything, place):
             how = "wrong" if actual.any() else "missing"
             words = f"the second derivative by {name} is {how}, and nothing says so"
             words += ": backward uses something that the graph does not know"
             yield Found("second-order", words)
             return
+    yield from _third(subject, places, grad_output, weights)
 
 
-def _is_slope(actual: Tensor, function: Callable[[Arguments], Tensor], arguments: Arguments, place: int) -> bool:
-    """Whether a gradient is the slope of a number by one argument: along random directions, or else entry by entry."""
-    variable = arguments[place].detach()
-    smooth = True
-    for number in range(DIRECTIONS):
-        direction = random_like(variable, 11 + number)
+def _third(
+    subject: Subject, places: Sequence[int], grad_output: Tensor, weights: Mapping[int, Tensor]
+) -> Iterator[Found]:
+    """The derivative of the second derivative is right, or refused."""
 
-        def along(step: float, direction: Tensor = direction) -> Tensor:
-            return function((*arguments[:place], variable + step * direction, *arguments[place + 1 :]))
+    def second(arguments: Arguments, create_graph: bool = False) -> tuple[list[Tensor], Tensor]:
+        """Return the variables, and their second derivatives, weighed and added up."""
+        leaves = {place: arguments[place].detach().clone().requires_grad_() for place in places}
+        given = tuple(leaves[place].clone() if place in leaves else of for place, of in enumerate(arguments))
+        total = subject.specimen.on(given).output.mul(grad_output).sum()
+        inputs = list(leaves.values())
+        for _ in range(2):
+            asked = torch.autograd.grad(total, inputs, create_graph=True, allow_unused=True)
+            parts = [(weights[place] * of).sum() for place, of in zip(places, asked, strict=True) if of is not None]
+            total = torch.stack([*parts, torch.zeros((), dtype=subject.dtype)]).sum()
+            if not total.requires_grad:
+                break
+        return inputs, total if create_graph else total.detach()
 
-        measured, given = slope(along), actual * direction
-        margin = TOLERANCE * float(given.norm() + 1e-3) + float(measured.error)
-        if measured.smooth and abs(float(given.sum() - measured.value)) > margin:
-            return False
-        smooth = smooth and bool(measured.smooth)
-    if smooth or actual.numel() > MANY:
-        return True
-    column = slopes(function, arguments, place)
-    expected, one = column.pull(torch.ones(())), torch.ones(())
-    return same(torch.where(column.smooth, actual, expected), expected, TOLERANCE, column.margin(one))
+    try:
+        inputs, total = second(subject.arguments, create_graph=True)
+        if total.requires_grad:
+            total.backward()  # type: ignore[no-untyped-call]
+        for variable, place in zip(inputs, places, strict=True):
+            actual = torch.zeros_like(variable) if variable.grad is None else variable.grad
+            if not is_slope(actual, lambda arguments: second(arguments)[1], subject.arguments, place, directions=1):
+                words = (
+                    f"the third derivative by {subject.name(place)} is wrong, and nothing says so, though the second"
+                )
+                yield Found("second-order", f"{words} is right")
+                return
+    except Exception:
+        yield Found("not-reached", "the third derivative is refused", note=True)
 
 
 def transforms(subject: Subject) -> Iterator[Found]:
@@ -89,16 +100,51 @@ def transforms(subject: Subject) -> Iterator[Found]:
         return
     function = subject.specimen.function
     own_vmap = function.vmap is not torch.autograd.Function.vmap
+    refused = yield from _many_gradients(subject)
     if own_vmap or getattr(function, "generate_vmap_rule", False):
         yield from _batched(subject)
     else:
-        yield Found(
-            "no-vmap", "there is neither generate_vmap_rule nor vmap: torch.func.vmap cannot batch it", note=True
-        )
+        words = "there is neither generate_vmap_rule nor vmap: torch.func.vmap cannot batch it"
+        words += f"; nor can gradients be batched (is_grads_batched): {refused}" if refused else ""
+        yield Found("no-vmap", words, note=True)
     if function.jvp is torch.autograd.Function.jvp:
         yield Found("no-jvp", "there is no jvp: forward mode cannot differentiate it", note=True)
     elif subject.dtype == torch.float64:
         yield from _forward_mode(subject)
+
+
+def _many_gradients(subject: Subject) -> Generator[Found, None, str]:
+    """For several grad_outputs at once (is_grads_batched) backward gives what it gives for one after the other.
+
+    Returns:
+        why that cannot be had, if it raises an exception: it is a convenience, which few backwards are written for.
+    """
+    inputs = {place: subject.arguments[place].detach().clone().requires_grad_() for place in subject.variables}
+    leaves = list(inputs.values())
+    output = subject.specimen.on(
+        tuple(inputs[place].clone() if place in inputs else of for place, of in enumerate(subject.arguments))
+    ).output
+    several = torch.stack([random_like(output, seed) for seed in (1, 2)])
+
+    def pulled(grad_output: Tensor, batched: bool) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(
+            output, leaves, grad_output, retain_graph=True, allow_unused=True, is_grads_batched=batched
+        )
+
+    try:
+        alone = [pulled(grad_output, False) for grad_output in several]
+    except Exception:
+        return ""  # it can run once alone
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            together = pulled(several, True)
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    for place, actual, *expected in zip(inputs, together, *alone, strict=True):
+        if actual is not None and None not in expected and not same(actual, torch.stack(expected), subject.tolerance):
+            yield Found("vmap", "is another for several grad_outputs at once (is_grads_batched)", place)
+    return ""
 
 
 def _batched(subject: Subject) -> Iterator[Found]:
@@ -124,7 +170,9 @@ def _batched(subject: Subject) -> Iterator[Found]:
             batched = torch.func.vmap(with_gradients)(*stacked)
     except Exception as error:
         said = " ".join(str(error).split())[:200]
-        yield Found("no-vmap", f"torch.func.vmap cannot be used: {type(error).__name__}: {said}", note=True)
+        yield Found(
+            "vmap", f"the class says that torch.func.vmap can batch it, which raises {type(error).__name__}: {said}"
+        )
         return
     for number, (actual, expected) in enumerate(zip(batched, zip(*one_by_one, strict=True), strict=True)):
         if not same(actual, torch.stack(expected), subject.tolerance):

@@ -4,84 +4,17 @@ Nothing is concluded from error messages. To ask whether a factor is missing, th
 was measured; to ask whether two gradients are exchanged, each is compared with the other's slope; and so on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .slopes import Slopes
-
-NOTHING = 1e-9
-"""A gradient below it is taken for 0."""
-Explanation = tuple[str, str]
-"""A code, and a sentence without its beginning: what is said of the gradient."""
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far one number may be from another."""
-
-    relative: float
-    """As a share of the number itself; a tenth of it as a share of the largest."""
-    absolute: float | None = None
-    """Besides that; None for a thousandth of `relative`."""
-
-    def at_least(self, relative: float) -> "Tolerance":
-        """Return the same, where it is not smaller than a share."""
-        return replace(self, relative=max(relative, self.relative))
-
-    def margin(self, expected: Tensor) -> Tensor:
-        """Return how far each entry may be off."""
-        largest = expected.abs().max() if expected.numel() else 0.0
-        absolute = 1e-3 * self.relative if self.absolute is None else self.absolute
-        return self.relative * (expected.abs() + 0.1 * largest) + absolute
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that a hypothesis may look at, of one gradient."""
-
-    position: int
-    names: Sequence[str]
-    arguments: Sequence[Any]
-    output: Tensor
-    slopes: Mapping[int, Slopes]
-    """Of each variable."""
-    tolerance: Tolerance
-    of_output: Callable[[Tensor, Tensor], Tensor] | None
-    """The gradient of the first argument as the output gives it."""
-    replaced: Callable[[int, Tensor, Tensor], Tensor]
-    """(position, value, grad_output) -> the right gradient if another value were in the place of an argument."""
-
-    @property
-    def name(self) -> str:
-        """Of the input whose gradient it is."""
-        return self.names[self.position]
-
-    def same(self, actual: Tensor, expected: Tensor, error: Tensor | float = 0.0) -> bool:
-        """Whether two gradients are equal, up to the accuracy of the measurement."""
-        return same(actual, expected, self.tolerance, error)
-
-
-def same(actual: Tensor, expected: Tensor, tolerance: Tolerance | float = 1e-6, error: Tensor | float = 0.0) -> bool:
-    """Whether shapes are equal and entries differ by no more than a small share of themselves or of the largest.
-
-    Args:
-        actual, expected: tensors.
-        tolerance: how far they may be apart; a number is a share.
-        error: how far `expected` may be off, entry by entry, which is allowed besides.
-    """
-    if actual.shape != expected.shape:
-        return False
-    if not actual.numel():
-        return True
-    actual, expected = actual.double(), expected.double()
-    tolerance = tolerance if isinstance(tolerance, Tolerance) else Tolerance(tolerance)
-    return bool(((actual - expected).abs() <= tolerance.margin(expected) + error).all())
-
+from .evidence import Evidence as Evidence
+from .evidence import Explanation, shown
+from .evidence import Tolerance as Tolerance
+from .evidence import same as same
+from .evidence import worst_entry as worst_entry
+from .parts import border, halves, repeated, squeezed
 
 # ---------------------------------------------------------------------------------- shape
 
@@ -91,6 +24,9 @@ def explain_shape(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> tu
     slope = evidence.slopes[evidence.position]
     wanted, expected = slope.shape, slope.pull(grad_output)
     shapes = f"has shape {tuple(actual.shape)}, and {evidence.name} has {tuple(wanted)}"
+    larger = actual.numel() > wanted.numel() and _fits(actual, wanted)
+    if larger and evidence.same(actual.sum_to_size(wanted), expected):
+        return ("not-summed", f"is not summed over the batch: it {shapes}"), actual.sum_to_size(wanted)
     for other, of in evidence.slopes.items():
         if other != evidence.position and evidence.same(actual, of.pull(grad_output)):
             return ("grad-order", f"is that of {evidence.names[other]}"), None
@@ -119,87 +55,7 @@ def _fits(actual: Tensor, wanted: torch.Size) -> bool:
     return actual.dim() >= len(wanted)
 
 
-# ---------------------------------------------------------------------------------- grad_output
-
-
-def explain_use_of_grad_output(
-    gradient: Callable[[Tensor], Tensor], grad_output: Tensor, evidence: Evidence
-) -> tuple[Explanation, Tensor] | None:
-    """Say how backward uses grad_output if not as a factor, and return the part that is left to be explained.
-
-    Returns:
-        None where backward is proportional to grad_output. Otherwise what is wrong, and the gradient for a grad_output
-        of ones, which other hypotheses may look at.
-    """
-    ones = torch.ones_like(grad_output)
-    of_one, of_this = gradient(ones), gradient(grad_output)
-    if of_one.shape != of_this.shape:
-        return ("nonlinear-in-grad-output", "changes its shape with the values of grad_output"), of_one
-    zero, negative = gradient(torch.zeros_like(grad_output)), gradient(-grad_output)
-    other = gradient(3 * ones - 0.5 * grad_output)
-    if max((float(of.abs().max()) for of in (of_this, of_one) if of.numel()), default=0.0) < NOTHING:
-        return None
-    if evidence.same(of_one, of_this) and evidence.same(other, of_one) and evidence.same(zero, of_one):
-        return (
-            "ignores-grad-output",
-            "is the same for every grad_output: it is only right at the end of a graph",
-        ), of_one
-    expected = 3 * of_one - 0.5 * of_this
-    linear = evidence.same(-negative, of_this) and evidence.same(other, expected) and not zero.any()
-    if linear:
-        return None
-    slope = evidence.slopes[evidence.position]
-    plus = [
-        of for of in (slope.pull(ones), -slope.pull(ones)) if _adds(of, of_this, of_one, zero, grad_output, evidence)
-    ]
-    if plus:
-        return ("nonlinear-in-grad-output", "has grad_output added where it should be multiplied"), plus[0]
-    for power, words in ((2, "squared"), (3, "to the third power")):
-        if evidence.same(gradient(2 * grad_output), 2**power * of_this) and not zero.any():
-            return ("nonlinear-in-grad-output", f"has grad_output as a factor {power} times: it is {words}"), of_one
-    if evidence.same(gradient(2 * grad_output), of_this):
-        return ("nonlinear-in-grad-output", "does not change when grad_output is doubled: only its sign counts"), of_one
-    if evidence.same(negative, of_this):
-        return ("nonlinear-in-grad-output", "does not change sign with grad_output"), of_one
-    affine = evidence.same(other - zero, 3 * (of_one - zero) - 0.5 * (of_this - zero))
-    words = (
-        "is not 0 for a grad_output of 0: something is added to it" if affine else "is not proportional to grad_output"
-    )
-    return ("nonlinear-in-grad-output", words), of_one
-
-
-def _adds(
-    local: Tensor, of_this: Tensor, of_one: Tensor, zero: Tensor, grad_output: Tensor, evidence: Evidence
-) -> bool:
-    """Whether the gradient for zero is the local derivative, and grad_output comes on top."""
-    if not evidence.same(zero, local):
-        return False
-    change, due = of_one - zero, of_this - zero
-    try:
-        return evidence.same(change * grad_output, due.expand_as(change * grad_output))
-    except RuntimeError:
-        return True
-
-
-def is_linear(gradient: Callable[[Tensor], Tensor], grad_output: Tensor, evidence: Evidence) -> bool:
-    """Whether backward is linear in grad_output, as far as two of them tell."""
-    ones = torch.ones_like(grad_output)
-    both, zero = gradient(3 * ones - 0.5 * grad_output), gradient(torch.zeros_like(grad_output))
-    return evidence.same(both, 3 * gradient(ones) - 0.5 * gradient(grad_output)) and not zero.any()
-
-
 # ---------------------------------------------------------------------------------- value
-
-
-def shown(ratio: float) -> str:
-    """Return a factor with as many digits as it takes to see that it is not 1."""
-    return next(text for digits in range(4, 18) if float(text := f"{ratio:.{digits}g}") != 1 or ratio == 1)
-
-
-def told_apart(one: float, other: float) -> tuple[str, str]:
-    """Return two numbers with as many digits as it takes to see that they are not equal, and six at least."""
-    pairs = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(6, 18))
-    return next((pair for pair in pairs if pair[0] != pair[1] or one == other), (f"{one:.17g}", f"{other:.17g}"))
 
 
 def explain_value(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
@@ -207,7 +63,7 @@ def explain_value(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> li
     actual = actual.double()
     if not torch.isfinite(actual).all():
         return [("grad-value", "is not finite")]
-    for hypothesis in (_factor, _exchanged, _turned, _where, _local):
+    for hypothesis in (_factor, _exchanged, _turned, repeated, halves, squeezed, border, _where, _local):
         found = hypothesis(actual, grad_output, evidence)
         if found:
             return found
@@ -337,21 +193,3 @@ def _local(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
     if evidence.same(-actual[wrong], expected[wrong]):
         return [("grad-sign", f"has the wrong sign {count}")]
     return [("grad-value", f"is wrong {count}")]
-
-
-def worst_entry(
-    actual: Tensor, expected: Tensor, names: tuple[str, str] = ("backward gives", "the slope of the output is")
-) -> str:
-    """Say where two tensors differ most, and what each is there."""
-    if actual.shape != expected.shape or not actual.numel():
-        return ""
-    difference = (actual.double() - expected.double()).abs().nan_to_num(float("inf"))
-    worst = int(difference.argmax())
-    index: list[int] = []
-    rest = worst
-    for size in reversed(actual.shape):
-        index.insert(0, rest % size)
-        rest //= size
-    place = f" [{', '.join(map(str, index))}]" if index else ""
-    given, slope = told_apart(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
-    return f"Worst entry{place}: {names[0]} {given}, {names[1]} {slope}."

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .arrangement import Arranged, Arranger
 from .definitions import Definition, Draw
-from .hypotheses import same, shown, worst_entry
+from .evidence import same, shown, worst_entry
 from .specimen import Arguments, Raised, Specimen, at
 from .subject import Found, Subject, cast, differentiated, random_like, variables_of
 

@@ -14,18 +14,19 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-STEPS: Final = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-"""Tried in this order."""
+STEPS: Final = {torch.float64: (1e-3, 1e-4, 1e-5, 1e-6, 1e-7), torch.float32: (1e-1, 3e-2, 1e-2)}
+"""Tried in this order, for what is computed in a dtype."""
 PRECISE: Final = 1e-8
 """Error, as a share of the largest slope, at which no smaller step is tried."""
-COARSE: Final = 1e-4
+COARSE: Final = {torch.float64: 1e-4, torch.float32: 1e-2}
 """Error, as a share of the largest slope, above which there is no slope."""
-EPSILON: Final = torch.finfo(torch.float64).eps
+CHUNK: Final = 100_000
+"""Entries of a Jacobian that are measured at a time."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """The derivative of an output along one direction, measured; entry by entry of the output, flat."""
+    """The derivative of an output along directions, measured; (directions, entries of the output), or of one alone."""
 
     value: Tensor
     """Float64; 0 where nothing could be measured."""
@@ -33,54 +34,75 @@ class Slope:
     """How far the value may be off; infinite where nothing could be measured."""
     kink: Tensor
     """Whether the slope to the left is another than that to the right."""
+    coarse: float = COARSE[torch.float64]
 
     @property
     def smooth(self) -> Tensor:
         """Of each entry of the output, whether there is a slope."""
-        scale = self.value.abs().max() if self.value.numel() else torch.zeros(())
-        return ~self.kink & (self.error <= COARSE * scale + 1e-7)
+        scale = self.value.abs().amax(-1, keepdim=True) if self.value.numel() else torch.zeros(())
+        return ~self.kink & (self.error <= self.coarse * scale + 1e-7)
 
 
-def slope(along: Callable[[float], Tensor], scale: float = 1.0) -> Slope:
+def slope(along: Callable[[float], Tensor], scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Slope:
     """Measure the derivative at 0 of a function of one number.
 
     Args:
         along: takes a step, returns the output there.
         scale: of the steps.
+        dtype: in which it is computed.
     """
+    found = _along(lambda _, step: along(step), [0], torch.tensor([scale], dtype=torch.float64), dtype)
+    return Slope(found.value[0], found.error[0], found.kink[0], found.coarse)
 
-    here = along(0.0).detach().double().flatten()
 
-    def there(distance: float) -> Tensor:
+def _along(
+    moved: Callable[[int, float], Tensor], directions: Sequence[int], scales: Tensor, dtype: torch.dtype
+) -> Slope:
+    """Measure the derivatives along several directions.
+
+    Args:
+        moved: takes a direction and a step, returns the output there.
+        directions: their numbers.
+        scales: of the steps, (directions).
+        dtype: in which the output is computed.
+    """
+    here = moved(directions[0], 0.0).detach().double().flatten()
+
+    def there(direction: int, distance: float) -> Tensor:
         try:
-            return along(distance).detach().double().flatten().reshape(here.shape)
+            return moved(direction, distance).detach().double().flatten().reshape(here.shape)
         except Exception:  # outside the domain: like what gives NaN there
             return torch.full_like(here, torch.nan)
 
-    best = Slope(torch.zeros_like(here), torch.full_like(here, torch.inf), torch.zeros_like(here, dtype=torch.bool))
-    if not here.numel():
-        return best
-    for step in STEPS:
-        h = step * scale
-        points = [(there(k * h), there(-k * h)) for k in (1, 2, 4)]
-        near, middle, far = ((a - b) / (2 * k * h) for k, (a, b) in zip((1, 2, 4), points, strict=True))
-        value = (4 * near - middle) / 3
-        largest = torch.stack([side.abs() for pair in points for side in pair]).amax(0)
-        still = torch.stack([(side == here) for pair in points for side in pair]).all(0)
-        rounding = torch.where(still, 0.0, EPSILON * (4 * largest / h + value.abs() / step))
-        error = ((value - (4 * middle - far) / 3).abs() + rounding).nan_to_num(torch.inf, torch.inf)
-        # Of a smooth function the change of slope from left to right halves with the step; at a kink it stays.
-        change, wider = (((a - 2 * here + b) / (k * h)).abs() for k, (a, b) in zip((1, 2), points, strict=False))
-        kink = (change > 0.75 * wider) & (change > 1e-3 * value.abs().amax() + 2 * rounding)
-        better = error < best.error
-        best = Slope(
-            torch.where(better, value.nan_to_num(0.0, 0.0, 0.0), best.value),
-            torch.where(better, error, best.error),
-            torch.where(better, kink, best.kink & kink),
-        )
-        if bool((best.error <= PRECISE * best.value.abs().amax() + 2 * rounding).all()) and not best.kink.any():
+    value = here.new_zeros(len(directions), here.numel())
+    error, kink = torch.full_like(value, torch.inf), torch.zeros_like(value, dtype=torch.bool)
+    left = torch.arange(len(directions) if here.numel() else 0)
+    epsilon = torch.finfo(dtype).eps
+    for step in STEPS[dtype]:
+        if not len(left):
             break
-    return best
+        h = step * scales[left, None]
+        points = [
+            torch.stack([there(directions[i], k * float(size)) for i, size in zip(left.tolist(), h[:, 0], strict=True)])
+            for k in (1, -1, 2, -2, 4, -4)
+        ]
+        pairs = list(zip(points[::2], points[1::2], strict=True))
+        near, middle, far = ((a - b) / (2 * k * h) for k, (a, b) in zip((1, 2, 4), pairs, strict=True))
+        now = (4 * near - middle) / 3
+        stacked = torch.stack(points)
+        still = (stacked == here).all(0)
+        rounding = torch.where(still, 0.0, epsilon * (4 * stacked.abs().amax(0) / h + now.abs() / step))
+        off = ((now - (4 * middle - far) / 3).abs() + rounding).nan_to_num(torch.inf, torch.inf)
+        # Of a smooth function the change of slope from left to right halves with the step; at a kink it stays.
+        change, wider = (((a - 2 * here + b) / (k * h)).abs() for k, (a, b) in zip((1, 2), pairs, strict=False))
+        bent = (change > 0.75 * wider) & (change > 1e-3 * now.abs().amax(1, keepdim=True) + 2 * rounding)
+        better = off < error[left]
+        kink[left] = torch.where(better, bent, kink[left] & bent)
+        value[left] = torch.where(better, now.nan_to_num(0.0, 0.0, 0.0), value[left])
+        error[left] = torch.where(better, off, error[left])
+        precise = error[left] <= PRECISE * value[left].abs().amax(1, keepdim=True) + 2 * rounding
+        left = left[~precise.all(1) | kink[left].any(1)]
+    return Slope(value, error, kink, COARSE[dtype])
 
 
 @dataclass(frozen=True)
@@ -104,8 +126,10 @@ class Slopes:
         return (grad_output.double().abs().flatten() @ self.error).reshape(self.shape)
 
 
-def slopes(function: Callable[..., Tensor], arguments: Sequence[Any], position: int) -> Slopes:
-    """Measure the derivative of a function's output by each entry of one argument."""
+def slopes(
+    function: Callable[..., Tensor], arguments: Sequence[Any], position: int, dtype: torch.dtype = torch.float64
+) -> Slopes:
+    """Measure the derivative of a function's output by each entry of one argument; computed in a dtype."""
     variable = arguments[position].detach()
     entries = variable.flatten()
 
@@ -114,16 +138,12 @@ def slopes(function: Callable[..., Tensor], arguments: Sequence[Any], position: 
         there.view(-1)[entry] += step
         return function((*arguments[:position], there, *arguments[position + 1 :]))
 
-    columns = [
-        slope(lambda step, entry=entry: moved(entry, step), max(1.0, float(entries[entry].abs())))  # type: ignore[misc]
-        for entry in range(variable.numel())
-    ]
-    smooth = [bool(column.smooth.all()) for column in columns]
-    empty = torch.zeros(0 if columns else function(tuple(arguments)).numel(), 0, dtype=torch.float64)
-    if not columns:
-        return Slopes(empty, empty, torch.ones(variable.shape, dtype=torch.bool), variable.shape)
-    error = torch.stack(
-        [of.error if there else torch.zeros_like(of.error) for of, there in zip(columns, smooth, strict=True)], 1
-    )
-    jacobian = torch.stack([column.value for column in columns], 1)
-    return Slopes(jacobian, error, torch.tensor(smooth).reshape(variable.shape), variable.shape)
+    rows = function(tuple(arguments)).numel()
+    jacobian = torch.zeros(rows, variable.numel(), dtype=torch.float64)
+    error, smooth = torch.zeros_like(jacobian), torch.ones(variable.numel(), dtype=torch.bool)
+    scales = entries.double().abs().clamp(min=1.0)
+    for some in torch.split(torch.arange(variable.numel()), max(1, CHUNK // max(rows, 1))):
+        found = _along(moved, some.tolist(), scales[some], dtype)
+        smooth[some] = found.smooth.all(1)
+        jacobian[:, some], error[:, some] = found.value.T, torch.where(smooth[some, None], found.error, 0.0).T
+    return Slopes(jacobian, error, smooth.reshape(variable.shape), variable.shape)

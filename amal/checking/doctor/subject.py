@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .definitions import Definition, Draw, Operation
 from .effort import Effort
-from .hypotheses import Tolerance
+from .evidence import Tolerance
 from .specimen import Arguments, Specimen
 
 DTYPES: Final = (torch.float64, torch.float32, torch.bfloat16, torch.float16)

@@ -8,7 +8,7 @@ import torch
 
 from amal.findings import METHODS, Diagnosis, Finding
 
-from . import circumstances, elsewhere, engine, extremes, higher_order, manners
+from . import circumstances, elsewhere, engine, extremes, higher_order, manners, precision, sizes
 from .definitions import Definition, Operation
 from .gradients import of_gradients, of_outputs_together
 from .places import located
@@ -18,7 +18,7 @@ from .recognition import of_value, right_for_another
 from .specimen import Raised, Specimen
 from .subject import Found, Subject
 
-MANNERS = (manners.leaves_alone, manners.keeps_nothing)
+MANNERS = (manners.leaves_alone, manners.keeps_nothing, precision.in_single)
 CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Found]]]] = {
     "large inputs": extremes.at_extremes,
     "kinks": extremes.at_kinks,
@@ -26,13 +26,23 @@ CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Found]]]] = {
     "other values": elsewhere.elsewhere,
     "other memory layouts": circumstances.in_other_layouts,
     "batches of one and none": circumstances.in_batches_of_one_and_none,
+    "larger batches": sizes.in_other_batches,
+    "other dimensions": sizes.in_other_ranks,
+    "other gradients of the output": circumstances.for_other_gradients,
     "some inputs alone": circumstances.some_alone,
     "float32": circumstances.in_float32,
     "low precision": circumstances.in_low_precision,
     "the second derivative": higher_order.second_derivative,
 }
 """What it is, in words -> what is looked at."""
-DRAWN_ANEW: Final = ("other memory layouts", "batches of one and none", "float32", "low precision")
+DRAWN_ANEW: Final = (
+    "other memory layouts",
+    "batches of one and none",
+    "larger batches",
+    "other dimensions",
+    "float32",
+    "low precision",
+)
 """Where random numbers of the same seed are others, or lie elsewhere."""
 
 
@@ -52,6 +62,9 @@ def diagnosed(subject: Subject) -> Diagnosis:
     if subject.surrogate is not None:
         words = "backward is held against the derivative of the surrogate given, not of forward"
         found.append(Found("surrogate", words, note=True))
+    if subject.given and subject.dtype == torch.float32:
+        words = "it is computed in float32 inside, and agrees to 1e-7 only: examined in float32, less closely"
+        found.append(Found("low-precision", words, note=True))
     if definition is not None and not subject.given:
         in_float32 = ", examined in float32" if subject.dtype == torch.float32 else ""
         found.append(Found("definition", definition.says + in_float32, note=True))

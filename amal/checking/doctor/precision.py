@@ -1,0 +1,67 @@
+"""What is computed in float32 inside, although float64 goes in and comes out: it agrees to 1e-7 only.
+
+Such a result is a staircase: it stands still where its inputs move by less than float32 can hold, and moves where they
+move by more.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from .specimen import Arguments, Raised, Specimen, at
+from .subject import Found, Subject, random_like
+
+STILL: Final = 1e-10
+"""Share of itself by which an input moves, unseen in float32."""
+MOVED: Final = 1e-3
+"""Share by which it moves, seen in any dtype."""
+
+
+def single_inside(specimen: Specimen, arguments: Arguments, variables: Sequence[int]) -> bool:
+    """Whether a Function computes its output in float32, whatever the dtype of its inputs."""
+    try:
+        here, still, moved = (
+            specimen.value(_moved(arguments, variables, share)).double() for share in (0.0, STILL, MOVED)
+        )
+    except Raised:
+        return False
+    return _staircase(here, still, moved)
+
+
+def in_single(subject: Subject) -> Iterator[Found]:
+    """A gradient is as precise as its inputs: nothing of it is computed in float32 if they are in float64."""
+    if subject.dtype != torch.float64:
+        return
+    grad_output = random_like(subject.specimen.value(subject.arguments), 1)
+    for also_outer in (True, False):
+        try:
+            results = [
+                subject.specimen(_moved(subject.arguments, subject.variables, share), subject.variables).backward(
+                    grad_output * (1 + share * also_outer)
+                )
+                for share in (0.0, STILL, MOVED)
+            ]
+        except Raised:
+            return
+        for place in subject.variables:
+            here, still, moved = (at(of, place) for of in results)
+            if any(not isinstance(of, Tensor) or of.shape != here.shape for of in (here, still, moved)):
+                continue
+            if here.dtype == torch.float64 and _staircase(here, still, moved):
+                words = "is computed in float32 inside, and the output is not: it agrees to 1e-7 only"
+                yield Found("low-precision", words, place)
+                return
+
+
+def _moved(arguments: Arguments, variables: Sequence[int], share: float) -> Arguments:
+    return tuple(of * (1 + share) if place in variables else of for place, of in enumerate(arguments))
+
+
+def _staircase(here: Tensor, still: Tensor, moved: Tensor) -> bool:
+    """Whether at least half of the entries move at all, and of these all but a few only with a large step."""
+    moves = moved != here
+    if here.shape != still.shape or not moves.numel() or moves.double().mean() < 0.5:
+        return False
+    return bool((still == here)[moves].double().mean() > 0.95)

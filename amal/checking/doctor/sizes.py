@@ -1,0 +1,126 @@
+"""Other sizes: a larger batch, and a first input of one dimension more or less.
+
+What a definition takes, forward may take too, and then its gradients must be right: a Linear whose backward adds up
+the first twelve examples alone is wrong for thirteen. Where forward or backward raises an exception nobody is misled.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from .elsewhere import compared, thresholds
+from .evidence import same
+from .specimen import Arguments
+from .subject import Found, Subject, differentiated, random_like
+
+BATCH: Final = 33
+"""Above what is a power of two, and above what a comparison in a student's code is likely to hold."""
+LARGEST: Final = 300
+SIZES: Final = 4
+"""How many batch sizes are tried."""
+OWN_RANKS: Final = ("cross_entropy", "nll", "batch_norm")
+"""Operations of which torch reads a third dimension in another way than the doctor's definitions would."""
+STACKED: Final = 6
+"""A batch size that is no other size of the arguments that are drawn."""
+
+
+def in_other_batches(subject: Subject) -> Iterator[Found]:
+    """Value and gradients are right for a larger batch, and for one above each number that the code compares with."""
+    if subject.dtype != torch.float64:
+        return
+    limits = [int(limit) for limit in thresholds(subject) if limit.is_integer() and 1 < limit < LARGEST]
+    for size in dict.fromkeys([BATCH, *(limit + 1 for limit in limits)][:SIZES]):
+        words = f"for a batch of {size}"
+        if subject.given:
+            arguments = _repeated(subject, size)
+        else:
+            arguments = subject.drawn(2, size) if subject.definition is not None else None
+        if arguments is None:
+            continue
+        found = list(compared(replace(subject, arguments=arguments), words))
+        found = [of for of in found if not subject.given or of.code.startswith("grad")]  # lengths may mean anything
+        if found:
+            yield from found
+            return
+
+
+def _repeated(subject: Subject, size: int) -> Arguments | None:
+    """Return arguments whose examples are repeated, each time a little larger; None where there are as many already."""
+    length = _length(subject)
+    if not length or length >= size:
+        return None
+    numbers = torch.arange(size)
+
+    def longer(place: int, value: Tensor) -> Tensor:
+        taken = value[numbers % length]
+        if place not in subject.variables:
+            return taken
+        return taken * (1 + 0.01 * (numbers // length)).to(taken).reshape(-1, *[1] * (taken.dim() - 1))
+
+    return _by_example(subject, longer)
+
+
+def in_other_ranks(subject: Subject) -> Iterator[Found]:
+    """Where both the definition and forward take a first input of more or fewer dimensions, gradients are right there.
+
+    They are those that arrive through torch's engine, which adds up over leading dimensions. Of a loss, which is a
+    number of a batch, it is only noted.
+    """
+    if subject.definition is None or subject.dtype != torch.float64 or subject.operation.name in OWN_RANKS:
+        return
+    if not subject.given:
+        subject = replace(subject, arguments=subject.drawn(2, STACKED))
+    if not _length(subject):
+        return
+    kinds: tuple[tuple[str, Callable[[int, Tensor], Tensor]], ...] = (
+        ("more", lambda place, value: torch.stack([value, 1.1 * value if place in subject.variables else value])),
+        ("less", lambda _, value: value[0]),
+    )
+    for words, change in kinds:
+        found = list(_through_engine(replace(subject, arguments=_by_example(subject, change)), words))
+        if found:
+            yield from found
+            return
+
+
+def _through_engine(subject: Subject, words: str) -> Iterator[Found]:
+    assert subject.definition is not None
+    variables, arguments = subject.variables, subject.arguments
+    try:
+        with torch.no_grad():
+            expected = subject.definition.reference(*arguments)
+        grad_output = random_like(expected, 1)
+        wanted = differentiated(subject.definition, arguments, variables, grad_output)[1]
+        leaves = {place: arguments[place].clone().requires_grad_() for place in variables}
+        call = subject.specimen.on(
+            tuple(leaves[place] * 1 if place in leaves else value for place, value in enumerate(arguments))
+        )
+        if not wanted or not same(call.output.detach(), expected, subject.tolerance):
+            return
+        grads = torch.autograd.grad(call.output, list(leaves.values()), grad_output, allow_unused=True)
+    except Exception:  # where either takes no such input, or says so, nobody is misled
+        return
+    for place, actual in zip(variables, grads, strict=True):
+        right = wanted[place]
+        if actual is not None and right is not None and not same(actual, right, subject.tolerance):
+            where = f"for inputs of one dimension {words}"
+            yield Found("grad-value", f"is not the slope of the output {where}", place, note=not expected.dim())
+            return
+
+
+def _length(subject: Subject) -> int:
+    """Return how many examples the first input has; 0 if that cannot be known."""
+    first = subject.arguments[0] if subject.arguments else None
+    return len(first) if isinstance(first, Tensor) and first.dim() else 0
+
+
+def _by_example(subject: Subject, change: Callable[[int, Tensor], Tensor]) -> Arguments:
+    """Return arguments with those changed that are as long as the first: they hold something of each example."""
+    length = _length(subject)
+    return tuple(
+        change(place, value) if isinstance(value, Tensor) and value.dim() and len(value) == length else value
+        for place, value in enumerate(subject.arguments)
+    )

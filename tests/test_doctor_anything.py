@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd import Function
 
 from amal.checking import assert_correct, check
-from amal.checking.doctor.hypotheses import told_apart
+from amal.checking.doctor.evidence import told_apart
 
 X = torch.linspace(0.4, 1.6, 4, dtype=torch.float64)
 MATRIX = X.outer(X + 1)

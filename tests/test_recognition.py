@@ -214,10 +214,10 @@ def torch_layer_norm(ctx, x, normalized_shape, weight, bias, eps):
 
 def layer_norm_gradients(ctx, g):
     x, weight = ctx.saved_tensors
-    centred = x - x.mean(1, keepdim=True)
-    s = 1 / torch.sqrt((centred**2).mean(1, keepdim=True) + ctx.eps)
+    centred = x - x.mean(-1, keepdim=True)
+    s = 1 / torch.sqrt((centred**2).mean(-1, keepdim=True) + ctx.eps)
     n, d = centred * s, g * weight
-    by_x = s * (d - d.mean(1, keepdim=True) - n * (d * n).mean(1, keepdim=True))
+    by_x = s * (d - d.mean(-1, keepdim=True) - n * (d * n).mean(-1, keepdim=True))
     return by_x, None, (g * n).sum(0), g.sum(0), None
 
 

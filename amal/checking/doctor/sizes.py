@@ -93,7 +93,8 @@ def _through_engine(subject: Subject, words: str) -> Iterator[Found]:
         with torch.no_grad():
             expected = subject.definition.reference(*arguments)
         grad_output = random_like(expected, 1)
-        wanted = differentiated(subject.definition, arguments, variables, grad_output)[1]
+        meant = replace(subject.definition, reference=subject.surrogate or subject.definition.reference)
+        wanted = differentiated(meant, arguments, variables, grad_output)[1]
         leaves = {place: arguments[place].clone().requires_grad_() for place in variables}
         call = subject.specimen.on(
             tuple(leaves[place] * 1 if place in leaves else value for place, value in enumerate(arguments))

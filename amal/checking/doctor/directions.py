@@ -86,7 +86,8 @@ def pair_along(
     parts, errors = weights.flatten() * found.value, weights.flatten() * found.error.where(found.smooth, 0.0)
     returned = subject.pulled(weights.to(grad_output.dtype))
     given = sum(float((returned[place].double() * direction).sum()) for place, direction in directions.items())
-    margin = float((tolerance or subject.tolerance).margin(parts.norm())) + float(errors.norm())
+    tolerance = tolerance or subject.tolerance
+    margin = tolerance.relative * float(parts.norm()) + tolerance.least + float(errors.norm())
     return Pair(float(parts.sum()), given, margin, int((~smooth).sum()))
 
 

@@ -30,8 +30,12 @@ class Tolerance:
     def margin(self, expected: Tensor) -> Tensor:
         """Return how far each entry may be off."""
         largest = expected.abs().max() if expected.numel() else 0.0
-        absolute = 1e-3 * self.relative if self.absolute is None else self.absolute
-        return self.relative * (expected.abs() + 0.1 * largest) + absolute
+        return self.relative * (expected.abs() + 0.1 * largest) + self.least
+
+    @property
+    def least(self) -> float:
+        """How far a number may be off that is 0."""
+        return 1e-3 * self.relative if self.absolute is None else self.absolute
 
 
 @dataclass(frozen=True)

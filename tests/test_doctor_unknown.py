@@ -271,6 +271,22 @@ class BiasNotSummed(Function):
         return g, g
 
 
+class Plus(Function):
+    """A gradient is forgotten, unless y is a number."""
+
+    @staticmethod
+    def forward(ctx, x, y):
+        return x + y
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, None
+
+
+def test_inputs_that_do_not_fit_are_told():
+    assert "Forward takes (6, 4), (6, 4) too, and there the gradient is None" in message(check(Plus), "samples")
+
+
 def test_a_bias_is_a_vector():
     assert codes(check(BiasNotSummed)) == {"not-summed"}
 

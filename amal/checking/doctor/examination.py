@@ -118,11 +118,14 @@ def _inputs(
     if not _is_function(function):
         raise TypeError(f"inputs: none were given, and they are found for a Function alone, not for {function!r}")
     specimen = Specimen(function)
-    samples = found_samples(specimen)
+    samples, unfit = found_samples(specimen)
     if not samples:
         words = f"no inputs were found that its forward ({', '.join(specimen.names)}) takes: give some"
         return [], [Finding("not-examined", f"{words[0].upper()}{words[1:]}.")]
     words = "; ".join(f"({', '.join(specimen.names)}) = {of.says}" for of in samples)
+    if unfit is not None:
+        how = "is None for some of them" if unfit.fits > 1 else "cannot be had, or has another shape"
+        words += f". Forward takes {unfit.says} too, and there the gradient {how}"
     return [of.arguments for of in samples], [Finding("samples", f"Examined with {words}.", severity="note")]
 
 

@@ -63,7 +63,7 @@ class Sample:
 
     arguments: Arguments
     fits: int
-    """3 where backward gives each tensor a gradient of its shape, 2 where some are None, 1 where some do not fit."""
+    """4 where backward gives each tensor a gradient of its shape, 3 where all are 0, 2 where some are None, else 1."""
 
     @property
     def says(self) -> str:
@@ -76,8 +76,10 @@ def in_words(arguments: Sequence[Any]) -> str:
     return ", ".join(str(tuple(of.shape)) if isinstance(of, Tensor) else repr(of) for of in arguments)
 
 
-def found_samples(specimen: Specimen, count: int = 3) -> list[Sample]:
+def found_samples(specimen: Specimen, count: int = 3) -> tuple[list[Sample], Sample | None]:
     """Return inputs for a Function, found by trying: those that fit, of different kinds; else one that forward takes.
+
+    The second is the likeliest that forward takes and that does not fit, where others do.
 
     Where a parameter is called a bias, the first inputs that forward takes decide: backward must sum its gradient.
 
@@ -96,7 +98,7 @@ def found_samples(specimen: Specimen, count: int = 3) -> list[Sample]:
         sample = _tried(specimen, kinds)
         if sample is None:
             continue
-        if sample.fits < 3:
+        if sample.fits < 4:
             others.append(sample)
             if hinted and sample.fits == 1 and not fitting:
                 break
@@ -105,7 +107,9 @@ def found_samples(specimen: Specimen, count: int = 3) -> list[Sample]:
         ranks.add(rank)
         if len(fitting) == count:
             break
-    return fitting or sorted(others, key=lambda sample: -sample.fits)[:1]
+    if fitting:
+        return fitting, next((of for of in others if of.fits < 3), None)
+    return sorted(others, key=lambda sample: -sample.fits)[:1], None
 
 
 def _tried(specimen: Specimen, kinds: Sequence[Kind]) -> Sample | None:
@@ -130,7 +134,7 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind]) -> Sample | None:
         grads = [of for of in given.values() if isinstance(of, Tensor)]
         if any(of is not None and getattr(of, "shape", None) != arguments[place].shape for place, of in given.items()):
             return Sample(arguments, fits=1)
-        return Sample(arguments, fits=3 if len(grads) == len(given) and any(of.any() for of in grads) else 2)
+        return Sample(arguments, fits=2 if len(grads) < len(given) else 3 + any(of.any() for of in grads))
     return None
 
 

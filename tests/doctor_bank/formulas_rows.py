@@ -82,7 +82,7 @@ ROWS = (
         lambda x: x.sum(1),
         square,
         (
-            value_of("squeezed", "grad-value", "grad_output * torch.ones_like(x)"),
+            value_of("squeezed", "grad-value grad-transposed", "grad_output * torch.ones_like(x)"),
             value_of("mean", "grad-factor", "grad_output.unsqueeze(1) * torch.ones_like(x) / 5"),
         ),
     ),

@@ -61,7 +61,7 @@ STEEP = (
                 where="third",
             ),
             value_of(
-                "wrong-above-25", "grad-value", "(4 * x**3 + torch.heaviside(x - 25, 0 * x)) * grad_output", "far"
+                "wrong-above-25", "grad-value", "(4 + torch.heaviside(x - 25, 0 * x)) * x**3 * grad_output", "far"
             ),
         ),
     ),

@@ -96,7 +96,8 @@ def _along(
         # Of a smooth function the change of slope from left to right halves with the step; at a kink it stays.
         change, wider = (((a - 2 * here + b) / (k * h)).abs() for k, (a, b) in zip((1, 2), pairs, strict=False))
         bent = (change > 0.75 * wider) & (change > 1e-3 * now.abs().amax(1, keepdim=True) + 2 * rounding)
-        better = off < error[left]
+        # Where two disagree by far more than either may be off, a wave fitted the larger step by chance.
+        better = (off < error[left]) | ((now - value[left]).abs() > 10 * (off + error[left]))
         kink[left] = torch.where(better, bent, kink[left] & bent)
         value[left] = torch.where(better, now.nan_to_num(0.0, 0.0, 0.0), value[left])
         error[left] = torch.where(better, off, error[left])

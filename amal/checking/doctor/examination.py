@@ -26,9 +26,10 @@ from .definitions import Definition, Draw, Operation, all_operations, operation_
 from .effort import Effort
 from .form import form_faults
 from .precision import single_inside
+from .randomness import random_state_kept
 from .recognition import Unexaminable, recognised
 from .samples import found_samples
-from .specimen import Composite, Raised, Specimen, random_state_kept
+from .specimen import Composite, Raised, Specimen
 from .standin import Unavailable
 from .subject import DTYPES, Options, Subject, cast, variables_of
 from .verdict import diagnosed, result

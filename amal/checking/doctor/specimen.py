@@ -6,11 +6,9 @@ engine gives can be had.
 """
 
 import inspect
-import random
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from inspect import Parameter
@@ -24,13 +22,10 @@ from amal.checking.cases import strided
 from amal.checking.properties import function_nodes
 from amal.errors import did_you_mean
 
+from .randomness import SEED, SEEDS, same_random_numbers
 from .standin import Unavailable
 
 Arguments = tuple[Any, ...]
-SEED = 0
-"""Of the random numbers that a call may draw."""
-SEEDS = range(2, 8)
-"""Others."""
 
 
 OF_CTX: Final = {
@@ -117,7 +112,7 @@ class Call:
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                _same_random_numbers(SEED + 1)  # a mask that backward draws again is not forward's
+                same_random_numbers(SEED + 1)  # a mask that backward draws again is not forward's
                 returned = self._asked(gradients)
         except BaseException as error:
             raise _raised("backward", error, self.node) from error
@@ -192,7 +187,7 @@ class Specimen:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                _same_random_numbers(self.seed)
+                same_random_numbers(self.seed)
                 returned = self.applied(arguments)
         except BaseException as error:
             raise _raised("forward", error) from error
@@ -276,23 +271,6 @@ class Composite(Specimen):
     def by(self, place: int) -> "Specimen":
         """Return the same, examined by another of its outputs."""
         return Composite(self.function, self.names, self.title, place)
-
-
-def _same_random_numbers(seed: int) -> None:
-    """Let what draws random numbers draw the same at each call, so that its slopes can be measured."""
-    torch.default_generator.manual_seed(seed)
-    random.seed(seed)
-
-
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Put the states of the random numbers back at the end."""
-    states = torch.get_rng_state(), random.getstate()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        random.setstate(states[1])
 
 
 def floating_places(outputs: Sequence[Any]) -> list[int]:

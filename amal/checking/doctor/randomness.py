@@ -1,0 +1,30 @@
+"""Random numbers: the same at each call, so that the slopes of what draws them can be measured; put back at the end."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import torch
+
+SEED: Final = 0
+"""Of the random numbers that a call may draw."""
+SEEDS: Final = range(2, 8)
+"""Others."""
+
+
+def same_random_numbers(seed: int) -> None:
+    """Let what draws random numbers draw those of a seed."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Put the states of the random numbers back at the end."""
+    states = torch.get_rng_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        random.setstate(states[1])

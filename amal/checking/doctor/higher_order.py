@@ -11,7 +11,7 @@ from .directions import is_slope
 from .evidence import same
 from .slopes import slope
 from .specimen import Arguments, Composite, Raised, plain
-from .subject import Found, Subject, gradients, random_like
+from .subject import Found, Subject, gradients, pulled_back, random_like
 
 
 def second_derivative(subject: Subject) -> Iterator[Found]:
@@ -39,8 +39,9 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
         at[place] = input.clone()
     output = specimen.on(tuple(at)).output
     try:
-        pulled = torch.autograd.grad(output, inputs, outer, create_graph=True)
-        total = torch.stack([(weights[place] * of).sum() for place, of in zip(places, pulled, strict=True)]).sum()
+        pulled = pulled_back(output, inputs, outer, create_graph=True)
+        pairs = zip(places, pulled, strict=True)
+        total = torch.stack([(weights[place] * of).sum() for place, of in pairs if of is not None]).sum()
         if total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]  # autograd.grad would pass by a node that refuses
     except Exception:  # whatever a student's backward does under create_graph
@@ -126,23 +127,22 @@ def _many_gradients(subject: Subject) -> Generator[Found, None, str]:
     ).output
     several = torch.stack([random_like(output, seed) for seed in (1, 2)])
 
-    def pulled(grad_output: Tensor, batched: bool) -> tuple[Tensor | None, ...]:
-        return torch.autograd.grad(
-            output, leaves, grad_output, retain_graph=True, allow_unused=True, is_grads_batched=batched
-        )
+    def pulled(grad_output: Tensor) -> tuple[Tensor, ...]:
+        found = pulled_back(output, leaves, grad_output, retain_graph=True)
+        return tuple(torch.zeros_like(leaf) if of is None else of for of, leaf in zip(found, leaves, strict=True))
 
     try:
-        alone = [pulled(grad_output, False) for grad_output in several]
+        alone = [pulled(grad_output) for grad_output in several]
     except Exception:
         return ""  # it can run once alone
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            together = pulled(several, True)
+            together = torch.func.vmap(pulled)(several)  # as is_grads_batched does
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     for place, actual, *expected in zip(inputs, together, *alone, strict=True):
-        if actual is not None and None not in expected and not same(actual, torch.stack(expected), subject.tolerance):
+        if not same(actual, torch.stack(expected), subject.tolerance):
             yield Found("vmap", "is another for several grad_outputs at once (is_grads_batched)", place)
     return ""
 

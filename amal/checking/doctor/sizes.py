@@ -14,7 +14,7 @@ from torch import Tensor
 from .elsewhere import compared, thresholds
 from .evidence import same
 from .specimen import Arguments
-from .subject import Found, Subject, differentiated, random_like
+from .subject import Found, Subject, differentiated, pulled_back, random_like
 
 BATCH: Final = 33
 """Above what is a power of two, and above what a comparison in a student's code is likely to hold."""
@@ -101,7 +101,7 @@ def _through_engine(subject: Subject, words: str) -> Iterator[Found]:
         )
         if not wanted or not same(call.output.detach(), expected, subject.tolerance):
             return
-        grads = torch.autograd.grad(call.output, list(leaves.values()), grad_output, allow_unused=True)
+        grads = pulled_back(call.output, list(leaves.values()), grad_output)
     except Exception:  # where either takes no such input, or says so, nobody is misled
         return
     for place, actual in zip(variables, grads, strict=True):

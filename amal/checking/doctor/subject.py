@@ -145,6 +145,23 @@ def random_like(tensor: Tensor, seed: int, contiguous: bool = True) -> Tensor:
     return drawn if contiguous or not tensor.dim() else drawn.mT.contiguous().mT if tensor.dim() > 1 else drawn
 
 
+def pulled_back(
+    output: Tensor,
+    inputs: Sequence[Tensor],
+    grad_output: Tensor,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Return what autograd gives for a grad_output, None where the output does not depend on an input.
+
+    By a number of which it is the gradient: given one of its own, torch.autograd.grad imports sympy, which takes as
+    long as the examination of a Function.
+    """
+    total = (output * grad_output).sum()
+    options: dict[str, Any] = {"retain_graph": retain_graph or create_graph, "create_graph": create_graph}
+    return torch.autograd.grad(total, list(inputs), allow_unused=True, **options)
+
+
 def differentiated(
     definition: Definition, arguments: Arguments, variables: Sequence[int], grad_output: Tensor
 ) -> tuple[Tensor, tuple[Any, ...]]:
@@ -159,6 +176,6 @@ def differentiated(
     if not output.requires_grad or output.shape != grad_output.shape:
         return output, ()
     asked = [copies[place] for place in variables]
-    found = torch.autograd.grad(output, asked, grad_output.double(), allow_unused=True)
+    found = pulled_back(output, asked, grad_output.double())
     by_place = dict(zip(variables, found, strict=True))
     return output, tuple(by_place.get(place) for place in range(len(copies)))

@@ -3,6 +3,7 @@
 import json
 import linecache
 import random
+import subprocess
 import sys
 
 import pytest
@@ -399,6 +400,37 @@ class AnotherMask(Dropout):
     @staticmethod
     def backward(ctx, g):
         return g * (torch.rand_like(g) > 0.5) * 2, None
+
+
+def test_what_takes_float32_alone_is_examined_in_it():
+    class Single(Function):
+        factor = 2.0
+
+        @staticmethod
+        def forward(ctx, x):
+            if x.dtype != torch.float32:
+                raise TypeError("float32 alone")
+            ctx.save_for_backward(x)
+            return x * x
+
+        @classmethod
+        def backward(cls, ctx, g):
+            return cls.factor * g * ctx.saved_tensors[0]
+
+    assert check(Single).verdict == check(Single, (torch.rand(4),)).verdict == "correct"
+    Single.factor = 2.1
+    assert codes(check(Single)) == {"grad-factor"}
+
+
+def test_a_function_of_the_course_is_examined_without_sympy():
+    """It takes torch as long to import as a file takes the doctor."""
+    program = (
+        "import sys, torch; from amal.checking import examine; from amal.checking.mutants import SOLUTIONS\n"
+        "exec('from torch.autograd import Function\\n' + SOLUTIONS['linear'])\n"
+        "print(examine(Linear, 'linear').verdict, 'sympy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "correct False\n"
 
 
 def test_random_numbers_are_the_same_at_each_call_and_the_state_is_put_back():

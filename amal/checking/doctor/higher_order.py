@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.autograd.graph import _engine_run_backward
 
 from .directions import is_slope
 from .evidence import same
@@ -128,7 +129,9 @@ def _many_gradients(subject: Subject) -> Generator[Found, None, str]:
     several = torch.stack([random_like(output, seed) for seed in (1, 2)])
 
     def pulled(grad_output: Tensor) -> tuple[Tensor, ...]:
-        found = pulled_back(output, leaves, grad_output, retain_graph=True)
+        # What torch.autograd.grad calls, which would import sympy first; (output * grad_output) has no graph in vmap.
+        options = {"allow_unreachable": True, "accumulate_grad": False}
+        found = _engine_run_backward((output,), (grad_output,), True, False, tuple(leaves), **options)
         return tuple(torch.zeros_like(leaf) if of is None else of for of, leaf in zip(found, leaves, strict=True))
 
     try:

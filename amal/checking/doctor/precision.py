@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .specimen import Arguments, Raised, Specimen, at
-from .subject import Found, Subject, random_like
+from .subject import Found, Subject, cast, random_like
 
 STILL: Final = 1e-10
 """Share of itself by which an input moves, unseen in float32."""
@@ -22,14 +22,22 @@ MOVED: Final = 1e-3
 
 
 def single_inside(specimen: Specimen, arguments: Arguments, variables: Sequence[int]) -> bool:
-    """Whether a Function computes its output in float32, whatever the dtype of its inputs."""
+    """Whether a Function computes its output in float32, whatever the dtype of its inputs, or takes no other."""
     try:
         here, still, moved = (
             specimen.value(_moved(arguments, variables, share)).double() for share in (0.0, STILL, MOVED)
         )
     except Raised:
-        return False
+        return _runs(specimen, cast(arguments, torch.float32)) and not _runs(specimen, arguments)
     return _staircase(here, still, moved)
+
+
+def _runs(specimen: Specimen, arguments: Arguments) -> bool:
+    try:
+        specimen.value(arguments)
+    except Raised:
+        return False
+    return True
 
 
 def in_single(subject: Subject) -> Iterator[Found]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .definitions import Draw
 from .specimen import Arguments, Raised, Specimen, at
+from .subject import cast
 
 TRIES: Final = 1500
 """Calls of forward, over all that is tried."""
@@ -87,6 +88,14 @@ def found_samples(specimen: Specimen, count: int = 3) -> tuple[list[Sample], Sam
         specimen: the Function.
         count: the most to return.
     """
+    for dtype in (torch.float64, torch.float32):
+        found, unfit = _found(specimen, count, dtype)
+        if found:
+            return found, unfit
+    return [], None
+
+
+def _found(specimen: Specimen, count: int, dtype: torch.dtype) -> tuple[list[Sample], Sample | None]:
     hinted = any(name.lower() in VECTORS for name in specimen.names)
     fitting: list[Sample] = []
     others: list[Sample] = []
@@ -95,7 +104,7 @@ def found_samples(specimen: Specimen, count: int = 3) -> tuple[list[Sample], Sam
         rank = tuple(len(kind.shape) if kind.tensor else -1 for kind in kinds)
         if rank in ranks:
             continue
-        sample = _tried(specimen, kinds)
+        sample = _tried(specimen, kinds, dtype)
         if sample is None:
             continue
         if sample.fits < 4:
@@ -112,11 +121,11 @@ def found_samples(specimen: Specimen, count: int = 3) -> tuple[list[Sample], Sam
     return sorted(others, key=lambda sample: -sample.fits)[:1], None
 
 
-def _tried(specimen: Specimen, kinds: Sequence[Kind]) -> Sample | None:
+def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sample | None:
     """Return arguments of some kinds, if forward takes them and gives finite numbers."""
     for positive in (False, True):
         draw = Draw(0)
-        arguments = tuple(kind.drawn(draw, positive) for kind in kinds)
+        arguments = cast([kind.drawn(draw, positive) for kind in kinds], dtype)
         variables = [place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point()]
         try:
             call = specimen(arguments, variables)

@@ -149,7 +149,6 @@ def pulled_back(
     output: Tensor,
     inputs: Sequence[Tensor],
     grad_output: Tensor,
-    retain_graph: bool = False,
     create_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Return what autograd gives for a grad_output, None where the output does not depend on an input.
@@ -158,8 +157,7 @@ def pulled_back(
     long as the examination of a Function.
     """
     total = (output * grad_output).sum()
-    options: dict[str, Any] = {"retain_graph": retain_graph or create_graph, "create_graph": create_graph}
-    return torch.autograd.grad(total, list(inputs), allow_unused=True, **options)
+    return torch.autograd.grad(total, list(inputs), create_graph=create_graph, allow_unused=True)
 
 
 def differentiated(

@@ -204,9 +204,13 @@ def _moved(arguments: Arguments, share: float, seed: int) -> Arguments:
 
 
 def some_alone(subject: Subject) -> Iterator[Found]:
-    """A gradient is the same whichever of the other inputs need one: each alone, each left out, each two."""
+    """Output and gradient are the same whichever inputs need one: none, each alone, each left out, each two."""
     everything = gradients(subject, subject.arguments)
     variables = subject.variables
+    usual = subject.specimen.value(subject.arguments, variables).nan_to_num()
+    if not same(subject.specimen.value(subject.arguments).nan_to_num(), usual, subject.tolerance):
+        yield Found("forward-value", "the output is another when no input needs a gradient")
+        return
     left_out = [tuple(other for other in variables if other != place) for place in variables]
     for needs in dict.fromkeys([*((place,) for place in variables), *combinations(variables, 2), *left_out]):
         if needs in ((), variables):
@@ -218,6 +222,9 @@ def some_alone(subject: Subject) -> Iterator[Found]:
             returned = call.backward(random_like(call.output, 1))
         except Raised as error:
             yield Found("raises", f"{words}: {error}", method=error.where)
+            return
+        if not same(call.output.detach().nan_to_num(), usual, subject.tolerance):
+            yield Found("forward-value", f"the output is another {words}")
             return
         for place in needs:
             now = at(returned, place)

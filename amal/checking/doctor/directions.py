@@ -120,6 +120,8 @@ def is_slope(
         directions: how many; the last of several moves each entry by a share of itself.
     """
     variable = arguments[place].detach()
+    # The grad_output of spikes made by .float() moves in steps that float32 can hold.
+    dtype = torch.float64 if variable.dtype == torch.float64 else torch.float32
     smooth = True
     for number in range(directions):
         direction = random_like(variable, 11 + number)
@@ -129,13 +131,13 @@ def is_slope(
         def along(step: float, direction: Tensor = direction) -> Tensor:
             return function((*arguments[:place], variable + step * direction, *arguments[place + 1 :]))
 
-        measured, given = slope(along), actual * direction
+        measured, given = slope(along, dtype=dtype), actual * direction
         margin = SECOND * float(given.norm() + 1e-3) + float(measured.error)
         if measured.smooth and abs(float(given.sum() - measured.value)) > margin:
             return False
         smooth = smooth and bool(measured.smooth)
     if smooth or actual.numel() > MANY:
         return True
-    column = slopes(function, arguments, place)
+    column = slopes(function, arguments, place, dtype)
     expected, one = column.pull(torch.ones(())), torch.ones(())
     return same(torch.where(column.smooth, actual, expected), expected, SECOND, column.margin(one))

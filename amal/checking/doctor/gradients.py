@@ -135,7 +135,9 @@ def _of_one(
         return
     if actual.dtype != input.dtype:
         kinds = f"is in {plain(actual.dtype)}, and {subject.name(place)} in {plain(input.dtype)}"
-        yield Found("grad-dtype", kinds, place)
+        cast_output = actual.dtype == call.output.dtype  # spikes made by .float(): nothing is lost in backward
+        kinds += "; so is the output: it is torch's engine that casts it" if cast_output else ""
+        yield Found("grad-dtype", kinds, place, note=cast_output)
     evidence = Evidence(
         place,
         [subject.name(other) for other in range(len(subject.arguments))],

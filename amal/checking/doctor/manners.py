@@ -2,12 +2,12 @@
 
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from .specimen import Call, Composite, kept_on
+from .specimen import Call, Composite, Raised, kept_on
 from .subject import Found, Subject, random_like
 
 
@@ -54,6 +54,8 @@ def keeps_nothing(subject: Subject) -> Iterator[Found]:
             return
         kept = {name for name, value in kept_on(call.node) if value.is_floating_point() or _is_any(value, call)}
         if kept:
+            kept -= _constants(subject, call)
+        if kept:
             names = ", ".join(f"ctx.{name}" for name in sorted(kept))
             yield Found(
                 "keeps-tensors",
@@ -70,6 +72,49 @@ def keeps_nothing(subject: Subject) -> Iterator[Found]:
     finally:
         if collecting:
             gc.enable()
+
+
+def _constants(subject: Subject, call: Call) -> set[str]:
+    """Return the names on a context of tensors that are not made of the inputs, as one of a Python number is not.
+
+    Such a tensor stays what it is when the inputs move or change their places, and shares no memory with any.
+    """
+    moves: tuple[Callable[[Tensor], Tensor], ...] = (
+        lambda of: 1.01 * of + 1e-3,
+        lambda of: of.flatten().roll(1).reshape(of.shape),
+    )
+    others = []
+    for move in moves:
+        moved = (move(of) if isinstance(of, Tensor) and of.is_floating_point() else of for of in subject.arguments)
+        try:
+            others.append(_by_name(subject.specimen(tuple(moved), subject.variables)))
+        except Raised:
+            continue  # outside what it is made for
+    memory = {_memory(of) for of in (*call.arguments, *call.outputs) if isinstance(of, Tensor)}
+    return {
+        name
+        for name, values in _by_name(call).items()
+        if others
+        and not any(_memory(value) in memory for value in values)
+        and all(_same(values, other.get(name, [])) for other in others)
+    }
+
+
+def _by_name(call: Call) -> dict[str, list[Tensor]]:
+    """Return the tensors on a context, those of one attribute together."""
+    found: dict[str, list[Tensor]] = {}
+    for name, value in kept_on(call.node):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _memory(value: Tensor) -> int:
+    return value.untyped_storage().data_ptr() if value.layout == torch.strided else 0
+
+
+def _same(ones: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    dense = all(value.layout == torch.strided for value in (*ones, *others))
+    return dense and len(ones) == len(others) and all(map(torch.equal, ones, others))
 
 
 def _is_any(value: Tensor, call: Call) -> bool:

@@ -225,10 +225,12 @@ class Specimen:
         floating = floating_places(call.outputs)
         return [place for place in floating if call.outputs[place].requires_grad] or floating[:1]
 
-    def value(self, arguments: Sequence[Any]) -> Tensor:
-        """Return the output alone."""
+    def value(self, arguments: Sequence[Any], needs: Sequence[int] = ()) -> Tensor:
+        """Return the output alone; those at `needs` say that they need a gradient, which some forwards look at."""
+        copies = [copied(value) if isinstance(value, Tensor) else value for value in arguments]
+        asking = tuple(needing(value) if place in needs else value for place, value in enumerate(copies))
         with torch.no_grad():
-            return self(arguments).output
+            return self.on(asking).output.detach()
 
     def draws(self, arguments: Sequence[Any]) -> bool:
         """Whether the output hangs on random numbers: it is another from some other seed."""

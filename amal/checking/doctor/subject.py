@@ -67,7 +67,7 @@ class Subject:
     def differentiable(self, arguments: Sequence[Any]) -> Tensor:
         """Return the value of what backward is the derivative of: the output, or that of the surrogate."""
         if self.surrogate is None:
-            return self.specimen.value(arguments)
+            return self.specimen.value(arguments, self.variables)
         with torch.no_grad():
             return self.surrogate(*arguments)  # type: ignore[no-any-return]
 

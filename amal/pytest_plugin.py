@@ -184,6 +184,8 @@ class DoctorItem(pytest.Item):
             self._unexamined(f"it is defined within {self.name.rpartition('.')[0]}, out of reach")
         report, why = self._examined()
         if report is None:
+            if why.startswith(f"no Function {self.name}"):
+                pytest.skip(f"{self.name} is no autograd Function")
             first = self._doctor.refused.setdefault((self.path, why), self.name)
             if first != self.name:  # once is enough: it is a fault of the file
                 self._unexamined(f"for the same reason as {first}")

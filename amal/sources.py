@@ -26,16 +26,17 @@ class Place(NamedTuple):
 def functions_in(path: Path) -> dict[str, Place]:
     """Return each autograd Function that a file defines, inside of classes and functions as `Outer.Name`.
 
-    A class is one if it derives from torch's, be it by way of others in the file; or, where its base is
-    imported from elsewhere, if that is called something like `BaseFunction` and the class has a forward, a
-    backward or a jvp. What has no forward, and others in the file derive from, is left out.
+    A class is one if it derives from torch's, be it by way of others in the file or under another name; or, where
+    its base is imported from elsewhere, if that is called something like `BaseFunction` and the class has a forward,
+    a backward or a jvp, or if it has both a forward and a backward of which none is a method of an object. What has no
+    forward, and others in the file derive from, is left out.
 
     Raises:
         UserError: the file cannot be read, or is no Python.
     """
     try:
         text = path.read_bytes()
-        if b"Function" not in text:
+        if b"Function" not in text and not (b"def forward" in text and b"def backward" in text):
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the file's own, such as an invalid escape
@@ -71,6 +72,10 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield alias.asname or alias.name, f"{'.' * node.level}{node.module or ''}.{alias.name}"
+        elif isinstance(node, ast.Assign) and _dotted(node.value):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, _dotted(node.value)
 
 
 def _classes(body: list[ast.stmt], outer: str = "", local: bool = False) -> Iterator[tuple[str, ast.ClassDef, bool]]:
@@ -98,12 +103,19 @@ def _dotted(node: ast.expr) -> str:
 
 def _is_function(base: str, node: ast.ClassDef, imported: dict[str, str]) -> bool:
     full = _full(base, imported)
-    return full in TORCH or (full.endswith("Function") and bool(_methods(node) & METHODS))
+    if full in TORCH or (full.endswith("Function") and bool(_methods(node) & METHODS)):
+        return True
+    static = {of.name for of in node.body if isinstance(of, ast.FunctionDef) and of.decorator_list}
+    return base in imported and {"forward", "backward"} <= static
 
 
 def _full(base: str, imported: dict[str, str]) -> str:
-    first, *rest = base.split(".")
-    return ".".join([imported.get(first, first), *rest])
+    for _ in range(4):  # F = ag.Function, where ag is torch.autograd
+        first, *rest = base.split(".")
+        if imported.get(first, first) == first:
+            break
+        base = ".".join([imported[first], *rest])
+    return base
 
 
 def _methods(node: ast.ClassDef) -> set[str]:

@@ -1,5 +1,6 @@
 """Functions that the doctor does not know: inputs are given, declared or found; what was not reached is said."""
 
+import itertools
 import json
 import linecache
 import random
@@ -162,6 +163,15 @@ def test_a_surrogate_is_declared(examined):
     assert found["Round"]["findings"][0]["code"] == "grad-factor"
 
 
+def test_a_reference_that_is_declared_is_the_definition(examined):
+    mean = function("Mean", "x", "x.mean(-1)", "(g[..., None] / x.shape[-1]).expand(x.shape)", doctor="{}")
+    declared = mean.replace("{}", 'doctor = {"reference": lambda x: x.mean(-1)}')
+    assert verdicts(examined(declared)) == {"Mean": "correct"}
+    assert verdicts(examined(mean.replace("{}", ""))) == {"Mean": "wrong"}  # of all entries, says its name
+    other = mean.replace("{}", 'doctor = {"reference": lambda x: x.sum(-1)}')
+    assert verdicts(examined(other)) == {"Mean": "wrong"}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -175,7 +185,11 @@ def test_what_is_not_understood_is_told(examined, options, words):
 
 def test_what_a_file_declares_wrongly_is_told(examined):
     wrong = function("Round", "x", "x.round()", "g", doctor='doctor = {"surogate": lambda x: x}')
-    assert "Round.doctor: no surogate; there are inputs" in examined(wrong)
+    found = examined(wrong + bilinear())
+    assert verdicts(found) == {"Round": "not examined", "Bilinear": "correct"}
+    assert "Round.doctor: no surogate; there are inputs" in found["Round"]["findings"][0]["message"]
+    raising = function("Round", "x", "x.round()", "g", doctor='doctor = {"inputs": lambda: 1 / 0}')
+    assert "division by zero" in examined(raising)["Round"]["findings"][0]["message"]
 
 
 def test_after_a_crash_the_rest_is_examined(tmp_path, capsys):
@@ -482,9 +496,18 @@ def slightly_off(ctx, g):
 
 
 def test_what_time_and_memory_do_not_allow_is_told():
-    for bound in ({"seconds": 0.0}, {"memory": -1.0}):
-        said = message(check(Branches, (torch.rand(3),), **bound), "not-reached")
-        assert "the second derivative" in said
+    assert "the second derivative" in message(check(Branches, (torch.rand(3),), memory=-1.0), "not-reached")
+    assert check(Branches, (torch.rand(3),), seconds=0.0).verdict == "not examined"
+    with pytest.raises(ValueError, match="seconds is -1"):
+        check(Branches, (torch.rand(3),), seconds=-1)
+
+
+def test_no_call_begins_when_the_time_is_over(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))  # a second for each look at the clock
+    verdicts = {seconds: check(Branches, (torch.rand(3),), seconds=seconds).verdict for seconds in (5, 150, 10**6)}
+    assert verdicts == {5: "not examined", 150: "correct", 10**6: "correct"}
+    assert "150 seconds are over: " in message(check(Branches, (torch.rand(3),), seconds=150), "not-reached")
 
 
 def test_another_seed_draws_others():

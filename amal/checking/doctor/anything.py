@@ -64,12 +64,23 @@ def prepared(
             raise TypeError(f"requires: {', '.join(wrong)} is no floating-point tensor, and has no gradient")
     variables = tuple(asked or floating)
     plain = tuple(value.detach() if isinstance(value, Tensor) else value for value in arguments)
-    if any(plain[place].is_complex() for place in variables):
+    if any(plain[place].is_complex() for place in variables) or _gives_complex(specimen, plain):
         specimen, plain, reference = _in_pairs(specimen, plain, reference)
     unable = "" if variables else "no input is a floating-point tensor, so nothing has a gradient"
     if variables and not any(plain[place].numel() for place in variables):
         unable = "all inputs that could have a gradient are empty"
     return Prepared(specimen, cast(plain, torch.float64), variables, reference, unable)
+
+
+def _gives_complex(specimen: Specimen, arguments: Arguments) -> bool:
+    """Whether real inputs give a complex output."""
+    try:
+        with torch.no_grad():
+            returned = specimen.applied(tuple(copied(of) if isinstance(of, Tensor) else of for of in arguments))
+    except BaseException:  # it is said when it is examined
+        return False
+    outputs = returned if isinstance(returned, tuple | list) else (returned,)
+    return any(isinstance(of, Tensor) and of.is_complex() for of in outputs)
 
 
 def require_comparable(name: str, function: Callable[..., Any], ready: Prepared) -> None:

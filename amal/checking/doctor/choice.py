@@ -45,7 +45,7 @@ def functions_of(module: ModuleType, names: list[str]) -> list[Chosen]:
     for name, of in there.items():
         if of.__module__ == module.__name__ and not _is_base(of, there):
             own.setdefault(of, name)
-    chosen = [Chosen(name, of, operation_called(name)) for of, name in own.items()]
+    chosen = [Chosen(name, of, operation_called(name), unable=_lack(of)) for of, name in own.items()]
     chosen += _out_of_reach(module, there)
     if not chosen:
         known = ", ".join(sorted(all_operations()))
@@ -56,6 +56,13 @@ def functions_of(module: ModuleType, names: list[str]) -> list[Chosen]:
 def _is_function(value: Any) -> bool:
     base = torch.autograd.Function
     return isinstance(value, type) and issubclass(value, base) and value is not base
+
+
+def _lack(function: type[Any]) -> str:
+    """Return why a class is nothing to examine: it has nothing of its own, so that it may be a base of others."""
+    base = torch.autograd.Function
+    bare = function.forward is base.forward and function.backward is base.backward
+    return "has neither a forward nor a backward" if bare else ""
 
 
 def _is_base(function: type[Any], there: Mapping[str, type[Any]]) -> bool:
@@ -102,4 +109,4 @@ def _chosen(word: str, there: dict[str, Any]) -> Chosen:
         known = ", ".join(sorted(all_operations()))
         hint = did_you_mean(operation_name, all_operations())
         raise UserError(f"no operation {operation_name}{hint}. Known: {known}")
-    return Chosen(name, there[name], operation, definition or None)
+    return Chosen(name, there[name], operation, definition or None, _lack(there[name]))

@@ -13,19 +13,28 @@ def peak() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
+class Spent(BaseException):
+    """A bound is passed in the middle of something; no `except Exception` of those who measure may take it."""
+
+
 @dataclass
 class Effort:
-    """A bound for an examination, looked at between its parts."""
+    """A bound for an examination, looked at before each of its parts, and before each call of what is examined."""
 
     seconds: float | None = None
     """By the clock on the wall, from now on; None for no bound."""
     memory: float | None = None
     """GB of resident memory above what the process has held so far; None for no bound."""
-    begun: float = field(default_factory=time.monotonic)
+    begun: float = field(default_factory=lambda: time.monotonic())
     skipped: list[str] = field(default_factory=list)
     """What was not done any more, in words."""
 
+    compared: bool = False
+    """Whether value and gradients have been compared at the inputs themselves."""
+
     def __post_init__(self) -> None:
+        if self.seconds is not None and self.seconds < 0:
+            raise ValueError(f"seconds is {self.seconds:g}, expected 0 or more")
         self.held = 0.0 if self.memory is None else peak()
 
     @property
@@ -36,6 +45,11 @@ class Effort:
         if self.memory is not None and peak() - self.held > self.memory * 1e9:
             return f"{self.memory:g} GB are held"
         return ""
+
+    def require(self) -> None:
+        """Raise `Spent` where a bound is passed."""
+        if self.seconds is not None and self.spent:
+            raise Spent
 
     def allows(self, what: str) -> bool:
         """Whether something can still be done; if not, it is noted."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .evidence import same
-from .specimen import Raised, at, copied
+from .specimen import Raised, at, copied, dense_of
 from .subject import Found, Subject
 
 
@@ -31,11 +31,17 @@ def in_engine(subject: Subject) -> Iterator[Found]:
     returned = call.backward(torch.ones_like(call.output))
     for place, leaf in leaves.items():
         alone = at(returned, place)
-        if not isinstance(alone, Tensor) or alone.shape != leaf.shape or leaf.grad is None:
+        if not isinstance(alone, Tensor) or alone.shape != leaf.shape:
+            continue
+        if leaf.grad is None:
+            if alone.any():
+                words = "is None where no gradient arrives at the other outputs, and it is lost"
+                yield Found("undefined-gradient", words, place)
             continue
         if not same(leaf.grad, alone, subject.tolerance):
             words = "is another for the grad_output of output.sum(): ones that share one place in memory (expanded)"
             yield Found("grad-value", words, place)
+    leaves = _backward(subject, dense=True)
     for one, other in combinations(leaves, 2):
         grads = leaves[one].grad, leaves[other].grad
         if grads[0] is not None and grads[1] is not None and _shared(grads[0], grads[1]):
@@ -44,12 +50,14 @@ def in_engine(subject: Subject) -> Iterator[Found]:
             yield Found("shared-gradient", words)
 
 
-def _backward(subject: Subject, undefined: bool = False) -> dict[int, Tensor]:
+def _backward(subject: Subject, undefined: bool = False, dense: bool = False) -> dict[int, Tensor]:
     """Return the variables as leaves, after a backward pass from the sum of the output.
 
     Args:
         subject: what is examined.
         undefined: send no gradient, as a Function does that returns None, instead of ones.
+        dense: send ones that have a place in memory each; those of a sum share one, and of its entries torch's own
+            `stack` makes gradients that share it.
     """
     copies = [copied(value) if isinstance(value, Tensor) else value for value in subject.arguments]
     leaves = {place: copies[place].requires_grad_() for place in subject.variables}
@@ -59,7 +67,10 @@ def _backward(subject: Subject, undefined: bool = False) -> dict[int, Tensor]:
     output: Tensor = torch._C._functions.UndefinedGrad()(call.output) if undefined else call.output  # type: ignore[assignment]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        output = output * torch.ones_like(output) if dense else output
         output.sum().backward()  # type: ignore[no-untyped-call]
+    for leaf in leaves.values():
+        leaf.grad = dense_of(leaf.grad)
     return leaves
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from amal.errors import did_you_mean
 from amal.findings import CODES, Diagnosis, Finding, as_text
@@ -23,7 +24,7 @@ from amal.findings import CODES, Diagnosis, Finding, as_text
 from .anything import prepared, require_comparable, without_numbers
 from .declared import declared
 from .definitions import Definition, Draw, Operation, all_operations, operation_called, seeded
-from .effort import Effort
+from .effort import Effort, Spent
 from .form import form_faults
 from .precision import single_inside
 from .randomness import random_state_kept
@@ -99,6 +100,9 @@ def check(
         with seeded(seed), random_state_kept():
             samples, notes = _inputs(function, inputs, said)
             found = [_checked(function, of, reference, surrogate, requires, options) for of in samples]
+    except Spent:
+        words = f"{options.effort.spent}, and nothing has been compared"
+        return Diagnosis(_title(function), CALLABLE, "", (_sentence("not-examined", words),))
     except Unavailable as error:
         found, notes = [], [_sentence("not-examined", str(error))]
     if not found:
@@ -114,8 +118,16 @@ def _inputs(
     if inputs is None:
         inputs = said.get("inputs")
         inputs = inputs() if callable(inputs) else inputs
+    if isinstance(inputs, torch.Tensor):
+        inputs = (inputs,)
     if inputs is not None:
-        return [inputs], []
+        inside = [
+            str(place)
+            for place, of in enumerate(inputs)
+            if isinstance(of, list | tuple | dict) and any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(of))
+        ]
+        words = f"tensors inside of input {', '.join(inside)} are constants here: give them one by one"
+        return [inputs], [Finding("not-reached", f"{words}.", severity="note")] if inside else []
     if not _is_function(function):
         raise TypeError(f"inputs: none were given, and they are found for a Function alone, not for {function!r}")
     specimen = Specimen(function)
@@ -147,6 +159,7 @@ def _checked(
         else ()
     )
     operation = Operation(kind, (), definitions)
+    ready.specimen.effort = options.effort
     if ready.unable:
         return result(ready.specimen, operation, None, [_sentence("not-examined", ready.unable)])
     meant = prepared(function, inputs, requires, surrogate).reference  # it takes what a reference takes
@@ -169,6 +182,10 @@ def _checked(
             options=options,
         )
     )
+
+
+def _title(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def known_codes(codes: str | Collection[str]) -> set[str]:

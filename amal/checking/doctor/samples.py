@@ -6,7 +6,7 @@ What a parameter is called, its default and its annotation say what is tried fir
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any, Final
@@ -27,7 +27,9 @@ SHAPES: Final = (
     *((2, 3, 8, 8), (5, 3, 2, 2), (4, 4)),
 )  # fmt: skip
 """In the order in which they are tried."""
-VECTORS: Final = ("b", "bias", "beta", "gamma", "shift")
+VECTORS: Final = ("bias", "beta", "gamma", "shift")
+WEIGHTS: Final = ("w", "weight", "weights", "kernel")
+"""Beside one of them, `b` is a bias too."""
 NUMBERS: Final = {
     -1: ("dim", "axis", "dims"),
     -0.7: ("lo", "low", "lower", "min", "minimum", "min_val", "a_min"),
@@ -96,7 +98,7 @@ def found_samples(specimen: Specimen, count: int = 3) -> tuple[list[Sample], Sam
 
 
 def _found(specimen: Specimen, count: int, dtype: torch.dtype) -> tuple[list[Sample], Sample | None]:
-    hinted = any(name.lower() in VECTORS for name in specimen.names)
+    hinted = any(map(_is_vector(specimen), specimen.names))
     fitting: list[Sample] = []
     others: list[Sample] = []
     ranks: set[tuple[int, ...]] = set()
@@ -139,6 +141,8 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sam
             returned = call.backward(torch.ones_like(call.output))
         except Raised:
             return Sample(arguments, fits=1)
+        if any(isinstance(of, Tensor) and place not in variables for place, of in enumerate(returned)):
+            return None  # torch's engine takes no gradient for a number
         given = {place: at(returned, place) for place in variables}
         grads = [of for of in given.values() if isinstance(of, Tensor)]
         if any(of is not None and getattr(of, "shape", None) != arguments[place].shape for place, of in given.items()):
@@ -154,7 +158,8 @@ def _kinds(specimen: Specimen) -> Iterator[tuple[Kind, ...]]:
     needed = parameters[: specimen.required] or parameters[:1]
     if not needed:
         needed = [inspect.Parameter("input", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    choices = [_choices(parameter, place) for place, parameter in enumerate(needed)]
+    is_vector = _is_vector(specimen)
+    choices = [_choices(parameter, place, is_vector(parameter.name)) for place, parameter in enumerate(needed)]
     # By how unlikely their least likely part is, so that no argument keeps all others waiting.
     for depth in range(1, max(map(len, choices)) + 1):
         for places in product(*(range(min(depth, len(options))) for options in choices)):
@@ -162,7 +167,13 @@ def _kinds(specimen: Specimen) -> Iterator[tuple[Kind, ...]]:
                 yield tuple(options[place] for place, options in zip(places, choices, strict=True))
 
 
-def _choices(parameter: inspect.Parameter, place: int) -> list[Kind]:
+def _is_vector(specimen: Specimen) -> Callable[[str], bool]:
+    """Return whether a parameter's name says that it is a bias."""
+    names = (*VECTORS, "b") if any(name.lower() in WEIGHTS for name in specimen.names) else VECTORS
+    return lambda name: name.lower() in names
+
+
+def _choices(parameter: inspect.Parameter, place: int, vector: bool) -> list[Kind]:
     """Return what an argument may be, the likeliest first."""
     name = parameter.name.lower()
     tensors = [Kind(shape) for shape in SHAPES]
@@ -178,7 +189,7 @@ def _choices(parameter: inspect.Parameter, place: int) -> list[Kind]:
         return [Kind(tensor=False, value=value) for value in (False, True)]
     if named:
         return [*named, *numbers, *tensors]
-    if name in VECTORS:
+    if vector:
         return [*(kind for kind in tensors if len(kind.shape) == 1), *tensors, *numbers]
     if name in CLASSES:
         return [*tensors[:3], *classes, *tensors[3:], *numbers]

@@ -22,6 +22,7 @@ from amal.checking.cases import strided
 from amal.checking.properties import function_nodes
 from amal.errors import did_you_mean
 
+from .effort import Effort
 from .randomness import SEED, SEEDS, same_random_numbers
 from .standin import Unavailable
 
@@ -106,7 +107,7 @@ class Call:
         if self.node is None:
             return ()
         gradients = [
-            grad_outputs.get(place, torch.zeros_like(output)) if isinstance(output, Tensor) else None
+            grad_outputs.get(place, self._undefined(output)) if isinstance(output, Tensor) else None
             for place, output in enumerate(self.outputs)
         ]
         try:
@@ -116,7 +117,12 @@ class Call:
                 returned = self._asked(gradients)
         except BaseException as error:
             raise _raised("backward", error, self.node) from error
-        return tuple(returned) if isinstance(returned, tuple | list) else (returned,)
+        several = returned if isinstance(returned, tuple | list) else (returned,)
+        return tuple(map(dense_of, several))
+
+    def _undefined(self, output: Tensor) -> Tensor | None:
+        """Return what stands for no gradient of an output."""
+        return torch.zeros_like(output)
 
     def _asked(self, gradients: Sequence[Any]) -> Any:
         return self.node.apply(*gradients)
@@ -129,11 +135,14 @@ class EngineCall(Call):
     given: Arguments = ()
     """What the arguments are copies of, which the callable may have changed in place."""
 
+    def _undefined(self, output: Tensor) -> None:  # noqa: ARG002
+        return None  # zeros times what overflows in there would be NaN
+
     def _asked(self, gradients: Sequence[Any]) -> Any:
         pairs = [
             (output, gradient)
             for output, gradient in zip(self.outputs, gradients, strict=True)
-            if isinstance(output, Tensor) and output.requires_grad
+            if isinstance(output, Tensor) and output.requires_grad and gradient is not None
         ]
         asked = [value for value in self.given if isinstance(value, Tensor) and value.requires_grad]
         outputs, grad_outputs = zip(*pairs, strict=True)
@@ -151,6 +160,7 @@ class Specimen:
 
     function: Any
     seed = SEED
+    effort = Effort()
 
     def __init__(self, function: type[Any], place: int | None = None) -> None:
         self.function, self.place = function, place
@@ -184,6 +194,7 @@ class Specimen:
 
     def on(self, arguments: Arguments) -> Call:
         """Apply the Function to these very arguments."""
+        self.effort.require()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -217,7 +228,9 @@ class Specimen:
 
     def by(self, place: int) -> "Specimen":
         """Return the same, examined by another of its outputs."""
-        return Specimen(self.function, place)
+        other = copy(self)
+        other.place = place
+        return other
 
     def differentiable_outputs(self, arguments: Arguments, variables: Sequence[int]) -> list[int]:
         """Return the places of the outputs that have a derivative; the first floating one where none has."""
@@ -270,9 +283,10 @@ class Composite(Specimen):
         call = super().on(tuple(copies))
         return EngineCall(call.arguments, call.outputs, call.place, call.output.grad_fn, arguments)
 
-    def by(self, place: int) -> "Specimen":
-        """Return the same, examined by another of its outputs."""
-        return Composite(self.function, self.names, self.title, place)
+
+def dense_of(value: Any) -> Any:
+    """Return a sparse tensor as a dense one, and anything else as it is."""
+    return value.to_dense() if isinstance(value, Tensor) and value.layout != torch.strided else value
 
 
 def floating_places(outputs: Sequence[Any]) -> list[int]:

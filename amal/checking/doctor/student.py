@@ -14,6 +14,7 @@ from amal.errors import UserError
 from amal.findings import Diagnosis, Finding
 
 from .choice import Chosen, functions_of
+from .declared import declared
 from .examination import ANY, check, examine
 from .importing import import_failure, import_file
 
@@ -71,18 +72,22 @@ def examined(chosen: Chosen, module: ModuleType, options: Mapping[str, str | Non
     if surrogate is None and not hasattr(chosen.function, "doctor"):
         told = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", chosen.function.__doc__ or "")
         surrogate = told[1].rstrip("`. ") if told else None
+    said = [evaluated(words, module, chosen.name) if words else None for words in (inputs, surrogate)]
     try:
-        given = evaluated(inputs, module, chosen.name) if inputs else _sample_inputs(module, chosen)
-        meant = evaluated(surrogate, module, chosen.name)[0] if surrogate else None
-        if chosen.operation is None or meant is not None:
+        given = said[0] or _sample_inputs(module, chosen)
+        meant = said[1][0] if said[1] else None
+        if chosen.operation is None or meant is not None or declared(chosen.function).get("reference"):
             return check(chosen.function, given, surrogate=meant)
         known = examine(chosen.function, chosen.operation.name, chosen.definition)
         if known.verdict != "not examined" and (given is None or known.verdict != "correct"):
             return known
         besides = check(chosen.function, given)  # what fits no definition is held against its own forward at least
         return known if besides.verdict in ("correct", "not examined") else besides
-    except (ValueError, TypeError) as error:
-        raise UserError(str(error)) from error
+    except Exception as error:  # of what the file says of it: the other Functions are examined all the same
+        if inputs or surrogate or chosen.definition:
+            raise UserError(str(error)) from error
+        words = f"what the file says of {chosen.name} is not understood: {error}"
+        return Diagnosis(chosen.name, ANY, "", (Finding("not-examined", f"{words[0].upper()}{words[1:]}."),))
 
 
 def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .definitions import Definition, Draw, Operation
 from .effort import Effort
 from .evidence import Tolerance
-from .specimen import Arguments, Specimen
+from .specimen import Arguments, Specimen, dense_of
 
 DTYPES: Final = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -157,7 +157,8 @@ def pulled_back(
     long as the examination of a Function.
     """
     total = (output * grad_output).sum()
-    return torch.autograd.grad(total, list(inputs), create_graph=create_graph, allow_unused=True)
+    found = torch.autograd.grad(total, list(inputs), create_graph=create_graph, allow_unused=True)
+    return tuple(map(dense_of, found))
 
 
 def differentiated(

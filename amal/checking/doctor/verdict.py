@@ -10,6 +10,7 @@ from amal.findings import METHODS, Diagnosis, Finding
 
 from . import circumstances, elsewhere, engine, extremes, higher_order, manners, precision, sizes
 from .definitions import Definition, Operation
+from .effort import Spent
 from .gradients import of_gradients, of_outputs_together
 from .places import located
 from .questions import advice
@@ -58,6 +59,11 @@ def diagnosed(subject: Subject) -> Diagnosis:
     except Raised as error:
         if not found:
             found.append(Found("raises", str(error), method=error.where))
+    except Spent:
+        subject.options.effort.skipped.append("what follows")
+        if not subject.options.effort.compared and all(of.note for of in found):
+            words = f"{subject.options.effort.spent}, and not all gradients have been compared"
+            found.append(Found("not-examined", words))
     found += [Found("not-reached", words, note=True) for words in (reach.says(), _undone(subject)) if words]
     if subject.surrogate is not None:
         words = "backward is held against the derivative of the surrogate given, not of forward"
@@ -99,6 +105,8 @@ def _all_found(subject: Subject) -> Iterator[Found]:
     """Yield what is found, in the order in which a doctor would look: what is wrong already is not examined further."""
     value = list(of_value(subject))
     yield from value
+    if any(of.code == "not-examined" for of in value):
+        return
     gradients = list(of_gradients(subject))
     if not (value and right_for_another(subject)):
         yield from gradients
@@ -109,8 +117,12 @@ def _all_found(subject: Subject) -> Iterator[Found]:
     if not all(found.note for found in (*gradients, *manners)):
         yield from (of for of in extremes.at_extremes(subject) if of.position is None)
         return
-    later = [of for each in _circumstances(subject) for of in each(subject)]
-    yield from later
+    subject.options.effort.compared = True
+    later = []
+    for each in _circumstances(subject):
+        for of in each(subject):
+            later.append(of)
+            yield of
     if all(of.note for of in later):
         yield from higher_order.transforms(subject)
 

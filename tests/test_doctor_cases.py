@@ -1,0 +1,139 @@
+"""What an engineer tried who did not trust certificates: wrong ones that passed, right ones that were refused."""
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd import Function
+
+from amal.checking import check
+from amal.sources import functions_in
+
+
+def codes(diagnosis):
+    return {of.code for of in diagnosis.findings if of.severity == "error"}
+
+
+class Sum(Function):
+    @staticmethod
+    def forward(ctx, x, y):
+        return x + y
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, g
+
+
+class SumOfLetters(Sum):
+    @staticmethod
+    def forward(ctx, a, b):
+        return a + b
+
+
+@pytest.mark.parametrize("right", [Sum, SumOfLetters])
+def test_inputs_are_alike_where_that_fits_whatever_they_are_called(right):
+    diagnosis = check(right)
+    assert diagnosis.verdict == "correct", str(diagnosis)
+    assert "(6, 4), (6, 4)" in str(diagnosis)
+
+
+class SineAndCosine(Function):
+    """Gives up where one output has no gradient."""
+
+    gives_up = True
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x)
+        return x.sin(), x.cos()
+
+    @classmethod
+    def backward(cls, ctx, by_sine, by_cosine):
+        (x,) = ctx.saved_tensors
+        if cls.gives_up and (by_sine is None or by_cosine is None):
+            return None
+        parts = [by_sine * x.cos()] if by_sine is not None else []
+        parts += [-by_cosine * x.sin()] if by_cosine is not None else []
+        return sum(parts) if parts else None
+
+
+def test_a_gradient_that_is_lost_where_another_output_has_none_is_seen():
+    assert codes(check(SineAndCosine)) == {"undefined-gradient"}
+    right = type("Right", (SineAndCosine,), {"gives_up": False})
+    assert check(right, (torch.rand(3),)).verdict == "correct"
+
+
+class Stack(Function):
+    @staticmethod
+    def forward(ctx, x, y):
+        return torch.stack([x, y])
+
+    @staticmethod
+    def backward(ctx, g):
+        return g[0], g[1]
+
+
+def test_parts_of_a_gradient_share_nothing():
+    """But for numbers, whose sum gives one number for all: torch's own stack does the same."""
+    assert check(Stack).verdict == "correct"
+
+
+class SparseRows(Function):
+    factor = 1
+
+    @staticmethod
+    def forward(ctx, weight):
+        ctx.shape = weight.shape
+        return weight[:1].sum()
+
+    @classmethod
+    def backward(cls, ctx, g):
+        values = cls.factor * g.expand(1, ctx.shape[1])
+        return torch.sparse_coo_tensor(torch.zeros(1, 1, dtype=torch.long), values, ctx.shape)
+
+
+def test_a_sparse_gradient_is_read():
+    assert check(SparseRows, (torch.rand(4, 3),)).verdict == "correct"
+    wrong = type("Wrong", (SparseRows,), {"factor": 2})
+    assert codes(check(wrong, (torch.rand(4, 3),))) == {"grad-factor"}
+    assert check(nn.Embedding(7, 3, sparse=True), (torch.tensor([1, 2, 2]),)).verdict == "correct"
+
+
+class Fourier(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.fft.fft(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        return torch.fft.ifft(g, norm="forward").real
+
+
+def test_real_inputs_may_give_complex_outputs():
+    assert check(Fourier, torch.rand(8)).verdict == "correct"
+    wrong = type("Wrong", (Fourier,), {"backward": staticmethod(lambda ctx, g: torch.fft.fft(g).real)})
+    assert codes(check(wrong, torch.rand(8))) == {"grad-value"}
+
+
+def test_what_overflows_in_one_output_is_no_fault_of_another():
+    assert check(lambda a: [a.exp(), a.sin()], (torch.randn(4, 3),)).verdict == "correct"
+
+
+def test_tensors_inside_of_an_input_are_said_to_be_constants():
+    said = str(check(lambda x, others: 2 * x + others[0], (torch.rand(3), [torch.rand(3)])))
+    assert "inside of input 1 are constants" in said
+
+
+@pytest.mark.parametrize(
+    ("head", "base"),
+    [
+        ("import torch.autograd as ag\nF = ag.Function\n", "F"),
+        ("from base import MyBase\n", "MyBase"),
+        ("from torch.autograd import Function as Fn\n", "Fn"),
+    ],
+)
+def test_a_function_is_one_under_any_name_of_its_base(tmp_path, head, base):
+    methods = "    @staticmethod\n    def forward(ctx, x): ...\n    @staticmethod\n    def backward(ctx, g): ...\n"
+    path = tmp_path / "lab.py"
+    path.write_text(f"{head}class Mine({base}):\n{methods}class Plain:\n{methods}")
+    assert list(functions_in(path)) == ["Mine"]

@@ -63,6 +63,22 @@ def test_a_gradient_that_is_lost_where_another_output_has_none_is_seen():
     assert check(right, (torch.rand(3),)).verdict == "correct"
 
 
+class Reduced(Function):
+    @staticmethod
+    def forward(ctx, x, reduction="sum"):
+        ctx.save_for_backward(x)
+        return getattr(x * x, reduction)()
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2 * g * ctx.saved_tensors[0], None
+
+
+def test_values_of_defaults_that_were_not_tried_are_told():
+    assert "No other value was tried of reduction='sum'" in " ".join(str(check(Reduced)).split())
+    assert codes(check(Reduced, (torch.rand(3), "mean"))) == {"grad-factor"}
+
+
 class Stack(Function):
     @staticmethod
     def forward(ctx, x, y):

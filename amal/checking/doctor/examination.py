@@ -11,6 +11,7 @@ and where the two differ tries one explanation after the other until one gives t
     assert_correct(MyLinear, (input, weight, bias))          # in a test
 """
 
+import inspect
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -136,6 +137,13 @@ def _inputs(
         words = f"no inputs were found that its forward ({', '.join(specimen.names)}) takes: give some"
         return [], [Finding("not-examined", f"{words[0].upper()}{words[1:]}.")]
     words = "; ".join(f"({', '.join(specimen.names)}) = {of.says}" for of in samples)
+    kept = [
+        f"{name}={parameter.default!r}"
+        for name, parameter in inspect.signature(function.forward).parameters.items()
+        if parameter.default is not parameter.empty
+    ]
+    if kept:
+        words += f". No other value was tried of {', '.join(kept)}"
     if unfit is not None:
         how = "is None for some of them" if unfit.fits > 1 else "cannot be had, or has another shape"
         words += f". Forward takes {unfit.says} too, and there the gradient {how}"

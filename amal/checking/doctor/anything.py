@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .specimen import Arguments, Composite, Raised, Specimen, copied, floating_places
+from .specimen import Arguments, Composite, Raised, Specimen, copied, floating_places, is_function
 from .subject import cast
 
 
@@ -141,7 +141,7 @@ def _called(
     function: Callable[..., Any], inputs: Arguments, reference: Callable[..., Any] | None
 ) -> tuple[Specimen, Arguments, Callable[..., Any] | None]:
     """Return the specimen, its arguments, and a reference that takes them."""
-    if isinstance(function, type) and issubclass(function, torch.autograd.Function):
+    if is_function(function):
         return Specimen(function), inputs, reference
     if isinstance(function, nn.Module):
         return _module(function, inputs, reference)

@@ -12,6 +12,7 @@ import torch
 from amal.errors import UserError, did_you_mean
 
 from .definitions import Operation, all_operations, operation_called
+from .specimen import is_function
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ def functions_of(module: ModuleType, names: list[str]) -> list[Chosen]:
 
 
 def _is_function(value: Any) -> bool:
-    base = torch.autograd.Function
-    return isinstance(value, type) and issubclass(value, base) and value is not base
+    return is_function(value) and value is not torch.autograd.Function
 
 
 def _lack(function: type[Any]) -> str:

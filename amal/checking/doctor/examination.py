@@ -31,7 +31,7 @@ from .precision import single_inside
 from .randomness import random_state_kept
 from .recognition import Unexaminable, recognised
 from .samples import found_samples
-from .specimen import Composite, Raised, Specimen
+from .specimen import Composite, Raised, Specimen, is_function
 from .standin import Unavailable
 from .subject import DTYPES, Options, Subject, cast, variables_of
 from .verdict import diagnosed, result
@@ -89,25 +89,25 @@ def check(
     """
     if torch.float64 not in dtypes:
         raise ValueError("dtypes: torch.float64 must be among them, as slopes are measured in it")
-    said = declared(function) if _is_function(function) else {}
+    said = declared(function) if is_function(function) else {}
     reference, surrogate = reference or said.get("reference"), surrogate or said.get("surrogate")
     requires = said.get("requires") if requires is None else requires
     chosen = None if outputs is None else tuple(outputs)
     options = Options(chosen, atol, rtol, tuple(dtypes), seed, Effort(seconds, memory))
     codes = known_codes(allow) | known_codes(said.get("allow", ()))
     if faults := form_faults(function, set() if inputs is None else {len(inputs)}):
-        return Diagnosis(function.__name__, ANY, "", (_sentence("raises", "; ".join(faults)),))
+        return Diagnosis(function.__name__, ANY, "", (sentence("raises", "; ".join(faults)),))
     try:
         with seeded(seed), random_state_kept():
             samples, notes = _inputs(function, inputs, said)
             found = [_checked(function, of, reference, surrogate, requires, options) for of in samples]
     except Spent:
         words = f"{options.effort.spent}, and nothing has been compared"
-        return Diagnosis(_title(function), CALLABLE, "", (_sentence("not-examined", words),))
+        return Diagnosis(_title(function), CALLABLE, "", (sentence("not-examined", words),))
     except Unavailable as error:
-        found, notes = [], [_sentence("not-examined", str(error))]
+        found, notes = [], [sentence("not-examined", str(error))]
     if not found:
-        return Diagnosis(getattr(function, "__name__", type(function).__name__), ANY, "", tuple(notes))
+        return Diagnosis(_title(function), ANY, "", tuple(notes))
     diagnosis = next((of for of in found if of.verdict != "correct"), found[0])
     return _allowed(replace(diagnosis, findings=(*diagnosis.findings, *notes)), codes)
 
@@ -129,13 +129,13 @@ def _inputs(
         ]
         words = f"tensors inside of input {', '.join(inside)} are constants here: give them one by one"
         return [inputs], [Finding("not-reached", f"{words}.", severity="note")] if inside else []
-    if not _is_function(function):
+    if not is_function(function):
         raise TypeError(f"inputs: none were given, and they are found for a Function alone, not for {function!r}")
     specimen = Specimen(function)
     samples, unfit = found_samples(specimen)
     if not samples:
         words = f"no inputs were found that its forward ({', '.join(specimen.names)}) takes: give some"
-        return [], [Finding("not-examined", f"{words[0].upper()}{words[1:]}.")]
+        return [], [sentence("not-examined", words)]
     words = "; ".join(f"({', '.join(specimen.names)}) = {of.says}" for of in samples)
     kept = [
         f"{name}={parameter.default!r}"
@@ -169,13 +169,14 @@ def _checked(
     operation = Operation(kind, (), definitions)
     ready.specimen.effort = options.effort
     if ready.unable:
-        return result(ready.specimen, operation, None, [_sentence("not-examined", ready.unable)])
-    meant = prepared(function, inputs, requires, surrogate).reference  # it takes what a reference takes
+        return result(ready.specimen, operation, None, [sentence("not-examined", ready.unable)])
+    # A surrogate takes what a reference takes.
+    meant = None if surrogate is None else prepared(function, inputs, requires, surrogate).reference
     for name, one in (("reference", ready.reference), ("surrogate", meant)):
         if one is not None:
             require_comparable(name, one, ready)
     if words := without_numbers(ready):
-        return result(ready.specimen, operation, None, [_sentence("not-examined", words)])
+        return result(ready.specimen, operation, None, [sentence("not-examined", words)])
     dtype = torch.float32 if single_inside(ready.specimen, ready.arguments, ready.variables) else torch.float64
     return diagnosed(
         Subject(
@@ -253,7 +254,7 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
         names = ", ".join(of.name for of in known.definitions)
         raise ValueError(f"{known.name} has no definition {definition}; there are {names}")
     if faults := form_faults(function, {len(of.draw(Draw(0))) for of in definitions}):
-        return result(specimen, known, None, [_sentence("raises", "; ".join(faults))])
+        return result(specimen, known, None, [sentence("raises", "; ".join(faults))])
     try:
         with random_state_kept():
             found = recognised(specimen, known.name, definitions)
@@ -269,19 +270,16 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
             )
             return _allowed(diagnosed(subject), known_codes(said.get("allow", ())))
     except Raised as error:
-        return result(specimen, known, None, [_sentence("raises", str(error), error.where)])
+        return result(specimen, known, None, [sentence("raises", str(error), error.where)])
     except (Unexaminable, Unavailable) as error:
-        return result(specimen, known, None, [_sentence("not-examined", str(error))])
+        return result(specimen, known, None, [sentence("not-examined", str(error))])
 
 
-def _sentence(code: str, words: str, method: str | None = None) -> Finding:
+def sentence(code: str, words: str, method: str | None = None) -> Finding:
+    """Return a finding whose message is some words as a sentence."""
     return Finding(code, f"{words[0].upper()}{words[1:]}.", method=method)
 
 
 def _require_function(function: Any) -> None:
-    if not _is_function(function):
+    if not is_function(function):
         raise TypeError(f"expected a subclass of torch.autograd.Function, got {function!r}")
-
-
-def _is_function(function: Any) -> bool:
-    return isinstance(function, type) and issubclass(function, torch.autograd.Function)

@@ -19,7 +19,7 @@ def located(diagnosis: Diagnosis, function: Any) -> Diagnosis:
 
     A method that the class has from elsewhere, such as torch's own `vmap`, has no line: there the class stands for it.
     """
-    codes = {name: code for name in NAMES if (code := _code(function, name)) is not None}
+    codes = {name: code for name in NAMES if (code := code_of(function, name)) is not None}
     own = [codes[name] for name in NAMES if name in codes and name in vars(function)]
     file = own[0].co_filename if own else ""
     if not os.path.isfile(file):
@@ -46,7 +46,8 @@ def located(diagnosis: Diagnosis, function: Any) -> Diagnosis:
     return replace(diagnosis, findings=tuple(findings), file=os.path.abspath(file), line=next(classes, None))
 
 
-def _code(function: Any, name: str) -> CodeType | None:
+def code_of(function: Any, name: str) -> CodeType | None:
+    """Return the code of a method of a class; None where it has none in Python, or the function is no class."""
     method = getattr(function, name, None) if isinstance(function, type) else None
     return getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None
 

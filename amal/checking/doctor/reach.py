@@ -1,7 +1,6 @@
 """Which lines of a Function were never run: a branch that nothing entered is not known to be right."""
 
 import ast
-import inspect
 import linecache
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
+from .places import NAMES, code_of
 from .specimen import Composite, Specimen
 
 SHOWN = 3
@@ -83,11 +83,8 @@ def _refusing(file: str) -> set[int]:
 
 def _methods(function: type[Any]) -> tuple[CodeType, ...]:
     """Return the code of the methods that the engine calls, as far as the class has them."""
-    names = ("forward", "backward", "setup_context", "jvp", "vmap")
-    found = (inspect.unwrap(getattr(function, name)) for name in names)
-    return tuple(
-        of.__code__ for of in found if hasattr(of, "__code__") and not (of.__module__ or "").startswith("torch.")
-    )
+    own = [name for name in NAMES if not (getattr(function, name).__module__ or "").startswith("torch.")]
+    return tuple(code for name in own if (code := code_of(function, name)) is not None)
 
 
 def _lines(code: CodeType) -> Iterator[int]:

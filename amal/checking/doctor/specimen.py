@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import torch
 from torch import Tensor
@@ -155,16 +155,16 @@ class Specimen:
 
     Args:
         function: the class.
-        place: of the output; None for the first that is a floating-point tensor.
     """
 
     function: Any
+    place: int | None = None
+    """Of the output; None for the first that is a floating-point tensor."""
     seed = SEED
     effort = Effort()
 
-    def __init__(self, function: type[Any], place: int | None = None) -> None:
-        self.function, self.place = function, place
-        self.title = function.__name__
+    def __init__(self, function: type[Any]) -> None:
+        self.function, self.title = function, function.__name__
         old_form = function.setup_context is torch.autograd.function._SingleLevelFunction.setup_context
         parameters = list(inspect.signature(function.forward).parameters.values())
         if old_form and parameters and parameters[0].kind is not Parameter.VAR_POSITIONAL:
@@ -189,8 +189,7 @@ class Specimen:
         Raises:
             Raised: forward raised an exception, or returned no floating-point tensor.
         """
-        copies = (copied(value, contiguous) if isinstance(value, Tensor) else value for value in arguments)
-        return self.on(tuple(needing(value) if place in needs else value for place, value in enumerate(copies)))
+        return self.on(asking(arguments, needs, contiguous))
 
     def on(self, arguments: Arguments) -> Call:
         """Apply the Function to these very arguments."""
@@ -240,10 +239,9 @@ class Specimen:
 
     def value(self, arguments: Sequence[Any], needs: Sequence[int] = ()) -> Tensor:
         """Return the output alone; those at `needs` say that they need a gradient, which some forwards look at."""
-        copies = [copied(value) if isinstance(value, Tensor) else value for value in arguments]
-        asking = tuple(needing(value) if place in needs else value for place, value in enumerate(copies))
+        copies = asking(arguments, needs)
         with torch.no_grad():
-            return self.on(asking).output.detach()
+            return self.on(copies).output.detach()
 
     def draws(self, arguments: Sequence[Any]) -> bool:
         """Whether the output hangs on random numbers: it is another from some other seed."""
@@ -264,13 +262,10 @@ class Composite(Specimen):
         function: any callable of tensors.
         names: of its arguments.
         title: what it is called.
-        place: of the output; None for the first that is a floating-point tensor.
     """
 
-    def __init__(
-        self, function: Callable[..., Any], names: tuple[str, ...], title: str, place: int | None = None
-    ) -> None:
-        self.function, self.names, self.title, self.place = function, names, title, place
+    def __init__(self, function: Callable[..., Any], names: tuple[str, ...], title: str) -> None:
+        self.function, self.names, self.title = function, names, title
         self.required, self.any_number = 0, True
 
     def applied(self, arguments: Arguments) -> Any:
@@ -297,6 +292,17 @@ def floating_places(outputs: Sequence[Any]) -> list[int]:
 def needing(value: Tensor) -> Tensor:
     """Return the value as the result of an operation that needs a gradient: it may be changed in place."""
     return value.requires_grad_().clone()
+
+
+def asking(arguments: Sequence[Any], needs: Sequence[int], contiguous: bool = True) -> Arguments:
+    """Return copies of the arguments, of which those at `needs` need a gradient."""
+    copies = (copied(value, contiguous) if isinstance(value, Tensor) else value for value in arguments)
+    return tuple(needing(value) if place in needs else value for place, value in enumerate(copies))
+
+
+def is_function(value: Any) -> TypeGuard[type[Any]]:
+    """Whether a value is an autograd Function, or torch's own class of them."""
+    return isinstance(value, type) and issubclass(value, torch.autograd.Function)
 
 
 def at(returned: Sequence[Any], place: int) -> Any:

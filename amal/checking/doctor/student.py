@@ -15,7 +15,7 @@ from amal.findings import Diagnosis, Finding
 
 from .choice import Chosen, functions_of
 from .declared import declared
-from .examination import ANY, check, examine
+from .examination import ANY, check, examine, sentence
 from .importing import import_failure, import_file
 
 
@@ -87,7 +87,7 @@ def examined(chosen: Chosen, module: ModuleType, options: Mapping[str, str | Non
         if inputs or surrogate or chosen.definition:
             raise UserError(str(error)) from error
         words = f"what the file says of {chosen.name} is not understood: {error}"
-        return Diagnosis(chosen.name, ANY, "", (Finding("not-examined", f"{words[0].upper()}{words[1:]}."),))
+        return Diagnosis(chosen.name, ANY, "", (sentence("not-examined", words),))
 
 
 def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]:

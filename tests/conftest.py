@@ -1,3 +1,4 @@
+import importlib
 import os
 import signal
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from running import Warm
 from small_data import network, small, small_usps  # noqa: F401 (fixtures)
 
 # Warnings that others raise against others; every other warning is an error.
@@ -37,6 +39,16 @@ settings.load_profile("the same examples every time")
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _warm():
+    """Sandboxes of the commands that run in this process outlast a command: the next one need not import torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("amal.isolation", "amal.checking.grading", "amal.exercises.progress"):
+            patch.setattr(importlib.import_module(name), "Sandbox", Warm.one)
+        yield
+    Warm.end_all()
 
 
 @pytest.fixture

@@ -142,6 +142,7 @@ def daemon(tell, fifo, end=True):
 
 
 def daemon_and_loop(tell, fifo):
+    ignore_signals()  # before it is told that it has begun
     daemon(tell, fifo, end=False)
     stubborn()
 
@@ -164,9 +165,13 @@ def hop_away(tell, fifo):
     os._exit(0)
 
 
-def stubborn():
+def ignore_signals():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+
+
+def stubborn():
+    ignore_signals()
     while True:
         time.sleep(10_000)
 

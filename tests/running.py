@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from amal import cli
 from amal.experiments import without_number
+from amal.sandbox import Sandbox
 from amal.training import launch
 
 ROOT = Path(__file__).parent.parent
@@ -92,3 +94,33 @@ def command(*args, **options):
     return subprocess.run(
         [sys.executable, "-m", *args], capture_output=True, text=True, env=env, check=False, **options
     )
+
+
+class Warm(Sandbox):
+    """A sandbox that outlasts the command which made it."""
+
+    kept: ClassVar[dict] = {}
+
+    @classmethod
+    def one(cls, preload=(), environment=None):
+        """Return one for these modules, this environment and this folder: the one of before, if it lives."""
+        surroundings = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+        key = json.dumps([preload, environment, surroundings, os.getcwd(), sys.path])
+        found = cls.kept.pop(key, None)
+        if found and found._supervisor.poll() is not None:
+            found = found.end()
+        cls.kept[key] = found or cls(preload, environment or {})
+        if len(cls.kept) > 3:  # each holds torch
+            cls.kept.pop(next(iter(cls.kept))).end()
+        return cls.kept[key]
+
+    def __exit__(self, *_):
+        pass
+
+    def end(self):
+        super().__exit__()
+
+    @classmethod
+    def end_all(cls):
+        while cls.kept:
+            cls.kept.popitem()[1].end()

@@ -167,7 +167,7 @@ def test_a_report_tells_of_damaged_events(tmp_path, complete):
 
 def test_a_run_goes_on_with_damaged_events(tmp_path, killed, expected, capsys):
     chance = random.Random(3)
-    for number in range(TIMES // 3):
+    for number in range(TIMES // 6):
         run_dir = Path(shutil.copytree(killed, tmp_path / f"{number}"))
         [path] = run_dir.glob("events.*")
         path.write_bytes(damaged(path.read_bytes(), chance))
@@ -191,7 +191,7 @@ def put(path, content):
     )
 
 
-@pytest.mark.parametrize("times", [TIMES // 3, pytest.param(TIMES, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [TIMES // 6, pytest.param(TIMES, marks=pytest.mark.slow)])
 def test_a_checkpoint_with_odd_content_is_left_out_and_the_one_before_is_taken(
     tmp_path, killed, expected, capsys, times
 ):
@@ -209,7 +209,7 @@ def test_a_checkpoint_with_odd_content_is_left_out_and_the_one_before_is_taken(
 
 def test_a_damaged_checkpoint_is_left_out_and_the_one_before_is_taken(tmp_path, killed, expected, capsys):
     chance = random.Random(5)
-    for number in range(TIMES // 3):
+    for number in range(TIMES // 6):
         run_dir = Path(shutil.copytree(killed, tmp_path / f"{number}"))
         path = Checkpoints(run_dir / "checkpoints").paths()[0]
         path.write_bytes(damaged(path.read_bytes(), chance))

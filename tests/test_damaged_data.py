@@ -226,9 +226,9 @@ def test_no_mutation_goes_unsaid(tmp_path, small, small_usps, small_housing, cap
     ("load", "pattern", "name"),
     [
         (data.mnist, "MNIST/raw/*-ubyte", "train-labels-idx1-ubyte"),
-        (data.mnist, "MNIST/raw/*.gz", "t10k-images-idx3-ubyte.gz"),
+        pytest.param(data.mnist, "MNIST/raw/*.gz", "t10k-images-idx3-ubyte.gz", marks=pytest.mark.slow),
         (data.usps, "USPS/*.txt", "USPS_test.txt"),
-        (data.usps, "USPS/*.bz2", "usps.t.bz2"),
+        pytest.param(data.usps, "USPS/*.bz2", "usps.t.bz2", marks=pytest.mark.slow),
         (data.boston_housing, "housing/*", "housing.data"),
     ],
     ids=["MNIST", "MNIST, gzipped", "USPS", "USPS, packed", "housing"],

@@ -342,7 +342,10 @@ def trained(run_dir, *args, **options):
 # ---------------------------------------------------------------------------------- two find what one finds
 
 
-@pytest.mark.parametrize("data", [(), ("--loader",)], ids=["tensors", "loader"])
+@pytest.mark.parametrize(
+    "data",
+    [pytest.param((), id="tensors"), pytest.param(("--loader",), id="loader", marks=pytest.mark.slow)],
+)
 def test_two_processes_find_what_one_finds(whole, data):
     apart = distances(*(numbers(whole(*data, processes=processes)[0]) for processes in (1, 2)))
     print(f"at most {max(apart.values()):.0e} apart, relative")
@@ -354,7 +357,10 @@ def test_two_processes_find_what_one_finds(whole, data):
     ("plant", "seen"),
     [
         ("equal_shares", {"3.weight", "history loss/train", "TensorBoard loss/step"}),
-        ("own_losses", {"history loss/test", "metrics.json error/test", "TensorBoard loss/step"}),
+        pytest.param(
+            *("own_losses", {"history loss/test", "metrics.json error/test", "TensorBoard loss/step"}),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_two_processes_forget_is_seen(whole, tmp_path, plant, seen):
@@ -378,7 +384,7 @@ def kinds_of_files(run_dir):
 # ---------------------------------------------------------------------------------- killed, stopped, gone on with
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+@pytest.mark.parametrize(("before", "after"), [pytest.param(1, 2, marks=pytest.mark.slow), (2, 1)])
 def test_a_run_goes_on_with_more_processes_or_fewer(whole, tmp_path, before, after, forked):
     run_dir = tmp_path / "run"
     assert began(run_dir, processes=before, forked=forked, plant="hit SIGTERM 0 57").status != 0
@@ -411,7 +417,7 @@ def test_a_process_that_never_comes_is_not_waited_for(tmp_path, rank, forked):
     assert lost.said == ["", ""]
 
 
-@pytest.mark.parametrize("whom", [*RANKS, "torchrun"])
+@pytest.mark.parametrize("whom", [*(pytest.param(rank, marks=pytest.mark.slow) for rank in "01"), "torchrun"])
 def test_all_stop_when_one_is_told_to(whole, tmp_path, whom, forked):
     run_dir = tmp_path / "run"
     stopped = began(run_dir, *DROPOUT, forked=forked, plant=f"hit SIGTERM {whom} 57")
@@ -468,9 +474,12 @@ def complaint(run_dir, *args, **options):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--lr", "-1"], "--lr -1.0: expected a positive number"),
+        pytest.param(["--lr", "-1"], "--lr -1.0: expected a positive number", marks=pytest.mark.slow),
         (["--lr", "1e30"], "the loss is inf at step 2 (epoch 1, learning rate 1e+30): try a --lr below 1e+30; "),
-        (["--nonsense", "3"], "python -m test_distributed: Unrecognized options: --nonsense, 3"),
+        pytest.param(
+            *(["--nonsense", "3"], "python -m test_distributed: Unrecognized options: --nonsense, 3"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(tmp_path, args, said, forked):

@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from doctor_bank.table import ALL_RIGHT, ALL_WRONG
+from doctor_bank.table import ALL_RIGHT, ALL_WRONG, params
 
 from amal.checking import check, examine
 
@@ -24,22 +24,13 @@ def errors(entry):
     return [finding for finding in diagnosis_of(entry).findings if finding.severity == "error"]
 
 
-@pytest.mark.parametrize("entry", ALL_RIGHT, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", params(ALL_RIGHT))
 def test_no_false_alarm(entry):
     assert errors(entry) == []
     assert diagnosis_of(entry).verdict == "correct"
 
 
-def entries():
-    """Yield the wrong ones; of those that are the same fault in the newer form, four of five are slow."""
-    again = 0
-    for entry in ALL_WRONG:
-        again += "new form" in entry.name
-        slow = "new form" in entry.name and again % 5
-        yield pytest.param(entry, id=entry.name, marks=[pytest.mark.slow] if slow else [])
-
-
-@pytest.mark.parametrize("entry", list(entries()))
+@pytest.mark.parametrize("entry", params(ALL_WRONG))
 def test_wrong_ones_are_found_and_named(entry):
     """By the right code; of two faults, by the code of one of them."""
     assert diagnosis_of(entry).verdict == "wrong"

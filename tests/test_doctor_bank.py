@@ -19,18 +19,17 @@ from doctor_bank.table import (
     RIGHT_FORMULAS,
     WRONG_CLASSES,
     loaded,
+    params,
 )
 
 from amal.checking.mutants import MUTANTS, SOLUTIONS
-
-by_name = {"argvalues": RIGHT_CLASSES, "ids": lambda entry: entry.name}
 
 
 def dtype_of(entry):
     return torch.float32 if entry.name in FLOAT32 else torch.float64
 
 
-@pytest.mark.parametrize("entry", **by_name)
+@pytest.mark.parametrize("entry", params(RIGHT_CLASSES))
 @pytest.mark.parametrize("n", [5, 1, 0])
 def test_right_ones_give_what_torch_gives(entry, n):
     call, dtype = CALLS[entry.kind], dtype_of(entry)
@@ -50,7 +49,7 @@ def test_right_ones_give_what_torch_gives(entry, n):
         torch.testing.assert_close(gradients[i], gradient.to(dtype))  # the shape too
 
 
-@pytest.mark.parametrize("entry", **by_name)
+@pytest.mark.parametrize("entry", params(RIGHT_CLASSES))
 def test_right_ones_have_right_first_and_second_derivatives(entry):
     if entry.name in FLOAT32:
         pytest.skip("a step in float32 measures nothing")
@@ -67,7 +66,7 @@ def test_right_ones_have_right_first_and_second_derivatives(entry):
         assert torch.autograd.gradgradcheck(entry.function.apply, arguments)
 
 
-@pytest.mark.parametrize("entry", **by_name)
+@pytest.mark.parametrize("entry", params(RIGHT_CLASSES))
 def test_right_ones_take_other_layouts_and_some_gradients_alone(entry):
     call, dtype = CALLS[entry.kind], dtype_of(entry)
     arguments = call.draw(5)
@@ -81,7 +80,7 @@ def test_right_ones_take_other_layouts_and_some_gradients_alone(entry):
             torch.testing.assert_close(gradients[i], expected[i])
 
 
-@pytest.mark.parametrize("entry", **by_name)
+@pytest.mark.parametrize("entry", params(RIGHT_CLASSES))
 def test_right_ones_stay_finite_far_out(entry):
     call = CALLS[entry.kind]
     arguments = probes(entry.kind, call)["large"]
@@ -102,7 +101,7 @@ def behaviour_of_right(entry):
     return RIGHT_BEHAVIOUR[base]
 
 
-@pytest.mark.parametrize("entry", WRONG_CLASSES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", params(WRONG_CLASSES))
 def test_wrong_ones_behave_differently(entry):
     if "wrong-flag" in entry.name:
         call = CALLS[entry.kind]

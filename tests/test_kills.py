@@ -81,7 +81,7 @@ def started(command, folder, **environment):
     [
         ("check FILE", signal.SIGINT, 130, "amal check: interrupted\n"),
         ("check DIR", signal.SIGTERM, 143, "amal check: stopped by SIGTERM\n"),
-        ("grade", signal.SIGINT, 130, "amal grade: interrupted\n"),
+        pytest.param("grade", signal.SIGINT, 130, "amal grade: interrupted\n", marks=pytest.mark.slow),
         ("grade", signal.SIGKILL, -9, ""),
         ("labs", signal.SIGKILL, -9, ""),
     ],
@@ -95,7 +95,10 @@ def test_a_command_that_is_killed_leaves_nothing(folder, fifo, command, number, 
     assert (amal.returncode, complaint) == (status, said)
 
 
-@pytest.mark.parametrize(("number", "status", "said"), [(2, 130, "interrupted"), (15, 143, "stopped by SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [pytest.param(2, 130, "interrupted", marks=pytest.mark.slow), (15, 143, "stopped by SIGTERM")],
+)
 def test_labs_hand_a_signal_on_and_end_with_their_scripts(folder, fifo, number, status, said):
     waiting = "import os, signal, foreign\nforeign.hold(os.environ['FIFO'])\nsignal.pause()\n"
     for script in (folder / "course" / "tme1").glob("[!_]*.py"):

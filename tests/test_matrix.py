@@ -39,6 +39,7 @@ def test_a_wrong_operation_is_told(monkeypatch, fault, column, message):
     assert column is None or "✗" in row.cells()
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_matrix():
     done = answer("ops", "mse_loss", "--no-progress")
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ some_of_each = pytest.mark.parametrize(
     [pytest.param(of, id=name, marks=[pytest.mark.slow] if name != "linear" else []) for name, of in OF_EACH.items()],
 )
 
-LONG = ("forward mode", "batched", "gradgradcheck")
+LONG = ("forward mode", "batched", "gradgradcheck", "torch.func")
 FIRST = {case.op: case for case in reversed(CASES)}
 first_of_each = pytest.mark.parametrize("case", list(FIRST.values()), ids=lambda c: c.op)
 
@@ -37,7 +37,13 @@ def test_property_holds(case, name):
 
 
 @some_of_each
-@pytest.mark.parametrize("transform", ["grad", "vmap", "vmap of grad", "grad of vmap", "jacrev", "jacfwd", "hessian"])
+@pytest.mark.parametrize(
+    "transform",
+    [
+        *("grad", "vmap of grad", "hessian"),
+        *(pytest.param(of, marks=pytest.mark.slow) for of in ("vmap", "grad of vmap", "jacrev", "jacfwd")),
+    ],
+)
 def test_compiles_under_every_transform(case, transform):
     try:
         compiles(case, transforms=[transform])
@@ -62,9 +68,10 @@ def test_compiles_to_machine_code(case):
     compiles(case, backend="inductor")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "before",
-    ["", pytest.param("import torch._dynamo", marks=pytest.mark.slow)],
+    ["", "import torch._dynamo"],
     ids=["compiler imported after", "compiler imported before"],
 )
 def test_the_compiler_knows_the_operations_whenever_it_is_imported(before):

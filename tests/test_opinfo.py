@@ -18,7 +18,7 @@ with warnings.catch_warnings():
 DTYPES = (torch.float64, torch.float32)
 TOLERANCE = {torch.float64: {}, torch.float32: {"rtol": 1e-3, "atol": 2e-4}}
 """In float64 right is told from wrong; in float32 sums of opposite numbers round as they like, see the error budget."""
-SOME = 12
+SOME = 5
 """Samples of an operation that are enough each time: the pooling ones have hundreds, all combinations of options."""
 INFOS = [
     info
@@ -159,8 +159,8 @@ def test_every_operation_of_torch_is_looked_for():
 
 
 @quiet
-@every_operation
 @every_mode
+@every_operation
 def test_agrees_on_some_of_torchs_samples(info, mode):
     dtype = torch.float32 if mode in (value, gradient) else torch.float64
     print(f"{check(info, dtype, mode, every=False)} samples")

@@ -120,7 +120,14 @@ REMOVED = {
 
 
 @pytest.mark.parametrize("what", REMOVED)
-@pytest.mark.parametrize("moment", [(1, "mkdir checkpoints"), (2, "rename checkpoints"), (1, "rename .metrics")])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        (1, "mkdir checkpoints"),
+        pytest.param((2, "rename checkpoints"), marks=pytest.mark.slow),
+        (1, "rename .metrics"),
+    ],
+)
 def test_a_run_whose_record_is_gone_says_so_and_is_not_complete(tmp_path, what, moment):
     pattern, stub, named = REMOVED[what]
     run_dir = tmp_path / "run"

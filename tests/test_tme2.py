@@ -109,7 +109,7 @@ def test_the_table_of_the_checkerboard(tmp_path, capsys):
 
 
 def test_a_learning_rate_that_diverges_is_recognised(tmp_path):
-    metrics, _ = run(learning_rate, tmp_path, "--iterations", "60", "--seeds", "2", "--evaluate-every", "10")
+    metrics, _ = run(learning_rate, tmp_path, "--iterations", "20", "--seeds", "2", "--evaluate-every", "20")
     diverging = {lr: metrics[f"{lr}_diverging"] for lr in ("0.1", "0.01", "0.001")}
     assert diverging == {"0.1": 2, "0.01": 0, "0.001": 0}
 

@@ -51,7 +51,7 @@ def test_an_mlp_reads_digits(tmp_path):
 
 
 def test_a_non_linearity_makes_hidden_layers_worth_it(tmp_path):
-    metrics, events = run(perceptron_to_mlp, tmp_path)
+    metrics, events = run(perceptron_to_mlp, tmp_path, "--epochs", "12")
     assert metrics["one hidden layer, tanh_test"] > metrics["perceptron_test"] + 0.02
     assert metrics["two hidden layers, relu_test"] >= 0.95
     assert {"accuracy", "learning curves"} <= set(events.Tags()["images"])
@@ -103,6 +103,7 @@ def test_codes_know_the_classes(tmp_path):
     assert "errors/worst" in events_of(tmp_path / "run" / "given=codes-activation=tanh").Tags()["images"]
 
 
+@pytest.mark.slow
 def test_codes_without_a_trained_encoder_know_less(tmp_path, monkeypatch):
     """One code for all images, to see that the accuracy comes from the codes."""
     monkeypatch.setattr(latent_classifier, "codes_of", lambda coder, input: input.new_zeros(len(input), 30))

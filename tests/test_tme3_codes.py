@@ -172,6 +172,7 @@ def test_a_deep_highway_learns_where_a_plain_network_does_not(tmp_path):
     assert "classifier gates" not in plain.Tags()["images"]
 
 
+@pytest.mark.slow
 def test_a_highway_without_its_carry_is_a_plain_network(tmp_path, monkeypatch):
     """The deep one does not learn then: it is the carry that the test above sees."""
     monkeypatch.setattr(Highway, "forward", lambda self, x: self.transform(x).relu() * self.gate(x).sigmoid())

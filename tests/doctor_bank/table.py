@@ -4,6 +4,8 @@ import inspect
 import linecache
 from dataclasses import dataclass
 
+import pytest
+
 from amal.checking.mutants import MUTANTS, SOLUTIONS, class_of, mutant
 
 from . import right_activations, right_layers, right_linear, right_losses
@@ -312,3 +314,13 @@ RIGHT_FORMULAS = tuple(entry for formula in FORMULAS if formula.right for entry 
 WRONG_FORMULAS = tuple(entry for formula in FORMULAS for fault in formula.wrong for entry in of_formula(formula, fault))
 RIGHT_CLASSES, WRONG_CLASSES = tuple(right()), tuple(wrong())
 ALL_RIGHT, ALL_WRONG = (*RIGHT_CLASSES, *RIGHT_FORMULAS), (*WRONG_CLASSES, *WRONG_FORMULAS)
+
+
+def params(entries):
+    """Return a test's parameters: of the entries that are the same in the newer form, four of five are slow."""
+    found, again = [], 0
+    for entry in entries:
+        again += "new form" in entry.name
+        slow = "new form" in entry.name and again % 5
+        found.append(pytest.param(entry, id=entry.name, marks=[pytest.mark.slow] if slow else []))
+    return found

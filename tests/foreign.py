@@ -1,6 +1,7 @@
 """Foreign code that misbehaves, each function in one way. Some hold a FIFO open until the last of them ends."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,11 @@ def hold(fifo):
 def behave(tell, *arguments):
     print("hello")
     tell(arguments=list(arguments))
+
+
+def collect(tell):
+    """Tell whether garbage is looked for, and how many objects it is looked for among."""
+    tell(enabled=gc.isenabled(), objects=len(gc.get_objects()))
 
 
 def loop(tell):

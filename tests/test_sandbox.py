@@ -51,6 +51,12 @@ def test_what_it_tells_and_prints_comes_back(run):
     assert ending == Ending("exit", 0, "hello\n")
 
 
+def test_garbage_is_collected_there_but_not_among_what_was_imported_before(run):
+    (told,), _ = run("collect")
+    assert told["enabled"]
+    assert told["objects"] < 1000  # the whole of a bare Python is ten times as many
+
+
 @pytest.mark.parametrize(
     ("attack", "words"),
     [

@@ -12,6 +12,8 @@ from amal import functional
 from amal.ops import DropoutFunction, ScaledDotProductAttentionFunction
 from amal.ops._public import autocast, public_op
 
+from .tensors import strided
+
 Tensors = tuple[Tensor | None, ...]
 
 
@@ -58,15 +60,6 @@ class Case:
             return (tensor if contiguous else strided(tensor)).requires_grad_(requires_grad)
 
         return tuple(None if shape is None else draw(shape) for shape in self.shapes)
-
-
-def strided(tensor: Tensor) -> Tensor:
-    """Return equal values in another memory layout: every second element of a buffer, dimensions reversed."""
-    reverse = tuple(range(tensor.dim()))[::-1]
-    buffer = tensor.new_zeros(*(tensor.permute(reverse).shape), 2)
-    view = buffer[..., 0].permute(reverse)
-    view.copy_(tensor)
-    return view
 
 
 def given(inputs: Tensors) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ not summed over the batch before gradcheck sees it, so shapes are checked where 
 
 import gc
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import product
@@ -17,12 +17,12 @@ from unittest import SkipTest
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.autograd.function import BackwardCFunction
 from torch.testing import assert_close
 
 from .absent import none_stays_none
 from .budget import errors_within_budget, saves_no_more
 from .cases import Case, Tensors, given, random_like
+from .tensors import function_nodes
 from .transforms import transforms_of
 
 DTYPES = (torch.float64, torch.float32)
@@ -34,19 +34,6 @@ TOLERANCE: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-7}
 
 def _gradients(output: Tensor, inputs: Tensors, grad_output: Tensor) -> tuple[Tensor, ...]:
     return torch.autograd.grad(output, given(inputs), grad_output, retain_graph=True)
-
-
-def function_nodes(output: Tensor) -> Iterator[Any]:
-    """Walk the graph behind `output` and yield the nodes of hand-written Functions."""
-    seen, waiting = set(), [output.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if isinstance(node, BackwardCFunction):
-            yield node
-        waiting += [following for following, _ in node.next_functions]
 
 
 def _assert_same(actual: Any, expected: Any, what: str, **tolerances: Any) -> None:

@@ -25,10 +25,12 @@ def serve(channel: socket.socket, preload: list[str], parent: int) -> NoReturn:
     die_with(parent)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
+    gc.disable()  # what a module makes on import stays: to look for garbage takes a sixth of the import of torch
     for module in preload:
         with contextlib.suppress(Exception):  # what imports it for its own use will say why
             importlib.import_module(module)
     gc.freeze()  # no run goes through all of torch's objects
+    gc.enable()
     dead = 0
     while True:
         order, files = receive(channel)

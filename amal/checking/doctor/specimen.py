@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, FunctionCtx
 
-from amal.checking.cases import strided
-from amal.checking.properties import function_nodes
+from amal.checking.tensors import function_nodes, strided
 from amal.errors import did_you_mean
 
 from .effort import Effort

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from amal import functional
 from amal.checking import Case
-from amal.checking.cases import strided
+from amal.checking.tensors import strided
 from amal.show.paper import Entries, Paper
 
 

@@ -22,7 +22,7 @@ CODES: Final = {
     "grad-value": "a gradient is wrong, in another way",
     "ignores-grad-output": "backward does not use grad_output",
     "nonlinear-in-grad-output": "backward is not proportional to grad_output",
-    "mutates-input": "an input was changed",
+    "mutates-input": "an input, or the output, was changed",
     "mutates-grad-output": "grad_output was changed",
     "second-order": "the second derivative is wrong, and nothing says so",
     "keeps-tensors": "a tensor is kept alive, or on ctx where save_for_backward should have it",

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from amal.checking import check
 
@@ -97,3 +98,172 @@ def test_a_gradient_in_the_dtype_that_forward_gave_the_output_is_no_fault():
     assert found.verdict == "correct"
     assert "grad-dtype" in [finding.code for finding in found.findings]
     assert errors(check(Halved, (X,))) == {"grad-dtype"}
+
+
+class LogDet(Function):
+    """log|det x|; its gradient is right for a matrix that is positive definite, another for any other."""
+
+    largest = float("inf")
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.linalg.slogdet(x)[1]
+
+    @classmethod
+    def inverse(cls, x):
+        values, vectors = torch.linalg.eigh(x)
+        return vectors / values.abs().clamp(max=cls.largest) @ vectors.mT
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * LogDet.inverse(*ctx.saved_tensors)
+
+
+class LogDetOfSmall(LogDet):
+    largest = 50.0
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * LogDetOfSmall.inverse(*ctx.saved_tensors)
+
+
+POSITIVE = torch.tensor([[2.0, 0.9, 0.3], [0.9, 3.0, -0.8], [0.3, -0.8, 1.5]], dtype=torch.float64)
+
+
+def on_symmetric(function):
+    return lambda x: function.apply((x + x.mT) / 2)
+
+
+def test_a_matrix_that_was_given_positive_definite_may_always_be():
+    found = check(on_symmetric(LogDet), (POSITIVE,), dtypes=(torch.float64,))
+    assert found.verdict == "correct"
+    assert "if it is always positive definite" in str(found).replace("\n" + " " * 40, " ")
+    found = check(on_symmetric(LogDetOfSmall), (POSITIVE,), dtypes=(torch.float64,))
+    assert errors(found) == {"grad-value"}  # 1000 times as large it is positive definite too
+
+
+def solved(factor, share):
+    """Return the solution of a linear system, whose gradient is an iteration that stops at a share of what is due."""
+
+    class Solved(Function):
+        @staticmethod
+        def forward(ctx, due):
+            return torch.linalg.solve(POSITIVE.to(due.dtype), due)
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, grad_output):
+            found = torch.zeros_like(grad_output)
+            rest = grad_output
+            while rest.norm() > share * grad_output.norm():
+                found = found + 0.4 * rest
+                rest = grad_output - POSITIVE.to(found.dtype) @ found
+            return factor * found
+
+    return Solved
+
+
+def test_an_iteration_that_stops_when_it_is_near_enough_is_compared_as_closely_as_it_is():
+    due = torch.tensor([[1.0, -0.4], [0.3, 1.2], [-0.7, 0.5]], dtype=torch.float64)
+    found = check(solved(1.0, 3e-6), (due,), dtypes=(torch.float64,))
+    assert found.verdict == "correct"
+    assert "low-precision" in [finding.code for finding in found.findings]
+    for factor, share in ((1.001, 3e-6), (1.0001, 1e-14)):
+        assert errors(check(solved(factor, share), (due,), dtypes=(torch.float64,))) == {"grad-factor"}
+
+
+def doubled(in_backward=None, in_forward=None):
+    """Return 2 x + 1, with something done to the output in backward, or to x in forward."""
+
+    class Doubled(Function):
+        @staticmethod
+        def forward(ctx, x):
+            output = 2 * x + 1
+            ctx.save_for_backward(output)
+            if in_forward:
+                in_forward(x)
+            return output
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            (output,) = ctx.saved_tensors
+            if in_backward:
+                in_backward(output.detach())
+            return 2 * grad_output
+
+    return Doubled
+
+
+def freed(value):
+    value.untyped_storage().resize_(0)
+
+
+def test_memory_that_a_function_frees_is_not_read():
+    found = check(doubled(in_backward=freed), (X,))
+    assert found.verdict == "correct"
+    assert "The output is freed by backward" in str(found)
+    found = check(doubled(in_forward=freed), (X,))
+    assert errors(found) == {"mutates-input"}
+
+
+def test_backward_may_not_change_the_output():
+    assert errors(check(doubled(in_backward=lambda output: output.mul_(3)), (X,))) == {"mutates-input"}
+
+
+def test_indices_of_a_class_of_their_own_stay_of_that_class():
+    class Rows(torch.Tensor):
+        def detach(self):
+            return super().detach().as_subclass(torch.Tensor)
+
+    class Taken(Function):
+        @staticmethod
+        def forward(ctx, rows, x):
+            assert isinstance(rows, Rows)
+            ctx.rows, ctx.count = rows.as_subclass(torch.Tensor), len(x)
+            return x[ctx.rows]
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            return None, grad_output.new_zeros(ctx.count, grad_output.shape[1]).index_add_(0, ctx.rows, grad_output)
+
+    assert check(Taken, (torch.tensor([0, 2, 2, 1]).as_subclass(Rows), X)).verdict == "correct"
+
+
+def test_nan_in_low_precision_is_said_so():
+    class Tiny(Function):
+        @staticmethod
+        def forward(ctx, x):
+            tiny = torch.full_like(x, 1e-9)
+            ctx.save_for_backward(tiny)
+            return x * tiny / tiny
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            return grad_output
+
+    found = check(Tiny, (X,))
+    assert errors(found) == {"low-precision"}
+    assert "in float16 the output is nan" in str(found).replace("\n" + " " * 40, " ").replace("In", "in")
+
+
+def test_explanations_that_do_not_hold_are_given_up_early():
+    calls = []
+
+    class Product(Function):
+        @staticmethod
+        def forward(ctx, a, b, c):
+            calls.append(1)
+            ctx.save_for_backward(a, b, c)
+            return a @ b @ c
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            a, b, c = ctx.saved_tensors
+            noise = torch.linspace(0.5, 1.5, a.numel(), dtype=a.dtype).reshape(a.shape)
+            return grad_output @ (b @ c).mT * noise, a.mT @ grad_output @ c.mT, (a @ b).mT @ grad_output
+
+    drawn = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(5, 5, generator=drawn, dtype=torch.float64) for _ in range(3)]
+    assert errors(check(Product, inputs)) == {"grad-value"}
+    assert len(calls) < 900

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .specimen import Arguments, Composite, Raised, Specimen, copied, floating_places, is_function
+from .specimen import Arguments, Composite, Raised, Specimen, copied, detached, floating_places, is_function
 from .subject import cast
 
 
@@ -63,7 +63,7 @@ def prepared(
         if wrong:
             raise TypeError(f"requires: {', '.join(wrong)} is no floating-point tensor, and has no gradient")
     variables = tuple(asked or floating)
-    plain = tuple(value.detach() if isinstance(value, Tensor) else value for value in arguments)
+    plain = tuple(detached(value) if isinstance(value, Tensor) else value for value in arguments)
     if any(plain[place].is_complex() for place in variables) or _gives_complex(specimen, plain):
         specimen, plain, reference = _in_pairs(specimen, plain, reference)
     unable = "" if variables else "no input is a floating-point tensor, so nothing has a gradient"

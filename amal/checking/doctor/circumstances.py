@@ -185,6 +185,8 @@ def _rounded(subject: Subject, dtype: torch.dtype) -> Iterator[Found]:
             size = size or 1.0
             words = f"in {plain(dtype)} {what} is off by {off / size:.2g} of itself, and rounding explains"
             words += f" {margin / size:.2g}"
+            if off != off:
+                words = f"in {plain(dtype)} {what} is nan, and in float64 it is not"
             yield Found("low-precision", words)
             return
 

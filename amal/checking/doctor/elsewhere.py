@@ -8,7 +8,7 @@ has no slope, nothing can be held against it, and what was not reached is said.
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,24 @@ FAR: Final = 1000.0
 CLOSE: Final = 0.01
 ROUGH: Final = Tolerance(1e-3)
 """Close to the end of an interval, where what keeps log from 0, such as log(p + 1e-8), may be seen."""
+
+
+def _probable(values: Tensor) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())
+
+
+def _positive_definite(values: Tensor) -> bool:
+    """Whether a tensor holds matrices, of two rows at least, that are symmetric and positive definite."""
+    if values.dim() < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2:
+        return False
+    return torch.equal(values, values.mT) and not bool(torch.linalg.cholesky_ex(values).info.any())
+
+
+KINDS: Final[dict[str, Callable[[Tensor], bool]]] = {
+    "a probability": _probable,
+    "positive definite": _positive_definite,
+}
+"""What the values that were given may be always: out there a Function may give anything."""
 
 
 class Other(NamedTuple):
@@ -49,17 +67,22 @@ def elsewhere(subject: Subject) -> Iterator[Found]:
         if place in optional:
             continue
         variable = subject.arguments[place]
-        probable = subject.given and bool(((variable >= 0) & (variable <= 1)).all())
+        kinds = {words: holds for words, holds in KINDS.items() if subject.given and holds(variable)}
+        excused: list[Found] = []
         for other in _others(variable, limits):
+            lost = [words for words, holds in kinds.items() if not holds(other.values)]
+            if lost and excused:
+                continue
             arguments = (*subject.arguments[:place], other.values, *subject.arguments[place + 1 :])
             words = other.words.format(subject.name(place))
             found = list(compared(replace(subject, arguments=arguments), words, other.tolerance, first=place))
-            if found and probable and not bool(((other.values >= 0) & (other.values <= 1)).all()):
-                words = "; that is no fault if it is always a probability"
-                found = [replace(of, words=f"{of.words}{words}", note=True) for of in found]
-            if found:
+            if found and not lost:
                 yield from found
                 return
+            if found:
+                words = f"; that is no fault if it is always {lost[0]}"
+                excused = [replace(of, words=f"{of.words}{words}", note=True) for of in found]
+        yield from excused
 
 
 def _others(variable: Tensor, limits: Sequence[float]) -> Iterator[Other]:
@@ -152,7 +175,7 @@ def _worst(subject: Subject, place: int, actual: Tensor) -> str:
         return ""
     found = slopes(subject.differentiable, subject.arguments, place)
     expected = found.jacobian.sum(0).reshape(found.shape)
-    off = torch.where(found.smooth, (actual - expected).abs(), 0.0).flatten()
+    off = torch.where(found.smooth, (actual - expected).abs().nan_to_num(torch.inf), 0.0).flatten()
     worst = int(off.argmax())
     if not off[worst] > 1e-6 * expected.abs().max():
         return ""

@@ -51,8 +51,9 @@ class Evidence:
     tolerance: Tolerance
     of_output: Callable[[Tensor, Tensor], Tensor] | None
     """The gradient of the first argument as the output gives it."""
-    replaced: Callable[[int, Tensor, Tensor], Tensor]
-    """(position, value, grad_output) -> the right gradient if another value were in the place of an argument."""
+    as_if: Callable[[Tensor, int, Tensor, Tensor], bool]
+    """(actual, position, value, grad_output) -> whether a gradient would be right if another value were in the place
+    of an argument."""
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ from .declared import declared
 from .definitions import Definition, Draw, Operation, all_operations, operation_called, seeded
 from .effort import Effort, Spent
 from .form import form_faults
-from .precision import single_inside
+from .precision import inaccuracy, single_inside
 from .randomness import random_state_kept
 from .recognition import Unexaminable, recognised
 from .samples import found_samples
@@ -178,6 +178,9 @@ def _checked(
     if words := without_numbers(ready):
         return result(ready.specimen, operation, None, [sentence("not-examined", words)])
     dtype = torch.float32 if single_inside(ready.specimen, ready.arguments, ready.variables) else torch.float64
+    off = 0.0
+    if dtype == torch.float64 and options.rtol is None:
+        off = inaccuracy(ready.specimen, ready.arguments, ready.variables)
     return diagnosed(
         Subject(
             ready.specimen,
@@ -189,6 +192,7 @@ def _checked(
             given=True,
             surrogate=meant,
             options=options,
+            inaccuracy=off,
         )
     )
 

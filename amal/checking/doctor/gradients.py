@@ -10,13 +10,16 @@ from torch import Tensor
 
 from .definitions import Definition, Draw
 from .directions import MANY, depends, pairs_along
-from .evidence import Evidence, same, shown, told_apart, worst_entry
+from .evidence import Evidence, Tolerance, same, shown, told_apart, worst_entry
 from .hypotheses import explain_shape, explain_value
 from .linearity import explain_use_of_grad_output, is_linear
 from .recognition import SEED
-from .slopes import Slopes, slopes
+from .slopes import Slopes, slope, slopes
 from .specimen import Call, Raised, at, plain
 from .subject import Found, Subject, cast, differentiated, random_like
+
+ROUGH = 1e-3
+"""Share by which two numbers along a direction are apart at least that are not of the same gradient."""
 
 
 def of_gradients(subject: Subject) -> Iterator[Found]:
@@ -138,15 +141,16 @@ def _of_one(
         cast_output = actual.dtype == call.output.dtype  # spikes made by .float(): nothing is lost in backward
         kinds += "; so is the output: it is torch's engine that casts it" if cast_output else ""
         yield Found("grad-dtype", kinds, place, note=cast_output)
+    tolerance = subject.tolerance.at_least(1e-6 if actual.dtype == torch.float64 else 1e-4)
     evidence = Evidence(
         place,
         [subject.name(other) for other in range(len(subject.arguments))],
         subject.arguments,
         call.output.detach(),
         measured,
-        subject.tolerance.at_least(1e-6 if actual.dtype == torch.float64 else 1e-4),
+        tolerance,
         subject.operation.of_output if place == (subject.definition.place(0) if subject.definition else 0) else None,
-        lambda other, value, grad: _replaced(subject, place, other, value, grad),
+        partial(_as_if, subject, place, tolerance),
     )
 
     def shaped(grad: Tensor) -> Tensor:
@@ -225,13 +229,28 @@ def _along_directions(
     yield Found("grad-value", "is not the slope of the output", place, worst)
 
 
-def _replaced(subject: Subject, place: int, other: int, value: Tensor, grad_output: Tensor) -> Tensor:
-    """Return the slope of one argument where another has the value given; of no shape that fits where it cannot be."""
+def _as_if(
+    subject: Subject, place: int, tolerance: Tolerance, actual: Tensor, other: int, value: Tensor, grad_output: Tensor
+) -> bool:
+    """Whether a gradient is the slope by one argument where another has the value given.
+
+    Most explanations do not hold, and one random direction shows it in far fewer calls than all entries would.
+    """
     arguments = tuple(value if spot == other else of for spot, of in enumerate(cast(subject.arguments, torch.float64)))
     try:
-        if subject.definition is None:
-            return slopes(subject.specimen.value, arguments, place).pull(grad_output)
-        found = at(differentiated(subject.definition, arguments, (place,), grad_output)[1], place)
-        return found if isinstance(found, Tensor) else torch.zeros(0)
+        if subject.definition is not None:
+            found = at(differentiated(subject.definition, arguments, (place,), grad_output)[1], place)
+            return isinstance(found, Tensor) and same(actual, found, tolerance)
+        direction = random_like(arguments[place], 11)
+
+        def along(step: float) -> Tensor:
+            moved = arguments[place] + step * direction
+            return subject.specimen.value((*arguments[:place], moved, *arguments[place + 1 :]))
+
+        parts, measured = actual * direction, slope(along, precise=0.1 * ROUGH)
+        off = float((parts.sum() - (measured.value * grad_output.double().flatten()).sum()).abs())
+        if measured.smooth.all() and off > ROUGH * float(parts.norm() + measured.value.norm()):
+            return False
+        return same(actual, slopes(subject.specimen.value, arguments, place).pull(grad_output), tolerance)
     except (Raised, RuntimeError, ValueError):
-        return torch.zeros(0)
+        return False

@@ -133,7 +133,7 @@ def _turned(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Exp
         return [("grad-transposed", "is transposed")]
     for other, argument in enumerate(evidence.arguments):
         square = isinstance(argument, Tensor) and argument.dim() == 2 and argument.shape[0] == argument.shape[1]
-        if square and evidence.same(actual, evidence.replaced(other, argument.mT, grad_output)):
+        if square and evidence.as_if(actual, other, argument.mT, grad_output):
             return [("grad-transposed", f"is what it would be if {evidence.names[other]} were transposed")]
     if grad_output.dim() == 2 and grad_output.shape[0] == grad_output.shape[1]:
         turned = evidence.slopes[evidence.position].pull(grad_output.mT)
@@ -141,7 +141,7 @@ def _turned(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Exp
             return [("grad-transposed", "is what it would be if grad_output were transposed")]
         for other, argument in enumerate(evidence.arguments):
             square = isinstance(argument, Tensor) and argument.dim() == 2 and argument.shape[0] == argument.shape[1]
-            if square and evidence.same(actual, evidence.replaced(other, argument.mT, grad_output.mT)):
+            if square and evidence.as_if(actual, other, argument.mT, grad_output.mT):
                 return [("grad-transposed", f"is made of {evidence.names[other]} and grad_output, both transposed")]
     return []
 
@@ -150,19 +150,19 @@ def _where(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
     """Evaluated at another point than the input."""
     argument, output = evidence.arguments[evidence.position], evidence.output
     if argument.shape == output.shape:
-        if evidence.same(actual, evidence.replaced(evidence.position, output, grad_output)):
+        if evidence.as_if(actual, evidence.position, output, grad_output):
             return [("grad-value", "is evaluated at the output, where the input is due")]
         if evidence.of_output is not None and evidence.same(actual, evidence.of_output(argument, grad_output)):
             return [("grad-value", "is evaluated at the input, in a form that wants the output")]
     for other, one in enumerate(evidence.arguments):
         if isinstance(one, Tensor) and one.is_floating_point():
             alike = other != evidence.position and one.shape == argument.shape
-            if alike and evidence.same(actual, evidence.replaced(other, argument.double(), grad_output)):
+            if alike and evidence.as_if(actual, other, argument.double(), grad_output):
                 return [("grad-value", f"is made of {evidence.name} where {evidence.names[other]} is due")]
             for factor, words in ((0.5, "half of"), (2.0, "twice"), (-1.0, "minus"), (0.0, "0 in the place of")):
                 if other == evidence.position and factor == 0:
                     continue
-                if evidence.same(actual, evidence.replaced(other, factor * one, grad_output)):
+                if evidence.as_if(actual, other, factor * one, grad_output):
                     return [("grad-value", f"is what it would be for {words} {evidence.names[other]}")]
     return []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from .specimen import Call, Composite, Raised, kept_on
+from .specimen import Call, Composite, Raised, detached, is_freed, kept_on
 from .subject import Found, Subject, random_like
 
 
@@ -19,7 +19,14 @@ def leaves_alone(subject: Subject) -> Iterator[Found]:
         return
     grad_output = random_like(call.output, 1)
     before = grad_output.clone()
+    outputs = [(of, of.detach().clone(), of._version) for of in call.outputs if isinstance(of, Tensor)]
     call.backward(grad_output, copy=False)
+    for output, was, version in outputs:
+        if not torch.equal(output.detach().nan_to_num(), was.nan_to_num()):
+            yield Found("mutates-input", "the output is changed by backward, and it belongs to the caller")
+        elif output._version != version:  # by the call, which brought it back
+            words = "the output is freed by backward: who reads it afterwards ends the process"
+            yield Found("mutates-input", words, note=True)
     if not torch.equal(grad_output, before):
         yield Found(
             "mutates-grad-output", "backward changes grad_output, which belongs to others: they will read it too"
@@ -32,8 +39,11 @@ def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
     for place, (now, before) in enumerate(zip(call.arguments, subject.arguments, strict=True)):
         marked = any(now is output for output in call.outputs)
         given = isinstance(now, Tensor) and place not in subject.constants
-        if given and not marked and not torch.equal(now.detach(), before):
-            yield Found("mutates-input", f"is changed by {where}, and it belongs to the caller", place, method=where)
+        if given and not marked and (is_freed(now) or not torch.equal(now.detach(), before)):
+            words = f"is changed by {where}, and it belongs to the caller"
+            if is_freed(now):
+                words = f"is freed by {where}, and it belongs to the caller: who reads it ends the process"
+            yield Found("mutates-input", words, place, method=where)
 
 
 def keeps_nothing(subject: Subject) -> Iterator[Found]:
@@ -43,7 +53,7 @@ def keeps_nothing(subject: Subject) -> Iterator[Found]:
     collecting = gc.isenabled()
     gc.disable()  # a reference cycle must not be swept up before we look
     try:
-        inputs = tuple(of.detach().clone() if isinstance(of, Tensor) else of for of in subject.arguments)
+        inputs = tuple(detached(of).clone() if isinstance(of, Tensor) else of for of in subject.arguments)
         needing = tuple(
             of.requires_grad_() * 1 if place in subject.variables and isinstance(of, Tensor) else of
             for place, of in enumerate(inputs)

@@ -19,6 +19,12 @@ UNLIKE: Final = 0.37
 """How far grad_output moves for that, so that the two do not cancel: (1 + s) (1 - s) is 1."""
 MOVED: Final = 1e-3
 """Share by which it moves, seen in any dtype."""
+FORMULA: Final = 1e-11
+"""Share of itself by which a gradient is not additive, up to which that is rounding."""
+LINEAR: Final = 1e-6
+"""Such a share above which a gradient is wrong."""
+ROOM: Final = 100.0
+"""How many times as far as it is from additive an iteration may be off."""
 
 
 def single_inside(specimen: Specimen, arguments: Arguments, variables: Sequence[int]) -> bool:
@@ -38,6 +44,30 @@ def _runs(specimen: Specimen, arguments: Arguments) -> bool:
     except Raised:
         return False
     return True
+
+
+def inaccuracy(specimen: Specimen, arguments: Arguments, variables: Sequence[int]) -> float:
+    """Return how far backward may be off because it is an iteration that stops when it is near enough.
+
+    A formula is additive in grad_output to 1e-15 of itself; such an iteration, by conjugate gradients or an adaptive
+    solver, as closely as it stops. What is less additive than a gradient may be off at all is no iteration, but wrong.
+
+    Returns:
+        a share of the gradient; 0 of a formula.
+    """
+    try:
+        output = specimen.value(arguments)
+        one, other = (random_like(output, seed) for seed in (1, 2))
+        results = [specimen(arguments, variables).backward(of) for of in (one, other, one + other)]
+    except Raised:
+        return 0.0
+    largest = 0.0
+    for place in variables:
+        first, second, both = (at(of, place) for of in results)
+        if all(isinstance(of, Tensor) and of.shape == first.shape and of.numel() for of in (first, second, both)):
+            scale = float(torch.stack([first, second, both]).abs().max())
+            largest = max(largest, float((first + second - both).abs().max()) / scale if scale else 0.0)
+    return ROOM * largest if FORMULA < largest < LINEAR else 0.0
 
 
 def in_single(subject: Subject) -> Iterator[Found]:

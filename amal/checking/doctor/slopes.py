@@ -43,20 +43,30 @@ class Slope:
         return ~self.kink & (self.error <= self.coarse * scale + 1e-7)
 
 
-def slope(along: Callable[[float], Tensor], scale: float = 1.0, dtype: torch.dtype = torch.float64) -> Slope:
+def slope(
+    along: Callable[[float], Tensor],
+    scale: float = 1.0,
+    dtype: torch.dtype = torch.float64,
+    precise: float = PRECISE,
+) -> Slope:
     """Measure the derivative at 0 of a function of one number.
 
     Args:
         along: takes a step, returns the output there.
         scale: of the steps.
         dtype: in which it is computed.
+        precise: error, as a share of the largest slope, at which no smaller step is tried.
     """
-    found = _along(lambda _, step: along(step), [0], torch.tensor([scale], dtype=torch.float64), dtype)
+    found = _along(lambda _, step: along(step), [0], torch.tensor([scale], dtype=torch.float64), dtype, precise)
     return Slope(found.value[0], found.error[0], found.kink[0], found.coarse)
 
 
 def _along(
-    moved: Callable[[int, float], Tensor], directions: Sequence[int], scales: Tensor, dtype: torch.dtype
+    moved: Callable[[int, float], Tensor],
+    directions: Sequence[int],
+    scales: Tensor,
+    dtype: torch.dtype,
+    precise: float = PRECISE,
 ) -> Slope:
     """Measure the derivatives along several directions.
 
@@ -65,6 +75,7 @@ def _along(
         directions: their numbers.
         scales: of the steps, (directions).
         dtype: in which the output is computed.
+        precise: error, as a share of the largest slope, at which no smaller step is tried.
     """
     here = moved(directions[0], 0.0).detach().double().flatten()
 
@@ -101,8 +112,8 @@ def _along(
         kink[left] = torch.where(better, bent, kink[left] & bent)
         value[left] = torch.where(better, now.nan_to_num(0.0, 0.0, 0.0), value[left])
         error[left] = torch.where(better, off, error[left])
-        precise = error[left] <= PRECISE * value[left].abs().amax(1, keepdim=True) + 2 * rounding
-        left = left[~precise.all(1) | kink[left].any(1)]
+        enough = error[left] <= precise * value[left].abs().amax(1, keepdim=True) + 2 * rounding
+        left = left[~enough.all(1) | kink[left].any(1)]
     return Slope(value, error, kink, COARSE[dtype])
 
 

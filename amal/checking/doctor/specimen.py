@@ -109,6 +109,7 @@ class Call:
             grad_outputs.get(place, self._undefined(output)) if isinstance(output, Tensor) else None
             for place, output in enumerate(self.outputs)
         ]
+        before = [output.detach().clone() if isinstance(output, Tensor) else None for output in self.outputs]
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
@@ -116,6 +117,11 @@ class Call:
                 returned = self._asked(gradients)
         except BaseException as error:
             raise _raised("backward", error, self.node) from error
+        finally:
+            for output, kept in zip(self.outputs, before, strict=True):
+                if kept is not None and is_freed(output):  # as reversible networks do; it is read again here
+                    output.untyped_storage().resize_(kept.untyped_storage().nbytes())
+                    output.detach().copy_(kept)
         several = returned if isinstance(returned, tuple | list) else (returned,)
         return tuple(map(dense_of, several))
 
@@ -278,6 +284,16 @@ class Composite(Specimen):
         return EngineCall(call.arguments, call.outputs, call.place, call.output.grad_fn, arguments)
 
 
+def detached(value: Tensor) -> Tensor:
+    """Return a tensor outside of any graph; one that is in none as it is, whose class may forget itself otherwise."""
+    return value.detach() if value.requires_grad else value
+
+
+def is_freed(value: Tensor) -> bool:
+    """Whether the memory of a tensor is gone: to read it ends the process."""
+    return value.layout == torch.strided and value.numel() > 0 and not value.untyped_storage().nbytes()
+
+
 def dense_of(value: Any) -> Any:
     """Return a sparse tensor as a dense one, and anything else as it is."""
     return value.to_dense() if isinstance(value, Tensor) and value.layout != torch.strided else value
@@ -316,7 +332,7 @@ def plain(dtype: torch.dtype) -> str:
 
 def copied(value: Tensor, contiguous: bool = True) -> Tensor:
     """Return a copy of its own memory: contiguous, or in another layout."""
-    copy = value.detach().clone(memory_format=torch.contiguous_format)
+    copy = detached(value).clone(memory_format=torch.contiguous_format)
     return copy if contiguous else strided(copy)
 
 

@@ -48,11 +48,13 @@ class Subject:
     """A function of the same arguments whose derivative backward is meant to give; None for forward's own."""
 
     options: Options = Options()
+    inaccuracy: float = 0.0
+    """Share of itself that the gradient may be off, of an iteration that stops when it is near enough."""
 
     @property
     def tolerance(self) -> Tolerance:
         """How far a gradient may be from the slope."""
-        usual = 1e-6 if self.dtype == torch.float64 else 3e-3
+        usual = max(self.inaccuracy, 1e-6) if self.dtype == torch.float64 else 3e-3
         return Tolerance(usual if self.options.rtol is None else self.options.rtol, self.options.atol)
 
     def of_output(self, place: int) -> "Subject":

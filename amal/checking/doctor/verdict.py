@@ -71,6 +71,10 @@ def diagnosed(subject: Subject) -> Diagnosis:
     if subject.given and subject.dtype == torch.float32:
         words = "it is computed in float32 inside, and agrees to 1e-7 only: examined in float32, less closely"
         found.append(Found("low-precision", words, note=True))
+    if subject.inaccuracy:
+        words = "backward is an iteration that stops when it is near enough: for the sum of two grad_outputs it gives"
+        words += f" another gradient than their sum, and is compared to {subject.inaccuracy:.0e} only"
+        found.append(Found("low-precision", words, note=True))
     if definition is not None and not subject.given:
         in_float32 = ", examined in float32" if subject.dtype == torch.float32 else ""
         found.append(Found("definition", definition.says + in_float32, note=True))
@@ -160,7 +164,7 @@ def _told(found: Found, subject: Subject) -> Finding:
     sentence = f"{found.words}."
     if found.code == "not-reached":
         return Finding(found.code, found.words, severity="note")
-    if found.code == "mutates-input":
+    if found.code == "mutates-input" and name is not None:
         sentence = f"{name} {sentence}"
     else:
         sentence = sentence if name is None else f"the gradient of {name} {sentence}"

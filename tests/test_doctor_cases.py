@@ -13,6 +13,11 @@ def codes(diagnosis):
     return {of.code for of in diagnosis.findings if of.severity == "error"}
 
 
+def said(diagnosis):
+    """Return all messages, in one line."""
+    return " ".join(of.message for of in diagnosis.findings)
+
+
 class Sum(Function):
     @staticmethod
     def forward(ctx, x, y):
@@ -74,9 +79,84 @@ class Reduced(Function):
         return 2 * g * ctx.saved_tensors[0], None
 
 
-def test_values_of_defaults_that_were_not_tried_are_told():
-    assert "No other value was tried of reduction='sum'" in " ".join(str(check(Reduced)).split())
+def test_other_values_of_defaults_are_tried():
+    found = check(Reduced)
+    assert codes(found) == {"grad-value"}
+    assert "with reduction='mean'" in said(found)
+    assert codes(check(Reduced, (torch.rand(3),))) == {"grad-value"}
     assert codes(check(Reduced, (torch.rand(3), "mean"))) == {"grad-factor"}
+    assert check(Reduced, (torch.rand(3), "sum")).verdict == "correct"  # that value was asked for
+
+
+def with_option(function, derivative, default):
+    class WithOption(Function):
+        @staticmethod
+        def forward(ctx, x, option=default):
+            ctx.save_for_backward(x)
+            ctx.option = option
+            return function(x, option)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * derivative(ctx.saved_tensors[0], ctx.option), None
+
+    return WithOption
+
+
+@pytest.mark.parametrize(
+    ("function", "right", "wrong", "default"),
+    [
+        (lambda x, on: x**3 if on else x**2, lambda x, on: 3 * x**2 if on else 2 * x, lambda x, on: 2 * x, False),
+        (lambda x, p: x**p, lambda x, p: p * x ** (p - 1), lambda x, p: 2 * x, 2),
+        (lambda x, a: a * x**2, lambda x, a: 2 * a * x, lambda x, a: 0.2 * x, 0.1),
+        (lambda x, y: x if y is None else x * y, lambda x, y: 1.0 if y is None else y, lambda x, y: 1.0, None),
+    ],
+    ids=["bool", "whole number", "number", "tensor"],
+)
+def test_a_derivative_for_another_value_of_a_default_is_examined(function, right, wrong, default):
+    assert check(with_option(function, right, default), (torch.rand(3) + 0.5,)).verdict == "correct"
+    found = check(with_option(function, wrong, default), (torch.rand(3) + 0.5,))
+    assert codes(found) == {"grad-value"}
+    assert "with option=" in said(found)
+
+
+def test_of_a_default_that_is_on_purpose_or_refused_only_a_note_is_made():
+    class Hard(Function):
+        @staticmethod
+        def forward(ctx, x, scale=1.0, hard=False, mode="plain"):
+            if mode not in ("plain", "other"):
+                raise ValueError(f"mode is {mode}")
+            if mode == "other":
+                raise NotImplementedError("other is to come")
+            ctx.scale = scale
+            return x.round() if hard else 1.0 * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return ctx.scale * g, None, None, None
+
+    found = check(Hard, (torch.rand(3),))
+    assert found.verdict == "correct", str(found)
+    assert "scale=0.5 is for backward alone" in said(found)
+    assert "with hard=True the output stands still" in said(found)
+    assert "mode='other': forward raised NotImplementedError" in said(found)
+    odd = with_option(lambda x, _: x.exp(), lambda x, _: x.exp(), default=all)
+    assert "no other value was tried of option=" in said(check(odd, (torch.rand(3),)))
+
+
+def test_a_scale_and_a_shift_of_columns_are_found_by_trying():
+    class Normed(Function):
+        @staticmethod
+        def forward(ctx, x, weight, bias):
+            ctx.save_for_backward(x, weight)
+            return x * weight + bias
+
+        @staticmethod
+        def backward(ctx, g):
+            x, weight = ctx.saved_tensors
+            return g * weight, (g * x).sum(0), g.sum(0)
+
+    assert check(Normed).verdict == "correct"
 
 
 class Stack(Function):

@@ -4,7 +4,7 @@ For a direction d of an input and a gradient g of the output, the slope of <g, o
 wrong entry anywhere in backward's answer shows in that, but for a coincidence; which entry, and why, it does not show.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,6 +54,7 @@ def pair_along(
     seed: int = 0,
     by_share: bool = False,
     tolerance: Tolerance | None = None,
+    alike: bool = False,
 ) -> Pair:
     """Return what is measured and what backward gives along one random direction of some inputs together.
 
@@ -64,15 +65,20 @@ def pair_along(
         seed: of the direction.
         by_share: move each entry by a share of itself.
         tolerance: how far the two may be apart; None for the subject's.
+        alike: move entries of one value together, whichever input they are of, and with `by_share` those of one
+            magnitude, and 0 not at all: where two are equal there may be a slope along no other direction.
     """
-    directions = {place: random_like(subject.arguments[place], 11 + seed + place).double() for place in places}
+    values = {place: subject.arguments[place].detach().double() for place in places}
+    if alike:
+        directions = _alike(values, 11 + seed, by_share)
+    else:
+        directions = {place: random_like(subject.arguments[place], 11 + seed + place).double() for place in places}
     size = 1.0
-    for place in places:
-        values = subject.arguments[place].detach().double().abs()
-        if by_share:
-            directions[place] *= torch.where(values == 0, 1.0, values)
-        elif values.numel():
-            size = max(size, float(values.median()))
+    for place, magnitudes in ((place, of.abs()) for place, of in values.items()):
+        if by_share and not alike:
+            directions[place] *= torch.where(magnitudes == 0, 1.0, magnitudes)
+        elif magnitudes.numel() and not by_share:
+            size = max(size, float(magnitudes.median()))
 
     def along(step: float) -> Tensor:
         moved = list(subject.arguments)
@@ -89,6 +95,15 @@ def pair_along(
     tolerance = tolerance or subject.tolerance
     margin = tolerance.relative * float(parts.norm()) + tolerance.least + float(errors.norm())
     return Pair(float(parts.sum()), given, margin, int((~smooth).sum()))
+
+
+def _alike(values: Mapping[int, Tensor], seed: int, by_share: bool) -> dict[int, Tensor]:
+    """Return a random direction for each input, the same number for all entries of one value, or of one magnitude."""
+    joined = torch.cat([of.flatten() for of in values.values()])
+    kinds, kind = torch.unique(joined.abs() if by_share else joined, return_inverse=True)
+    numbers = random_like(kinds, seed)[kind] * (joined if by_share else 1.0)
+    parts = numbers.split([of.numel() for of in values.values()])
+    return {place: part.reshape(of.shape) for (place, of), part in zip(values.items(), parts, strict=True)}
 
 
 def depends(subject: Subject, place: int) -> bool:

@@ -189,8 +189,8 @@ def thresholds(subject: Subject) -> list[float]:
     if isinstance(subject.specimen, Composite):
         return []
     function = subject.specimen.function
-    trees = _parsed(function) or [
-        tree for method in (function.forward, function.setup_context, function.backward) for tree in _parsed(method)
+    trees = parsed(function) or [
+        tree for method in (function.forward, function.setup_context, function.backward) for tree in parsed(method)
     ]
     found: dict[float, None] = {}
     for node in (node for tree in trees for node in ast.walk(tree)):
@@ -206,7 +206,7 @@ def thresholds(subject: Subject) -> list[float]:
     return list(found)[:8]
 
 
-def _parsed(code: Any) -> list[ast.Module]:
+def parsed(code: Any) -> list[ast.Module]:
     """Return the syntax tree of a class or a method, in a list; none where there is no source."""
     try:
         return [ast.parse(textwrap.dedent(inspect.getsource(code)))]

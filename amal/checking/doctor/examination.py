@@ -11,7 +11,6 @@ and where the two differ tries one explanation after the other until one gives t
     assert_correct(MyLinear, (input, weight, bias))          # in a test
 """
 
-import inspect
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -100,7 +99,8 @@ def check(
     try:
         with seeded(seed), random_state_kept():
             samples, notes = _inputs(function, inputs, said)
-            found = [_checked(function, of, reference, surrogate, requires, options) for of in samples]
+            tried = any(of.code == "samples" for of in notes)
+            found = [_checked(function, of, reference, surrogate, requires, options, tried) for of in samples]
     except Spent:
         words = f"{options.effort.spent}, and nothing has been compared"
         return Diagnosis(_title(function), CALLABLE, "", (sentence("not-examined", words),))
@@ -137,13 +137,6 @@ def _inputs(
         words = f"no inputs were found that its forward ({', '.join(specimen.names)}) takes: give some"
         return [], [sentence("not-examined", words)]
     words = "; ".join(f"({', '.join(specimen.names)}) = {of.says}" for of in samples)
-    kept = [
-        f"{name}={parameter.default!r}"
-        for name, parameter in inspect.signature(function.forward).parameters.items()
-        if parameter.default is not parameter.empty
-    ]
-    if kept:
-        words += f". No other value was tried of {', '.join(kept)}"
     if unfit is not None:
         how = "is None for some of them" if unfit.fits > 1 else "cannot be had, or has another shape"
         words += f". Forward takes {unfit.says} too, and there the gradient {how}"
@@ -157,8 +150,9 @@ def _checked(
     surrogate: Callable[..., Any] | None,
     requires: Collection[int | str] | None,
     options: Options,
+    tried: bool,
 ) -> Diagnosis:
-    """Examine with some inputs."""
+    """Examine with some inputs, which were given, or found by trying."""
     ready = prepared(function, inputs, requires, reference)
     kind = CALLABLE if isinstance(ready.specimen, Composite) else ANY
     definitions = (
@@ -190,6 +184,7 @@ def _checked(
             ready.variables,
             dtype,
             given=True,
+            found=tried,
             surrogate=meant,
             options=options,
             inaccuracy=off,

@@ -66,7 +66,8 @@ class Sample:
 
     arguments: Arguments
     fits: int
-    """4 where backward gives each tensor a gradient of its shape, 3 where all are 0, 2 where some are None, else 1."""
+    """4 where backward gives each tensor a gradient of its shape, 3 where all are 0, 2 where some are None, else 1; 0
+    where some has another shape, none of which is a bias."""
 
     @property
     def says(self) -> str:
@@ -145,8 +146,13 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sam
             return None  # torch's engine takes no gradient for a number
         given = {place: at(returned, place) for place in variables}
         grads = [of for of in given.values() if isinstance(of, Tensor)]
-        if any(of is not None and getattr(of, "shape", None) != arguments[place].shape for place, of in given.items()):
-            return Sample(arguments, fits=1)
+        shapes = {place: getattr(of, "shape", None) for place, of in given.items() if of is not None}
+        misfits = [place for place, shape in shapes.items() if shape != arguments[place].shape]
+        if misfits:
+            is_vector = _is_vector(specimen)
+            return Sample(
+                arguments, fits=int(any(arguments[of].dim() == 1 and is_vector(specimen.name(of)) for of in misfits))
+            )
         return Sample(arguments, fits=2 if len(grads) < len(given) else 3 + any(of.any() for of in grads))
     return None
 

@@ -60,7 +60,7 @@ def _repeated(subject: Subject, size: int) -> Arguments | None:
             return taken
         return taken * (1 + 0.01 * (numbers // length)).to(taken).reshape(-1, *[1] * (taken.dim() - 1))
 
-    return _by_example(subject, longer)
+    return by_example(subject, longer)
 
 
 def in_other_ranks(subject: Subject) -> Iterator[Found]:
@@ -80,7 +80,7 @@ def in_other_ranks(subject: Subject) -> Iterator[Found]:
         ("less", lambda _, value: value[0]),
     )
     for words, change in kinds:
-        found = list(_through_engine(replace(subject, arguments=_by_example(subject, change)), words))
+        found = list(_through_engine(replace(subject, arguments=by_example(subject, change)), words))
         if found:
             yield from found
             return
@@ -118,7 +118,7 @@ def _length(subject: Subject) -> int:
     return len(first) if isinstance(first, Tensor) and first.dim() else 0
 
 
-def _by_example(subject: Subject, change: Callable[[int, Tensor], Tensor]) -> Arguments:
+def by_example(subject: Subject, change: Callable[[int, Tensor], Tensor]) -> Arguments:
     """Return arguments with those changed that are as long as the first: they hold something of each example."""
     length = _length(subject)
     return tuple(

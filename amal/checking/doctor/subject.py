@@ -42,6 +42,8 @@ class Subject:
     dtype: torch.dtype = torch.float64
     given: bool = False
     """Whether the arguments were given by the user, so that no others can be drawn."""
+    found: bool = False
+    """Whether they were found by trying, so that numbers among them may be others."""
     constants: tuple[int, ...] = ()
     """Positions of arguments that are no inputs of the operation, and that forward may change: running statistics."""
     surrogate: Callable[..., Any] | None = None

@@ -8,7 +8,7 @@ import torch
 
 from amal.findings import METHODS, Diagnosis, Finding
 
-from . import circumstances, elsewhere, engine, extremes, higher_order, manners, precision, sizes
+from . import calls, circumstances, defaults, elsewhere, engine, extremes, higher_order, manners, precision, sizes, ties
 from .definitions import Definition, Operation
 from .effort import Spent
 from .gradients import of_gradients, of_outputs_together
@@ -24,7 +24,11 @@ CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Found]]]] = {
     "large inputs": extremes.at_extremes,
     "kinks": extremes.at_kinks,
     "the engine": engine.in_engine,
+    "two graphs at once": calls.apart,
+    "changes in place": calls.sees_changes,
     "other values": elsewhere.elsewhere,
+    "equal entries": ties.at_ties,
+    "other values of parameters": defaults.for_other_values,
     "other memory layouts": circumstances.in_other_layouts,
     "batches of one and none": circumstances.in_batches_of_one_and_none,
     "larger batches": sizes.in_other_batches,

@@ -1,0 +1,195 @@
+"""The doctor on ties, and on what one call leaves to the next, or to whoever changes a tensor in place."""
+
+import pytest
+import torch
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from amal.checking import check
+
+X = torch.linspace(-1.4, 1.7, 12, dtype=torch.float64).reshape(4, 3)
+
+
+def codes(diagnosis):
+    return {of.code for of in diagnosis.findings if of.severity == "error"}
+
+
+def said(diagnosis):
+    """Return all messages, in one line."""
+    return " ".join(of.message for of in diagnosis.findings)
+
+
+# ---------------------------------------------------------------------------------- ties
+
+
+def largest(shares):
+    """Return the largest entry of each row, as a Function; the mask of the largest gives the shares of a gradient."""
+
+    class Largest(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.amax(1)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g[:, None] * shares((x == x.amax(1, keepdim=True)).to(x.dtype))
+
+    return Largest
+
+
+SHARES = {
+    "all alike": lambda mask: mask / mask.sum(1, keepdim=True),
+    "the first": lambda mask: mask * (mask.cumsum(1) == 1),
+}
+
+
+@pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES)
+def test_of_several_largest_ones_any_may_get_the_gradient(shares):
+    assert check(largest(shares), (X,)).verdict == "correct"
+    assert check(largest(shares), (torch.tensor([[1.0, 2.0, 2.0], [3.0, 3.0, 3.0]]),)).verdict == "correct"
+
+
+@pytest.mark.parametrize("inputs", [X, torch.tensor([[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]])], ids=["apart", "equal"])
+def test_of_several_largest_ones_each_may_not_get_all_of_it(inputs):
+    found = check(largest(lambda mask: mask), (inputs,))
+    assert codes(found) == {"grad-value"}
+    assert "as all of one value move together" in said(found)
+
+
+def larger(of_first, of_second):
+    class Larger(Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x, y)
+            return torch.maximum(x, y)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved_tensors
+            return g * of_first(x, y), g * of_second(x, y)
+
+    return Larger
+
+
+def test_two_inputs_of_one_value_share_the_gradient():
+    inputs = (X, X.flip(0) + 0.1)
+    assert check(larger(torch.ge, torch.lt), inputs).verdict == "correct"
+    assert codes(check(larger(torch.ge, torch.le), inputs)) == {"grad-value"}
+    assert codes(check(larger(torch.gt, torch.lt), inputs)) == {"grad-value"}
+
+
+def test_where_the_gradient_is_not_finite_at_a_kink_nothing_is_held_against_it():
+    class Distance(Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(x, y)
+            return (x - y).square().sqrt()
+
+        @staticmethod
+        def backward(ctx, g):
+            x, y = ctx.saved_tensors
+            grad = g * (x - y) / (x - y).square().sqrt()  # nan where they are equal, as torch has it
+            return grad, -grad
+
+    assert check(Distance, (X, X.flip(0) + 0.1)).verdict == "correct"
+
+
+# ---------------------------------------------------------------------------------- from one call to the next
+
+
+def scaled(keep, kept):
+    """Return x times its mean, as a Function that keeps the mean in some way."""
+
+    class Scaled(Function):
+        @staticmethod
+        def forward(ctx, x):
+            keep(ctx, x.mean().item())
+            ctx.save_for_backward(x)
+            return x.mean() * x
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return kept(ctx) * g + (g * x).sum() / x.numel()
+
+    return Scaled
+
+
+def test_a_number_may_be_kept_on_ctx_and_nowhere_else():
+    on_ctx = scaled(lambda ctx, mean: setattr(ctx, "mean", mean), lambda ctx: ctx.mean)
+    assert check(on_ctx, (X,)).verdict == "correct"
+    room = []
+    last = scaled(lambda _, mean: room.append(mean), lambda _: room[-1])
+    found = check(last, (X,))
+    assert codes(found) == {"grad-value"}
+    assert "once forward has been called with other inputs" in said(found)
+    stacked = scaled(lambda _, mean: room.append(mean), lambda _: room.pop())
+    assert codes(check(stacked, (X,))) == {"grad-value"}
+
+
+def test_a_size_that_is_kept_on_the_class_is_seen():
+    class Mean(Function):
+        @staticmethod
+        def forward(ctx, x):
+            Mean.shape = x.shape
+            return x.mean()
+
+        @staticmethod
+        def backward(ctx, g):
+            return (g / Mean.shape.numel()).expand(Mean.shape)
+
+    assert codes(check(Mean, (X,))) == {"grad-value"}
+
+
+def squared(kept, changes=False):
+    """Return the square, as a Function that keeps something on ctx."""
+
+    class Squared(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.kept = kept(x)
+            return x * x
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            twice = 2 * torch.from_numpy(ctx.kept) * g
+            if changes:
+                ctx.kept *= 2
+            return twice
+
+    return Squared
+
+
+def test_an_array_on_ctx_is_not_a_view_of_an_input():
+    found = check(squared(lambda x: x.detach().numpy()), (X,))
+    assert codes(found) == {"keeps-tensors"}
+    assert "x is changed in place before backward, and nothing says so" in said(found)
+    assert check(squared(lambda x: x.detach().numpy().copy()), (X,)).verdict == "correct"
+
+
+def test_an_array_on_ctx_is_not_a_view_of_the_output():
+    class Exp(Function):
+        @staticmethod
+        def forward(ctx, x):
+            output = x.exp()
+            ctx.output = output.numpy()
+            return output
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            return g * torch.from_numpy(ctx.output)
+
+    found = check(Exp, (X,))
+    assert codes(found) == {"keeps-tensors"}
+    assert "the output is changed in place" in said(found)
+
+
+def test_a_second_pass_through_a_graph_gives_the_same():
+    found = check(squared(lambda x: x.detach().numpy().copy(), changes=True), (X,))
+    assert codes(found) == {"grad-value"}
+    assert "second backward pass" in said(found)

@@ -1,6 +1,5 @@
 """The command `amal`: the whole package from one place. Imports nothing heavy, so that it answers at once."""
 
-import math
 import os
 import shutil
 import signal
@@ -10,11 +9,12 @@ import textwrap
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import tyro
 
-from amal.commandline import Commands, quiet_without_reader
+from amal.check_command import check
+from amal.commandline import Commands, quiet_without_reader, refuse, require_limits, terminal_width
 from amal.errors import UserError, did_you_mean
 from amal.experiments import LABS, board_command, find_experiments
 from amal.labs import Stopped, as_table, at_once, run_labs
@@ -188,125 +188,12 @@ def exercise(
         print(f"Begin with {folder / 'README.md'}; see how far you are with: amal check {folder}")
 
 
-@app.command
-def check(
-    file: Annotated[Path, tyro.conf.Positional],
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
-    /,
-    format: Literal["text", "json", "sarif", "github"] = "text",
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
-    inputs: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
-    surrogate: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
-    time_limit: float = 30.0,
-    memory_limit: float = 4.0,
-) -> None:
-    """Examine the autograd Functions in a Python file, and say in words what is wrong with each.
-
-    Of a folder that `amal exercise` has written, tell how far it is done, question by question.
-
-    A Function is known by its name, whatever its case, with or without the ending "Function": MSE, Linear, Tanh, ReLU,
-    Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. One of another name is held against its own
-    forward, with inputs given here or in the file (`sample_inputs = {"Bilinear": (randn(6, 4), ...)}`), or found by
-    trying. The file is run in a process of its own.
-
-    The exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 3 if something could not be
-    examined and nothing is wrong, 2 if nothing can be said: there is nothing to examine, or its process was killed by
-    another program or for want of memory.
-
-    Args:
-        file: the file, or the folder of an exercise.
-        names: the Functions to examine; all if none. `Name=operation` says what a Function is meant to be,
-            `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`, and `Name=any`
-            that it is none that is known.
-        format: `text`, to read; `json`, a list of diagnoses; `sarif`, a log for code scanning services; `github`,
-            commands with which a workflow of GitHub marks the lines.
-        as_json: short for --format json.
-        inputs: what to call a Function with, as Python: `--inputs 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'`;
-            once for each Function.
-        surrogate: for a gradient that is wrong on purpose, the function whose derivative it is meant to be:
-            `--surrogate 'Round=lambda x: x'`; once for each Function.
-        time_limit: seconds for the import of a file, and for each Function or test, by the clock on the wall, the start
-            of Python and torch not counted. Whatever it does, a file (of an exercise, a lab) has ten times as long.
-        memory_limit: GB that all processes of the file may hold together.
-    """
-    from amal import annotations, findings
-    from amal.isolation import examine_file
-
-    require_limits("check", time_limit, memory_limit)
-    if as_json and format not in ("text", "json"):
-        refuse("check", f"--json and --format {format}: give one of them")
-    format = "json" if as_json else format
-    if file.is_dir():
-        raise SystemExit(check_folder(file, names, format, time_limit, memory_limit))
-    status = 0
-    try:
-        given = named(inputs, "--inputs"), named(surrogate, "--surrogate")
-        report = examine_file(file, names, time_limit, memory_limit, *given)
-        diagnoses = report.diagnoses
-    except UserError as error:
-        print(f"amal check: {findings.printable(str(error))}", file=sys.stderr)
-        diagnoses, status = [], 2
-        if format in ("sarif", "github"):  # who reads these does not read on
-            diagnoses = [annotations.unexamined(file, str(error))]
-    else:
-        if report.printed and format == "text":
-            printed = findings.printable(report.printed.rstrip())
-            print(f"{file} printed:\n{textwrap.indent(printed, '  ')}\n", file=sys.stderr)
-    match format:
-        case "json":
-            print(findings.as_json(diagnoses))
-        case "sarif":
-            print(annotations.as_sarif(diagnoses))
-        case "github":
-            print(annotations.as_github(diagnoses))
-        case _ if diagnoses:
-            print(findings.as_text(diagnoses, terminal_width()))
-    if status or any(finding.code == "killed" for diagnosis in diagnoses for finding in diagnosis.findings):
-        raise SystemExit(2)
-    verdicts = {diagnosis.verdict for diagnosis in diagnoses}
-    if verdicts - {"correct"}:
-        raise SystemExit(3 if verdicts <= {"correct", "not examined"} else 1)
-
-
-def named(given: tuple[str, ...], option: str) -> dict[str, str]:
-    """Return name -> expression, of an option that gives `Name=expression`.
-
-    Raises:
-        UserError: there is no such pair.
-    """
-    pairs = [(name.strip(), expression.strip()) for name, _, expression in (text.partition("=") for text in given)]
-    if any(not name or not expression for name, expression in pairs):
-        raise UserError(f"{option}: expected Name=EXPRESSION, such as 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'")
-    return dict(pairs)
-
-
-def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: float, memory_limit: float) -> int:
-    """Tell how far a student has come with the exercise in a folder; return the exit status."""
-    from amal import exercises, findings
-
-    if format not in ("text", "json"):
-        refuse("check", f"--format {format} is for a file; how far an exercise is can be told as text or json")
-    as_json = format == "json"
-    if names or not exercises.is_exercise(folder):
-        none = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
-        print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)
-        print("[]" if as_json else "", end="\n" if as_json else "")
-        return 2
-    answers = exercises.progress(folder, time_limit, memory_limit)
-    text = exercises.as_json(answers) if as_json else exercises.as_text(answers, terminal_width())
-    print(findings.printable(text))
-    states = {answer.state for answer in answers}
-    return 2 if "killed" in states else int(states != {"done"})
+app.command(check)
 
 
 def is_coloured() -> bool:
     """Return whether to print colours: to a terminal, unless NO_COLOR says no (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-def terminal_width() -> int:
-    """Return how wide a table may be."""
-    return max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
 
 
 @app.command
@@ -384,19 +271,6 @@ def require_known(command: str, kind: str, names: Iterable[str], known: Iterable
     unknown = [f"{name}{did_you_mean(name, known)}" for name in names if name not in known]
     if unknown:
         refuse(command, f"no {kind} {', '.join(unknown)}; there are {', '.join(known)}")
-
-
-def require_limits(command: str, time_limit: float, memory_limit: float) -> None:
-    """Refuse limits within which nothing could run."""
-    for option, limit in (("--time-limit", time_limit), ("--memory-limit", memory_limit)):
-        if not 0 < limit < math.inf:
-            refuse(command, f"{option} {limit:g}: expected a positive number")
-
-
-def refuse(command: str, why: str) -> NoReturn:
-    """End with a message and the exit status 2."""
-    print(f"amal {command}: {why}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 @app.command

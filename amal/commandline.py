@@ -1,15 +1,17 @@
-"""What all commands have in common: one line for what is wrong on a command line, and silence when nobody reads on."""
+"""What commands have in common: one line for what is wrong on a command line, and silence when nobody reads on."""
 
 import contextlib
 import functools
 import io
 import itertools
+import math
 import os
 import re
 import select
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import tyro
 
@@ -64,6 +66,24 @@ class Commands:
                 print(error, file=sys.stderr)
                 raise SystemExit(2) from None
             run()
+
+
+def refuse(command: str, why: str) -> NoReturn:
+    """End with a message and the exit status 2."""
+    print(f"amal {command}: {why}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def require_limits(command: str, time_limit: float, memory_limit: float) -> None:
+    """Refuse limits within which nothing could run."""
+    for option, limit in (("--time-limit", time_limit), ("--memory-limit", memory_limit)):
+        if not 0 < limit < math.inf:
+            refuse(command, f"{option} {limit:g}: expected a positive number")
+
+
+def terminal_width() -> int:
+    """Return how wide a table may be."""
+    return max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
 
 
 def read(ask: Callable[[Sequence[str]], _T], args: Sequence[str], prog: str, commands: Sequence[str] = ()) -> _T:

@@ -37,14 +37,13 @@ MAY_IMPORT = {
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
     "labs": {"experiments", "sandbox"},
+    "check_command": {"annotations", "commandline", "errors", "exercises", "findings", "isolation"},
     "cli": {
         *GROUND,
-        "annotations",
         "board",
+        "check_command",
         "commandline",
         "environment",
-        "findings",
-        "isolation",
         "checking",
         "exercises",
         "graph",
@@ -72,6 +71,7 @@ LIBRARIES = {
     "show": {"torch"},
     "labs": {"torch"},
     "board_server": {"tensorboard", "absl"},  # absl: how TensorBoard reads its command line
+    "check_command": {"tyro"},
     "cli": {"tyro", "tqdm"},
     "commandline": {"tyro"},
 }

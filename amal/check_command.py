@@ -9,6 +9,7 @@ import tyro
 
 from amal.commandline import refuse, require_limits, terminal_width
 from amal.errors import UserError
+from amal.waiting import WaitingLine
 
 
 def check(
@@ -31,6 +32,8 @@ def check(
     forward, with inputs given here or in the file (`sample_inputs = {"Bilinear": (randn(6, 4), ...)}`), or found by
     trying. The file is run in a process of its own.
 
+    What takes more than two seconds is told meanwhile on a terminal (text only), and taken away at the end.
+
     The exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 3 if something could not be
     examined and nothing is wrong, 2 if nothing can be said: there is nothing to examine, or its process was killed by
     another program or for want of memory.
@@ -52,7 +55,7 @@ def check(
         memory_limit: GB that all processes of the file may hold together.
     """
     from amal import annotations, findings
-    from amal.isolation import examine_file
+    from amal.isolation import Report, examination_of
 
     require_limits("check", time_limit, memory_limit)
     if as_json and format not in ("text", "json"):
@@ -63,7 +66,12 @@ def check(
     status = 0
     try:
         given = named(inputs, "--inputs"), named(surrogate, "--surrogate")
-        report = examine_file(file, names, time_limit, memory_limit, *given)
+        with WaitingLine("starting torch", shown=format == "text") as line:
+            for step in examination_of(file, names, time_limit, memory_limit, *given):
+                if isinstance(step, Report):
+                    report = step
+                else:
+                    line.words = findings.printable(step)
         diagnoses = report.diagnoses
     except UserError as error:
         print(f"amal check: {findings.printable(str(error))}", file=sys.stderr)
@@ -114,7 +122,8 @@ def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: 
         print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)
         print("[]" if as_json else "", end="\n" if as_json else "")
         return 2
-    answers = exercises.progress(folder, time_limit, memory_limit)
+    with WaitingLine(findings.printable(f"trying what is in {folder}"), shown=not as_json):
+        answers = exercises.progress(folder, time_limit, memory_limit)
     text = exercises.as_json(answers) if as_json else exercises.as_text(answers, terminal_width())
     print(findings.printable(text))
     states = {answer.state for answer in answers}

@@ -1,6 +1,6 @@
 """Examine a student's file in a sandbox: what the doctor says of each Function, and what became of the process."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,7 +60,24 @@ def examine_file(
     surrogates: Mapping[str, str] = NONE,
     sandbox: Sandbox | None = None,
 ) -> Report:
-    """Examine the Functions of a file. One that crashes, exits, or does not end is followed by a process for the rest.
+    """Return what comes of examining a file; see `examination_of`, which takes the same."""
+    *_, report = examination_of(path, names, time_limit, memory_limit, inputs, surrogates, sandbox)
+    assert isinstance(report, Report)
+    return report
+
+
+def examination_of(
+    path: Path,
+    names: tuple[str, ...] = (),
+    time_limit: float = 30.0,
+    memory_limit: float = 4.0,
+    inputs: Mapping[str, str] = NONE,
+    surrogates: Mapping[str, str] = NONE,
+    sandbox: Sandbox | None = None,
+) -> Iterator[str | Report]:
+    """Examine the Functions of a file; yield what is done next, in words, and at last the report.
+
+    A Function that crashes, exits, or does not end is followed by a process for the rest.
 
     Args:
         path: a Python file.
@@ -81,11 +98,11 @@ def examine_file(
     with examining() if sandbox is None else nullcontext(sandbox) as sandbox:
         while left is None or (left and report.seconds < WHOLE * time_limit):
             limits = Limits(time_limit, WHOLE * time_limit - report.seconds, memory_limit)
-            left = _examine(sandbox, path, names, left, limits, report, options)
+            left = yield from _examine(sandbox, path, names, left, limits, report, options)
     too_long = f"was not examined: the whole file took more than {WHOLE * time_limit:g} seconds"
     for of in left:
         report.add(path, of, "raises", too_long)
-    return report
+    yield report
 
 
 class Chosen(NamedTuple):
@@ -103,7 +120,7 @@ def _examine(
     limits: Limits,
     report: Report,
     options: dict[str, dict[str, str]],
-) -> list[Chosen]:
+) -> Generator[str, None, list[Chosen]]:
     """Examine in one process what it can, of what is left by those before; return what is left for another one."""
     ready = False
     chosen, done = left, 0
@@ -113,14 +130,17 @@ def _examine(
         match said:
             case {"ready": _}:
                 ready = True
+                yield f"importing {path.name}"
             case {"failed": words}:
                 raise UserError(words)
             case {"chosen": pairs}:
                 begun = True
                 chosen = [Chosen(*pair) for pair in pairs]
+                yield from _next(chosen, done, done_before)
             case {"diagnosis": entry}:
                 report.diagnoses.append(_placed(diagnosis_from(entry), path))
                 done += 1
+                yield from _next(chosen or [], done, done_before)
             case Ending():
                 ending = said
     report.seconds += ending.seconds
@@ -136,3 +156,9 @@ def _examine(
     for of in lost:
         report.add(path, of, "killed" if ending.killed else "raises", str(ending))
     return chosen[done + len(lost) :]
+
+
+def _next(chosen: Sequence[Chosen], done: int, before: int) -> Iterator[str]:
+    """Yield which Function is examined after so many in this process, and some before, if one is left."""
+    if done < len(chosen):
+        yield f"examining {chosen[done].name} ({before + done + 1} of {before + len(chosen)})"

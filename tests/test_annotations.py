@@ -315,12 +315,12 @@ def command(monkeypatch, capsys, tmp_path):
     """What `amal check` prints, and its status, of a file of which the doctor says something."""
 
     def run(*options, report):
-        def examine_file(*_, **__):
+        def examination_of(*_, **__):
             if isinstance(report, Exception):
                 raise report
-            return report
+            yield report
 
-        monkeypatch.setattr(isolation, "examine_file", examine_file)
+        monkeypatch.setattr(isolation, "examination_of", examination_of)
         status = 0
         try:
             cli.app.cli(args=["check", str(tmp_path / "lab.py"), *options])

@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
     "labs": {"experiments", "sandbox"},
-    "check_command": {"annotations", "commandline", "errors", "exercises", "findings", "isolation"},
+    "check_command": {"annotations", "commandline", "errors", "exercises", "findings", "isolation", "waiting"},
+    "waiting": set(),
     "cli": {
         *GROUND,
         "board",
@@ -72,6 +73,7 @@ LIBRARIES = {
     "labs": {"torch"},
     "board_server": {"tensorboard", "absl"},  # absl: how TensorBoard reads its command line
     "check_command": {"tyro"},
+    "waiting": {"tqdm"},
     "cli": {"tyro", "tqdm"},
     "commandline": {"tyro"},
 }

@@ -54,7 +54,7 @@ def check(
     seconds: float | None = None,
     memory: float | None = None,
 ) -> Diagnosis:
-    """Examine any Function, module or other callable, with any inputs.
+    """Examine any Function, module or other callable, with any inputs. Nothing is printed, nor logged.
 
     Args:
         function: a subclass of torch.autograd.Function, in the old form (`forward(ctx, ...)`) or with

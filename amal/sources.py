@@ -2,7 +2,7 @@
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ class Place(NamedTuple):
     """Whether it is inside of a function, so that it is not there when the file is imported."""
 
 
-def functions_in(path: Path) -> dict[str, Place]:
+def functions_in(path: Path, known: Collection[str] | None = None) -> dict[str, Place]:
     """Return each autograd Function that a file defines, inside of classes and functions as `Outer.Name`.
 
     A class is one if it derives from torch's, be it by way of others in the file or under another name; or, where
@@ -31,12 +31,17 @@ def functions_in(path: Path) -> dict[str, Place]:
     a backward or a jvp, or if it has both a forward and a backward of which none is a method of an object. What has no
     forward, and others in the file derive from, is left out.
 
+    Args:
+        path: the file.
+        known: names that are Functions in the file once it is imported, so that nothing is guessed of a base; None
+            where it is not imported.
+
     Raises:
         UserError: the file cannot be read, or is no Python.
     """
     try:
         text = path.read_bytes()
-        if b"Function" not in text and not (b"def forward" in text and b"def backward" in text):
+        if known is None and b"Function" not in text and not (b"def forward" in text and b"def backward" in text):
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the file's own, such as an invalid escape
@@ -51,7 +56,7 @@ def functions_in(path: Path) -> dict[str, Place]:
     derived: set[str] = set()
     for name, node, local in _classes(tree.body):
         bases = [base for base in map(_dotted, node.bases) if base]
-        if not any(base in derived or _is_function(base, node, imported) for base in bases):
+        if not any(base in derived or _is_function(base, node, imported, known) for base in bases):
             continue
         for base in bases:
             found.pop(bare.get(base, ""), None)
@@ -101,8 +106,11 @@ def _dotted(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_function(base: str, node: ast.ClassDef, imported: dict[str, str]) -> bool:
+def _is_function(base: str, node: ast.ClassDef, imported: dict[str, str], known: Collection[str] | None) -> bool:
+    """Whether a class is a Function by one of its bases."""
     full = _full(base, imported)
+    if known is not None:
+        return full in TORCH or base in known
     if full in TORCH or (full.endswith("Function") and bool(_methods(node) & METHODS)):
         return True
     static = {of.name for of in node.body if isinstance(of, ast.FunctionDef) and of.decorator_list}

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "training": {*GROUND, "commandline", "environment"},
     "optim": set(),
     # operations for the table's references, and nothing else
-    "checking": {"errors", "findings", "sandbox", "ops", "functional"},
+    "checking": {"errors", "findings", "sandbox", "sources", "ops", "functional"},
     "report": GROUND,
     "exercises": {*GROUND, "sandbox"},
     "board": {"errors", "board_server"},

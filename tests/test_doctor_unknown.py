@@ -6,6 +6,7 @@ import linecache
 import random
 import subprocess
 import sys
+import textwrap
 
 import pytest
 import torch
@@ -141,6 +142,22 @@ def test_what_is_not_examined_is_said(examined):
     assert verdicts(found) == dict.fromkeys(("Picky", "Inner", "Never"), "not examined")
     assert "give some" in found["Picky"]["findings"][0]["message"]
     assert "defined within make" in found["Inner"]["findings"][0]["message"]
+
+
+def test_what_is_within_others_has_the_name_by_which_it_is_found(examined, tmp_path):
+    (tmp_path / "beside_it.py").write_text(HEAD + "class Base(Function): ...\nclass PlainFunction: ...\n")
+    methods = function("Inner", "x", "x.exp()", "g * x.exp()")
+    outer = "from beside_it import Base, PlainFunction\nclass Outer:\n    class Middle:\n"
+    outer += textwrap.indent(methods, " " * 8)
+    local = "def make():\n" + textwrap.indent(methods.replace("Inner(Function)", "Local(Base)"), " " * 4)
+    failed = "class Failed(Function):\n    x = 1 / 0\n"
+    # Only what its base is called like would make these Functions.
+    plain = methods.replace("Inner(Function)", "Plain(PlainFunction)")
+    plain += "def other():\n" + textwrap.indent(plain.replace("class Plain(", "class Other("), " " * 4)
+    found = examined(outer + local + failed + plain)
+    assert verdicts(found) == {"Outer.Middle.Inner": "correct", "Local": "not examined", "Failed": "not examined"}
+    assert "defined within make, out of reach" in found["Local"]["findings"][0]["message"]
+    assert "is not there once the file is imported" in found["Failed"]["findings"][0]["message"]
 
 
 def test_a_class_that_others_derive_from_is_none_to_examine(examined):

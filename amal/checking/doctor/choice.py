@@ -1,15 +1,16 @@
 """Which Functions a file holds, and what each is meant to be."""
 
-import ast
-import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from inspect import getattr_static
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
 from amal.errors import UserError, did_you_mean
+from amal.sources import functions_in
 
 from .definitions import Operation, all_operations, operation_called
 from .specimen import is_function
@@ -73,28 +74,25 @@ def _is_base(function: type[Any], there: Mapping[str, type[Any]]) -> bool:
 
 def _out_of_reach(module: ModuleType, there: Mapping[str, type[Any]]) -> Iterator[Chosen]:
     """Yield the Functions that the file defines within functions or classes, or only under conditions."""
-    try:
-        tree = ast.parse(inspect.getsource(module))
-    except (OSError, TypeError, SyntaxError):
-        return
     known = {of.__qualname__.split(".")[-1] for of in there.values()} | there.keys()
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ClassDef) or node.name in known:
+    bases = {name for name, value in vars(module).items() if is_function(value)}
+    try:
+        places = functions_in(Path(module.__file__ or ""), bases)
+    except (AttributeError, UserError):  # it is of no file
+        return
+    for name, place in places.items():
+        *around, own = name.split(".")
+        if own in known:
             continue
-        bases = {ast.unparse(base).split(".")[-1] for base in node.bases}
-        if not bases & {"Function", "InplaceFunction", *known}:
-            continue
-        around = parents.get(node)
-        while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            around = parents.get(around)
-        inner = getattr(vars(module).get(around.name), node.name, None) if isinstance(around, ast.ClassDef) else None
+        inner: Any = module
+        for part in (*around, own):
+            inner = getattr_static(inner, part, None)  # a stand-in has whatever it is asked for
         if _is_function(inner):
-            yield Chosen(f"{around.name}.{node.name}", inner, operation_called(node.name))  # type: ignore[union-attr]
-        elif around is not None:
-            yield Chosen(node.name, None, unable=f"(line {node.lineno}) is defined within {around.name}, out of reach")
-        else:
-            yield Chosen(node.name, None, unable=f"(line {node.lineno}) is not there once the file is imported")
+            yield Chosen(name, inner, operation_called(own))
+        elif around:
+            yield Chosen(own, None, unable=f"(line {place.line}) is defined within {around[-1]}, out of reach")
+        elif not isinstance(inner, type):
+            yield Chosen(own, None, unable=f"(line {place.line}) is not there once the file is imported")
 
 
 def _chosen(word: str, there: dict[str, Any]) -> Chosen:

@@ -37,6 +37,7 @@ CODES: Final = {
     "samples": "which inputs were found by trying",
     "kink": "at a kink, the gradient is not the one that is agreed on",
     "raises": "the code raised an exception, did not come to an end, or used too much memory",
+    "raises-sometimes": "the code raised an exception where torch allows what it was given, and works otherwise",
     "killed": "the process was killed, by nothing that is known of the code: run it again",
     "vmap": "torch.func.vmap gives something else than one example after the other",
     "no-vmap": "torch.func.vmap cannot be used",
@@ -49,8 +50,8 @@ METHODS: Final = {
     **dict.fromkeys(("forward-value", "forward-unstable", "definition"), "forward"),
     "keeps-tensors": "setup_context",
     "vmap": "vmap",
-    **dict.fromkeys(("raises", "killed", "not-examined", "no-vmap", "no-jvp", "samples", "not-reached"), None),
-    **dict.fromkeys(("imported-in-part", "low-precision"), None),
+    **dict.fromkeys(("raises", "raises-sometimes", "killed", "not-examined", "no-vmap", "no-jvp"), None),
+    **dict.fromkeys(("samples", "not-reached", "imported-in-part", "low-precision"), None),
 }
 """Code -> the method of the class that it is about, None for the class; backward for those that do not stand here."""
 

@@ -54,7 +54,7 @@ def test_of_several_largest_ones_any_may_get_the_gradient(shares):
 @pytest.mark.parametrize("inputs", [X, torch.tensor([[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]])], ids=["apart", "equal"])
 def test_of_several_largest_ones_each_may_not_get_all_of_it(inputs):
     found = check(largest(lambda mask: mask), (inputs,))
-    assert codes(found) == {"grad-value"}
+    assert codes(found) == {"kink"}
     assert "as all of one value move together" in said(found)
 
 
@@ -76,8 +76,8 @@ def larger(of_first, of_second):
 def test_two_inputs_of_one_value_share_the_gradient():
     inputs = (X, X.flip(0) + 0.1)
     assert check(larger(torch.ge, torch.lt), inputs).verdict == "correct"
-    assert codes(check(larger(torch.ge, torch.le), inputs)) == {"grad-value"}
-    assert codes(check(larger(torch.gt, torch.lt), inputs)) == {"grad-value"}
+    assert codes(check(larger(torch.ge, torch.le), inputs)) == {"kink"}
+    assert codes(check(larger(torch.gt, torch.lt), inputs)) == {"kink"}
 
 
 def test_where_the_gradient_is_not_finite_at_a_kink_nothing_is_held_against_it():
@@ -193,3 +193,72 @@ def test_a_second_pass_through_a_graph_gives_the_same():
     found = check(squared(lambda x: x.detach().numpy().copy(), changes=True), (X,))
     assert codes(found) == {"grad-value"}
     assert "second backward pass" in said(found)
+
+
+# ---------------------------------------------------------------------------------- memory layouts
+
+
+def laid(forward=lambda x: x, backward=lambda g: g):
+    """Return exp, as a Function that does something with its input and with grad_output first."""
+
+    class Laid(Function):
+        @staticmethod
+        def forward(ctx, x):
+            output = forward(x).exp()
+            ctx.save_for_backward(output)
+            return output
+
+        @staticmethod
+        def backward(ctx, g):
+            return backward(g) * ctx.saved_tensors[0]
+
+    return Laid
+
+
+def refusing(x):
+    if not x.is_contiguous():
+        raise ValueError("x must be contiguous")
+    return x
+
+
+def test_backward_takes_any_layout_of_grad_output():
+    found = check(laid(backward=lambda g: g.view(-1).view(4, 3)), (X,))
+    assert (found.verdict, codes(found)) == ("wrong", {"raises-sometimes"})
+    assert "For a grad_output that is not contiguous in memory: backward raised RuntimeError: view size" in said(found)
+    once = check(laid(refusing, backward=lambda g: g.view(-1).view(4, 3)), (X,))
+    assert codes(once) == {"raises-sometimes"}
+    assert codes(check(laid(backward=lambda g: g * (1 if g.is_contiguous() else 2)), (X,))) == {"grad-value"}
+
+
+def test_backward_takes_the_ones_of_a_sum():
+    found = check(laid(backward=lambda g: refusing(g) if 0 in g.stride() else g), (X,))
+    assert codes(found) == {"raises-sometimes"}
+    assert "ones that share one place in memory (expanded): backward raised ValueError" in said(found)
+
+
+@pytest.mark.parametrize("forward", [refusing, lambda x: x.view(-1).view(4, 3)], ids=["in words", "by torch"])
+def test_a_layout_that_forward_refuses_is_told(forward):
+    found = check(laid(forward), (X,))
+    assert found.verdict == "correct"
+    assert "for tensors that are not contiguous in memory: forward raised" in said(found)
+
+
+def test_float32_is_refused_in_words_or_has_to_work():
+    def in_words(x):
+        assert x.dtype == torch.float64, "double alone"
+        return x
+
+    assert check(laid(in_words), (X,)).verdict == "correct"
+    found = check(laid(lambda x: torch.eye(4, dtype=torch.float64) @ x), (X,), dtypes=[torch.float64, torch.float32])
+    assert codes(found) == {"raises-sometimes"}
+
+
+def test_a_hook_of_forward_is_called_one():
+    def hooked(x):
+        if x.requires_grad:
+            x.register_hook(lambda g: 2 * g)
+        return x
+
+    found = check(laid(hooked), (X,))
+    assert "grad-value" in codes(found)
+    assert "something changes it, such as a hook" in said(found)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from amal.checking import check
 from amal.sources import functions_in
@@ -233,3 +234,81 @@ def test_a_function_is_one_under_any_name_of_its_base(tmp_path, head, base):
     path = tmp_path / "lab.py"
     path.write_text(f"{head}class Mine({base}):\n{methods}class Plain:\n{methods}")
     assert list(functions_in(path)) == ["Mine"]
+
+
+def test_a_gradient_that_is_smaller_than_what_is_taken_for_0_was_not_compared():
+    def scaled(scale, factor):
+        class Scaled(Function):
+            @staticmethod
+            def forward(ctx, x):
+                return scale * x
+
+            @staticmethod
+            def backward(ctx, g):
+                return factor * scale * g
+
+        return Scaled
+
+    assert check(scaled(1e-12, 5), (torch.rand(3),)).verdict == "not examined"
+    found = check(scaled(1.0, 1.5), (torch.rand(3),), atol=100.0)
+    assert found.verdict == "not examined"
+    assert "nowhere larger than 100" in said(found)
+    assert check(scaled(1.0, 1.5), (torch.rand(9, 9),), atol=100.0).verdict == "not examined"
+    assert check(scaled(1e-12, 0), (torch.rand(3),), atol=0.0).verdict == "wrong"
+    assert check(scaled(1.0, 1), (torch.rand(3),), atol=1e-3).verdict == "correct"
+
+
+def test_an_output_that_is_marked_as_non_differentiable_is_said():
+    class Marked(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            mask = x.sin()
+            ctx.mark_non_differentiable(mask)
+            return x.exp(), mask
+
+        @staticmethod
+        def backward(ctx, g, _):
+            return g * ctx.saved_tensors[0].exp()
+
+    found = check(Marked, (torch.rand(3),))
+    assert found.verdict == "correct"
+    assert "output 1: it leads back to no input" in said(found)
+
+
+def test_several_grad_outputs_at_once_that_are_refused_are_told_as_not_reached():
+    class Total(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.shape = x.shape
+            return x.sum()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.new_full(ctx.shape, g.detach().item())
+
+    assert codes(check(Total, (torch.rand(3),))) == {"second-order"}
+    once = type("Once", (Total,), {"backward": staticmethod(once_differentiable(Total.backward))})
+    found = check(once, (torch.rand(3),))
+    assert found.verdict == "correct"
+    (not_reached,) = (of.message for of in found.findings if of.code == "not-reached")
+    assert "several grad_outputs at once" in not_reached
+
+
+def test_of_an_operation_on_symmetric_matrices_it_is_said_how_to_check_it():
+    class Eigenvalues(Function):
+        @staticmethod
+        def forward(ctx, a):
+            values, vectors = torch.linalg.eigh(a)
+            ctx.save_for_backward(vectors)
+            return values
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            (vectors,) = ctx.saved_tensors
+            return vectors @ torch.diag(g) @ vectors.T
+
+    matrix = torch.tensor([[2.0, 0.5, 0.1], [0.5, 1.0, 0.3], [0.1, 0.3, -1.0]])
+    assert "lambda a: f((a + a.mT) / 2)" in said(check(Eigenvalues, (matrix,)))
+    assert check(lambda a: Eigenvalues.apply((a + a.mT) / 2), (matrix,)).verdict == "correct"

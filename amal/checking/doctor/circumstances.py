@@ -17,7 +17,16 @@ ROUNDINGS = 32
 
 
 def in_other_layouts(subject: Subject) -> Iterator[Found]:
-    """Value and gradient do not depend on how tensors lie in memory."""
+    """Value and gradient do not depend on how tensors lie in memory; forward may refuse, which misleads nobody."""
+    for of in _laid(subject):
+        refused = of.code == "raises" and of.method == "forward"
+        yield replace(of, code="not-reached", note=True) if refused else of
+
+
+def _laid(subject: Subject) -> Iterator[Found]:
+    if found := list(_for_turned_gradient(subject)):
+        yield from found
+        return
     yield from _agrees(subject, subject.arguments, "for tensors that are not contiguous in memory", contiguous=False)
     usual = subject.specimen(subject.arguments, subject.variables)
     in_place = any(output is argument for output in usual.outputs for argument in usual.arguments)
@@ -25,6 +34,26 @@ def in_other_layouts(subject: Subject) -> Iterator[Found]:
         tensors = [of for of in subject.arguments if isinstance(of, Tensor) and of.is_floating_point()]
         if any(fits(of) for of in tensors) and not (in_place and laid is _expanded):
             yield from _agrees_laid(subject, words, fits, laid)
+
+
+def _for_turned_gradient(subject: Subject) -> Iterator[Found]:
+    """Backward takes a grad_output that is not contiguous, whatever forward says of inputs: nobody chooses that."""
+    call = subject.specimen(subject.arguments, subject.variables)
+    if call.node is None or call.output.dim() < 2:
+        return
+    words = "for a grad_output that is not contiguous in memory"
+    expected = call.backward(random_like(call.output, 1))
+    try:
+        returned = subject.pulled(random_like(call.output, 1, contiguous=False))
+    except Raised as error:
+        yield Found("raises", f"{words}: {error}", method=error.where)
+        return
+    for place in subject.variables:
+        actual, right = at(returned, place), at(expected, place)
+        alike = isinstance(actual, Tensor) and isinstance(right, Tensor) and actual.shape == right.shape
+        if alike and not same(actual, right, subject.tolerance):
+            yield Found("grad-value", f"is another {words}", place)
+            return
 
 
 class Subclass(Tensor):
@@ -127,7 +156,10 @@ def in_float32(subject: Subject) -> Iterator[Found]:
         call = subject.specimen(arguments, subject.variables)
         returned = call.backward(random_like(call.output, 1))
     except Raised as error:
-        yield Found("raises", f"in float32: {error}", note=own_data, method=error.where)
+        refused = error.where == "forward" and error.refuses
+        yield Found(
+            "not-reached" if refused else "raises", f"in float32: {error}", note=own_data or refused, method=error.where
+        )
         return
     if call.output.dtype != torch.float32:
         words = f"for inputs in float32 the output is in {plain(call.output.dtype)}"

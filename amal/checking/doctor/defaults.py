@@ -1,4 +1,4 @@
-"""Other values of parameters that have a default: a branch for `reduction="mean"` may be wrong where that for "sum" is not.
+"""Other values of parameters that have a default: the branch for "mean" may be wrong where that for "sum" is not.
 
 What the body compares with, the other truth value, numbers close by and, for None, a tensor or a number are tried, one
 parameter at a time. Backward is held against the slope of forward there. What raises an exception misleads nobody.
@@ -29,7 +29,7 @@ WORDS: Final = {"reduction": ("none", "mean", "sum"), "reduce": ("mean", "sum", 
 
 
 def for_other_values(subject: Subject) -> Iterator[Found]:
-    """Backward is right for other values of parameters that are left at their defaults, or that were found by trying."""
+    """Backward is right for other values of parameters that have a default, or whose values were found by trying."""
     if isinstance(subject.specimen, Composite) or subject.dtype != torch.float64:
         return
     unknown: list[str] = []
@@ -109,9 +109,9 @@ def _words(subject: Subject) -> Iterator[str]:
             parts = [node.value]
         elif isinstance(node, ast.Dict):
             parts = list(node.keys)
-        for part in (inner for part in parts if part is not None for inner in ast.walk(part)):
-            if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                yield part.value
+        for inner in (inner for part in parts if part is not None for inner in ast.walk(part)):
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                yield inner.value
 
 
 def _tensors(subject: Subject, place: int) -> Iterator[Tensor]:

@@ -20,6 +20,10 @@ def in_engine(subject: Subject) -> Iterator[Found]:
         raise
     except Exception as error:
         said = " ".join(str(error).split())[:300]
+        if _takes_dense(subject):
+            words = "for the grad_output of output.sum(), ones that share one place in memory (expanded): backward"
+            yield Found("raises", f"{words} raised {type(error).__name__}: {said}", method="backward")
+            return
         if _fails_for_none(subject):
             words = "with set_materialize_grads(False), backward must take None for an output that no gradient reaches"
             yield Found("undefined-gradient", f"{words}: it raised {type(error).__name__}: {said}")
@@ -29,6 +33,7 @@ def in_engine(subject: Subject) -> Iterator[Found]:
     yield from _without_gradient(subject)
     call = subject.specimen(subject.arguments, subject.variables)
     returned = call.backward(torch.ones_like(call.output))
+    dense = _backward(subject, dense=True)
     for place, leaf in leaves.items():
         alone = at(returned, place)
         if not isinstance(alone, Tensor) or alone.shape != leaf.shape:
@@ -40,10 +45,11 @@ def in_engine(subject: Subject) -> Iterator[Found]:
             continue
         if not same(leaf.grad, alone, subject.tolerance):
             words = "is another for the grad_output of output.sum(): ones that share one place in memory (expanded)"
+            if dense[place].grad is not None and not same(dense[place].grad, alone, subject.tolerance):
+                words = "is another once it has gone through torch's engine: something changes it, such as a hook"
             yield Found("grad-value", words, place)
-    leaves = _backward(subject, dense=True)
-    for one, other in combinations(leaves, 2):
-        grads = leaves[one].grad, leaves[other].grad
+    for one, other in combinations(dense, 2):
+        grads = dense[one].grad, dense[other].grad
         if grads[0] is not None and grads[1] is not None and _shared(grads[0], grads[1]):
             names = f"{subject.name(one)} and {subject.name(other)}"
             words = f"the gradients of {names} share memory: what is added to one .grad is added to the other"
@@ -72,6 +78,15 @@ def _backward(subject: Subject, undefined: bool = False, dense: bool = False) ->
     for leaf in leaves.values():
         leaf.grad = dense_of(leaf.grad)
     return leaves
+
+
+def _takes_dense(subject: Subject) -> bool:
+    """Whether the engine can go back where each entry of grad_output has a place in memory of its own."""
+    try:
+        _backward(subject, dense=True)
+    except Exception:
+        return False
+    return True
 
 
 def _shared(one: Tensor, other: Tensor) -> bool:

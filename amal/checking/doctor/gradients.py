@@ -179,6 +179,10 @@ def _of_one(
         if fixed is None:
             return
         actual = fixed
+    if actual.shape == slope.shape and _is_lost(actual, slope.pull(grad_output), slope.margin(grad_output), evidence):
+        words = f"was not compared: it is nowhere larger than {evidence.tolerance.least:g}, which is taken for 0"
+        yield Found("not-examined", words, place)
+        return
     used = explain_use_of_grad_output(shaped, grad_output, evidence)
     if used:
         (code, words), actual = used
@@ -197,6 +201,12 @@ def _of_one(
             yield Found(code, words, place, worst_entry(agrees, expected))
 
 
+def _is_lost(actual: Tensor, expected: Tensor, error: Tensor, evidence: Evidence) -> bool:
+    """Whether a gradient passes as any other of its size would: it is not 0, and so small that it is taken for it."""
+    small = bool((expected.abs() <= evidence.tolerance.least).all()) and bool((expected.abs() > 10 * error).any())
+    return small and evidence.same(actual, expected, error)
+
+
 def _along_directions(
     subject: Subject, place: int, gradient: Callable[[Tensor], Tensor], grad_output: Tensor, evidence: Evidence
 ) -> Iterator[Found]:
@@ -208,6 +218,10 @@ def _along_directions(
         yield Found("not-examined", words, place)
         return
     wrong = [pair for pair in pairs if not pair.agrees]
+    if subject.options.atol is not None and all(0 < abs(pair.measured) <= subject.options.atol for pair in pairs):
+        words = f"was not compared: along each direction it is smaller than atol, {subject.options.atol:g}"
+        yield Found("not-examined", words, place)
+        return
     if not wrong:
         if not is_linear(gradient, grad_output, evidence):
             yield Found("nonlinear-in-grad-output", "is not proportional to grad_output", place)

@@ -102,12 +102,13 @@ def transforms(subject: Subject) -> Iterator[Found]:
         return
     function = subject.specimen.function
     own_vmap = function.vmap is not torch.autograd.Function.vmap
-    refused = yield from _many_gradients(subject)
+    if refused := (yield from _many_gradients(subject)):
+        words = "several grad_outputs at once (is_grads_batched, gradcheck's check_batched_grad) are refused"
+        yield Found("not-reached", f"{words}: {refused}", note=True)
     if own_vmap or getattr(function, "generate_vmap_rule", False):
         yield from _batched(subject)
     else:
         words = "there is neither generate_vmap_rule nor vmap: torch.func.vmap cannot batch it"
-        words += f"; nor can gradients be batched (is_grads_batched): {refused}" if refused else ""
         yield Found("no-vmap", words, note=True)
     if function.jvp is torch.autograd.Function.jvp:
         yield Found("no-jvp", "there is no jvp: forward mode cannot differentiate it", note=True)

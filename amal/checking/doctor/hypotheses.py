@@ -63,7 +63,7 @@ def explain_value(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> li
     actual = actual.double()
     if not torch.isfinite(actual).all():
         return [("grad-value", "is not finite")]
-    for hypothesis in (_factor, _exchanged, _turned, repeated, halves, squeezed, border, _where, _local):
+    for hypothesis in (_factor, _exchanged, _turned, _symmetric, repeated, halves, squeezed, border, _where, _local):
         found = hypothesis(actual, grad_output, evidence)
         if found:
             return found
@@ -144,6 +144,24 @@ def _turned(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Exp
             if square and evidence.as_if(actual, other, argument.mT, grad_output.mT):
                 return [("grad-transposed", f"is made of {evidence.names[other]} and grad_output, both transposed")]
     return []
+
+
+def _symmetric(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
+    """Right along all symmetric matrices, as that of an operation is which lives on them."""
+    expected = evidence.slopes[evidence.position].pull(grad_output)
+    if (
+        actual.dim() < 2
+        or actual.shape[-1] != actual.shape[-2]
+        or not evidence.same(actual + actual.mT, expected + expected.mT)
+    ):
+        return []
+    words = "is right but for its antisymmetric part; if the operation takes symmetric matrices alone, check it through"
+    return [
+        (
+            "grad-value",
+            f"{words} a callable that makes one: lambda {evidence.name}: f(({evidence.name} + {evidence.name}.mT) / 2)",
+        )
+    ]
 
 
 def _where(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:

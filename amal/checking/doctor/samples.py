@@ -66,8 +66,9 @@ class Sample:
 
     arguments: Arguments
     fits: int
-    """4 where backward gives each tensor a gradient of its shape, 3 where all are 0, 2 where some are None, else 1; 0
-    where some has another shape, none of which is a bias."""
+    """4 where backward gives each tensor a gradient of its shape, 3 where all are 0, 2 where some are None, else 1."""
+    of_bias: bool = True
+    """Where some gradient has another shape, whether that of a bias of one dimension has."""
 
     @property
     def says(self) -> str:
@@ -112,7 +113,7 @@ def _found(specimen: Specimen, count: int, dtype: torch.dtype) -> tuple[list[Sam
             continue
         if sample.fits < 4:
             others.append(sample)
-            if hinted and sample.fits == 1 and not fitting:
+            if hinted and sample.fits == 1 and sample.of_bias and not fitting:
                 break
             continue
         fitting.append(sample)
@@ -150,9 +151,8 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sam
         misfits = [place for place, shape in shapes.items() if shape != arguments[place].shape]
         if misfits:
             is_vector = _is_vector(specimen)
-            return Sample(
-                arguments, fits=int(any(arguments[of].dim() == 1 and is_vector(specimen.name(of)) for of in misfits))
-            )
+            is_bias = any(arguments[of].dim() == 1 and is_vector(specimen.name(of)) for of in misfits)
+            return Sample(arguments, fits=1, of_bias=is_bias)
         return Sample(arguments, fits=2 if len(grads) < len(given) else 3 + any(of.any() for of in grads))
     return None
 

@@ -46,6 +46,8 @@ class Raised(Exception):
         words = f"raised {type(error).__name__}{': ' if said else ''}{said[:300]}{line}"
         super().__init__(f"{where} {error if isinstance(error, Nothing) else words}{hint}")
         self.where, self.error = where, error
+        self.refuses = bool(own) and own[-1] is frames[-1] and (own[-1].line or "").startswith(("raise ", "assert "))
+        """Whether it is the code's own statement that raises, in words of its own."""
 
 
 class Nothing(Exception):

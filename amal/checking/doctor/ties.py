@@ -49,20 +49,21 @@ def _tied(subject: Subject) -> Iterator[tuple[str, int, Subject]]:
         yield "at these inputs", places[0], subject
     for place in places:
         values = subject.arguments[place]
-        for value, which in ((values.max(), "largest"), (values.min(), "smallest"), (0.0, "0")):
-            words = f"where entries of {subject.name(place)} are {'the ' if value else ''}{which}"
-            yield words, place, changed(place, torch.where(_half(values), value, values))
+        words = f"where entries of {subject.name(place)} are"
+        tied = torch.where(_some(values), values.max(), torch.where(_some(values, last=True), values.min(), values))
+        yield f"{words} equal", place, changed(place, tied)
+        yield f"{words} 0", place, changed(place, torch.where(_some(values), 0.0, values))
     for one, other in islice(combinations(places, 2), PAIRS):
         values, others = subject.arguments[one], subject.arguments[other]
         if values.shape == others.shape:
             words = f"where entries of {subject.name(one)} and {subject.name(other)} are equal"
-            yield words, one, changed(other, torch.where(_half(values), values, others))
+            yield words, one, changed(other, torch.where(_some(values), values, others))
 
 
-def _half(values: Tensor) -> Tensor:
-    """Return which entries are to be equal: half of them, in no order, so that some are neighbours along each axis."""
+def _some(values: Tensor, last: bool = False) -> Tensor:
+    """Return which entries are to be equal: four of ten, in no order, so that some are neighbours along each axis."""
     order = torch.randperm(values.numel(), generator=torch.Generator().manual_seed(4)).reshape(values.shape)
-    return 2 * order < values.numel()
+    return (values.numel() - 1 - order if last else order) < 0.4 * values.numel()
 
 
 def _compared(subject: Subject, words: str, place: int) -> Iterator[Found]:
@@ -83,5 +84,5 @@ def _compared(subject: Subject, words: str, place: int) -> Iterator[Found]:
         given, slope = told_apart(pair.given, pair.measured)
         worst = f"Along such a direction backward gives {given}, the slope is {slope}."
         alike = "as all of one value move together, which is smooth: what they get does not add up"
-        yield Found("grad-value", f"is not the slope of the output {words}, {alike}", place, worst)
+        yield Found("kink", f"is not the slope of the output {words}, {alike}", place, worst)
         return

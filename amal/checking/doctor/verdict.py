@@ -1,6 +1,6 @@
 """Go through all that is looked at, output by output, and put what was found in sentences."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +16,7 @@ from .places import located
 from .questions import advice
 from .reach import Reach
 from .recognition import of_value, right_for_another
-from .specimen import Raised, Specimen
+from .specimen import Raised, Specimen, floating_places
 from .subject import Found, Subject
 
 MANNERS = (manners.leaves_alone, manners.keeps_nothing, precision.in_single)
@@ -100,6 +100,8 @@ def _each_output(subject: Subject) -> Iterator[Iterator[Found]]:
         if missing:
             raise ValueError(f"outputs: no output {missing[0]} has a derivative; there are {places}")
         places = [place for place in places if place in chosen]
+    else:
+        yield _without_derivative(subject, places)
     if len(places) == 1:
         yield _all_found(subject if places == [0] else subject.of_output(places[0]))
         return
@@ -107,6 +109,15 @@ def _each_output(subject: Subject) -> Iterator[Iterator[Found]]:
         alone = subject.of_output(place)
         yield (replace(of, words=f"{of.words} (output {place})") for of in _all_found(alone))
     yield of_outputs_together(subject, places)
+
+
+def _without_derivative(subject: Subject, places: Sequence[int]) -> Iterator[Found]:
+    """Say which outputs are not examined, as they are marked as having no derivative."""
+    outputs = subject.specimen(subject.arguments, subject.variables).outputs
+    marked = [str(place) for place in floating_places(outputs) if place not in places]
+    if marked:
+        words = f"output {', '.join(marked)}: it leads back to no input, be it that it is marked as non-differentiable"
+        yield Found("not-reached", words, note=True)
 
 
 def _all_found(subject: Subject) -> Iterator[Found]:
@@ -129,6 +140,8 @@ def _all_found(subject: Subject) -> Iterator[Found]:
     later = []
     for each in _circumstances(subject):
         for of in each(subject):
+            if of.code == "raises" and not of.note:
+                of = replace(of, code="raises-sometimes")
             later.append(of)
             yield of
     if all(of.note for of in later):

@@ -113,12 +113,16 @@ def named(given: tuple[str, ...], option: str) -> dict[str, str]:
 def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: float, memory_limit: float) -> int:
     """Tell how far a student has come with the exercise in a folder; return the exit status."""
     from amal import exercises, findings
+    from amal.sources import files_with_functions
 
     if format not in ("text", "json"):
         refuse("check", f"--format {format} is for a file; how far an exercise is can be told as text or json")
     as_json = format == "json"
     if names or not exercises.is_exercise(folder):
+        files = files_with_functions(folder)
+        shown = f"{', '.join(map(str, files[:3]))}{f' and {len(files) - 3} more' if len(files) > 3 else ''}"
         none = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
+        none += f", such as {shown}; `python -m pytest --doctor {folder}` examines all" if files else ""
         print(f"amal check: {folder} {'is a folder: give a file with names' if names else none}", file=sys.stderr)
         print("[]" if as_json else "", end="\n" if as_json else "")
         return 2

@@ -1,6 +1,7 @@
 """Which autograd Functions a Python file defines, as its text says: nothing of it is run."""
 
 import ast
+import os
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ TORCH: Final = {
     "torch.autograd.Function",
     *(f"torch.autograd.function.{name}" for name in ("Function", "InplaceFunction", "NestedIOFunction")),
 }
+LEFT_OUT: Final = {"venv", "env", "site-packages", "node_modules", "__pycache__"}
 METHODS: Final = {"forward", "backward", "jvp"}
 
 
@@ -21,6 +23,24 @@ class Place(NamedTuple):
     line: int
     local: bool
     """Whether it is inside of a function, so that it is not there when the file is imported."""
+
+
+def files_with_functions(folder: Path) -> list[Path]:
+    """Return the Python files below a folder that define Functions, without those of packages and hidden folders."""
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(of for of in folders if not of.startswith(".") and of not in LEFT_OUT)
+        paths = (Path(parent, name) for name in sorted(names) if name.endswith(".py"))
+        found += [path for path in paths if _defines_functions(path)]
+    return found
+
+
+def _defines_functions(path: Path) -> bool:
+    """Whether a file defines any; what cannot be read defines none."""
+    try:
+        return bool(functions_in(path))
+    except UserError:
+        return False
 
 
 def functions_in(path: Path, known: Collection[str] | None = None) -> dict[str, Place]:

@@ -6,6 +6,7 @@ from torch import nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from amal import cli
 from amal.checking import check
 from amal.sources import functions_in
 
@@ -312,3 +313,19 @@ def test_of_an_operation_on_symmetric_matrices_it_is_said_how_to_check_it():
     matrix = torch.tensor([[2.0, 0.5, 0.1], [0.5, 1.0, 0.3], [0.1, 0.3, -1.0]])
     assert "lambda a: f((a + a.mT) / 2)" in said(check(Eigenvalues, (matrix,)))
     assert check(lambda a: Eigenvalues.apply((a + a.mT) / 2), (matrix,)).verdict == "correct"
+
+
+def test_of_a_folder_that_is_no_exercise_the_files_with_functions_are_named(tmp_path, capsys):
+    methods = "    def forward(ctx, x): ...\n    def backward(ctx, g): ...\n"
+    text = f"from torch.autograd import Function\nclass Mine(Function):\n{methods}"
+    for name in ("deep/inside/mine.py", ".hidden/mine.py", "venv/mine.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "plain.py").write_text("x = 1\n")
+    (tmp_path / "broken.py").write_text("from torch.autograd import Function\ndef (\n")
+    assert cli.check_folder(tmp_path, (), "text", 30, 4) == 2
+    complaint = capsys.readouterr().err
+    assert f"or give a file, such as {tmp_path}/deep/inside/mine.py; `python -m pytest --doctor" in complaint
+    (tmp_path / "deep/inside/mine.py").unlink()
+    assert cli.check_folder(tmp_path, (), "text", 30, 4) == 2
+    assert "such as" not in capsys.readouterr().err

@@ -1,121 +1,18 @@
-"""Value and gradient are right in every circumstance: layouts, batches, dtypes, whichever inputs need a gradient."""
+"""Value and gradient are right in every circumstance: batches, dtypes, whichever inputs need a gradient."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from .evidence import same
-from .specimen import Arguments, Composite, Raised, at, copied, needing, plain
+from .specimen import Arguments, Composite, Raised, at, plain
 from .subject import Found, Subject, cast, differentiated, gradients, random_like
 
 ROUNDINGS = 32
 """Errors as large as a rounding that an operation may make, one upon the other."""
-
-
-def in_other_layouts(subject: Subject) -> Iterator[Found]:
-    """Value and gradient do not depend on how tensors lie in memory; forward may refuse, which misleads nobody."""
-    for of in _laid(subject):
-        refused = of.code == "raises" and of.method == "forward"
-        yield replace(of, code="not-reached", note=True) if refused else of
-
-
-def _laid(subject: Subject) -> Iterator[Found]:
-    if found := list(_for_turned_gradient(subject)):
-        yield from found
-        return
-    yield from _agrees(subject, subject.arguments, "for tensors that are not contiguous in memory", contiguous=False)
-    usual = subject.specimen(subject.arguments, subject.variables)
-    in_place = any(output is argument for output in usual.outputs for argument in usual.arguments)
-    for words, (fits, laid) in LAYOUTS.items():
-        tensors = [of for of in subject.arguments if isinstance(of, Tensor) and of.is_floating_point()]
-        if any(fits(of) for of in tensors) and not (in_place and laid is _expanded):
-            yield from _agrees_laid(subject, words, fits, laid)
-
-
-def _for_turned_gradient(subject: Subject) -> Iterator[Found]:
-    """Backward takes a grad_output that is not contiguous, whatever forward says of inputs: nobody chooses that."""
-    call = subject.specimen(subject.arguments, subject.variables)
-    if call.node is None or call.output.dim() < 2:
-        return
-    words = "for a grad_output that is not contiguous in memory"
-    expected = call.backward(random_like(call.output, 1))
-    try:
-        returned = subject.pulled(random_like(call.output, 1, contiguous=False))
-    except Raised as error:
-        yield Found("raises", f"{words}: {error}", method=error.where)
-        return
-    for place in subject.variables:
-        actual, right = at(returned, place), at(expected, place)
-        alike = isinstance(actual, Tensor) and isinstance(right, Tensor) and actual.shape == right.shape
-        if alike and not same(actual, right, subject.tolerance):
-            yield Found("grad-value", f"is another {words}", place)
-            return
-
-
-class Subclass(Tensor):
-    """A tensor of another class, as parameters and masked tensors are."""
-
-
-def _expanded(value: Tensor) -> Tensor:
-    return value[:1].expand(value.shape)
-
-
-LAYOUTS: Final[dict[str, tuple[Callable[[Tensor], bool], Callable[[Tensor], Tensor]]]] = {
-    "for tensors whose channels lie last in memory": (
-        lambda value: value.dim() == 4,
-        lambda value: value.contiguous(memory_format=torch.channels_last),
-    ),
-    "for inputs of which all rows share one place in memory (expanded)": (
-        lambda value: value.dim() > 0 and len(value) > 1,
-        _expanded,
-    ),
-    "for a subclass of Tensor": (lambda _: True, lambda value: value.as_subclass(Subclass)),
-}
-"""Words -> which tensors can lie so, and how they are brought to it."""
-
-
-def _agrees_laid(
-    subject: Subject, words: str, fits: Callable[[Tensor], bool], laid: Callable[[Tensor], Tensor]
-) -> Iterator[Found]:
-    """Value and gradients are those of the same numbers in a usual layout."""
-
-    def brought(value: Any, place: int) -> Any:
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            return value
-        own = needing(copied(value)) if place in subject.variables else copied(value)
-        return laid(own) if fits(own) and place not in subject.constants else own
-
-    arguments = tuple(brought(of, place) for place, of in enumerate(subject.arguments))
-    numbers = tuple(copied(of).as_subclass(Tensor) if isinstance(of, Tensor) else of for of in arguments)
-    try:
-        usual = subject.specimen(numbers, subject.variables)
-        grad_output = random_like(usual.output, 1)
-        wanted = usual.backward(grad_output)
-        if not torch.isfinite(usual.output).all():
-            return
-    except Raised:
-        return  # equal rows are nothing that it is made for
-    try:
-        call = subject.specimen.on(arguments)
-        returned = call.backward(grad_output)
-    except Raised as error:
-        if isinstance(error.error, NotImplementedError):
-            return  # by torch itself, as the storage of a sparse tensor of a subclass is not
-        yield Found("raises", f"{words}: {error}", method=error.where)
-        return
-    if not same(call.output.detach().as_subclass(Tensor), usual.output.detach(), subject.tolerance):
-        yield Found("forward-value", f"the output is another {words}")
-        return
-    for place in subject.variables:
-        actual, right = at(returned, place), at(wanted, place)
-        alike = isinstance(actual, Tensor) and isinstance(right, Tensor) and actual.shape == right.shape
-        if alike and not same(actual.as_subclass(Tensor), right, subject.tolerance):
-            yield Found("grad-value", f"is another {words}", place)
-            return
 
 
 def in_batches_of_one_and_none(subject: Subject) -> Iterator[Found]:
@@ -132,9 +29,9 @@ def in_batches_of_one_and_none(subject: Subject) -> Iterator[Found]:
             yield from (replace(of, note=True) for of in _runs(subject, arguments, words))
         elif subject.definition.of_batch:
             words += ", where it means nothing"
-            yield from (replace(of, note=True) for of in _agrees(subject, arguments, words))
+            yield from (replace(of, note=True) for of in agrees(subject, arguments, words))
         else:
-            yield from _agrees(subject, arguments, words)
+            yield from agrees(subject, arguments, words)
 
 
 def _runs(subject: Subject, arguments: Arguments, words: str) -> Iterator[Found]:
@@ -273,7 +170,7 @@ def some_alone(subject: Subject) -> Iterator[Found]:
                 return
 
 
-def _agrees(subject: Subject, arguments: Arguments, words: str, contiguous: bool = True) -> Iterator[Found]:
+def agrees(subject: Subject, arguments: Arguments, words: str, contiguous: bool = True) -> Iterator[Found]:
     """Value and gradients equal those of the definition; of a Function without one, those for contiguous tensors."""
     try:
         call = subject.specimen(arguments, subject.variables, contiguous)

@@ -8,7 +8,20 @@ import torch
 
 from amal.findings import METHODS, Diagnosis, Finding
 
-from . import calls, circumstances, defaults, elsewhere, engine, extremes, higher_order, manners, precision, sizes, ties
+from . import (
+    calls,
+    circumstances,
+    defaults,
+    elsewhere,
+    engine,
+    extremes,
+    higher_order,
+    layouts,
+    manners,
+    precision,
+    sizes,
+    ties,
+)
 from .definitions import Definition, Operation
 from .effort import Spent
 from .gradients import of_gradients, of_outputs_together
@@ -29,7 +42,7 @@ CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Found]]]] = {
     "other values": elsewhere.elsewhere,
     "equal entries": ties.at_ties,
     "other values of parameters": defaults.for_other_values,
-    "other memory layouts": circumstances.in_other_layouts,
+    "other memory layouts": layouts.in_other_layouts,
     "batches of one and none": circumstances.in_batches_of_one_and_none,
     "larger batches": sizes.in_other_batches,
     "other dimensions": sizes.in_other_ranks,

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
+from . import places
 from .directions import MANY, pair_along
 from .evidence import Tolerance, same, told_apart
 from .slopes import slopes
@@ -209,7 +210,7 @@ def thresholds(subject: Subject) -> list[float]:
 def parsed(code: Any) -> list[ast.Module]:
     """Return the syntax tree of a class or a method, in a list; none where there is no source."""
     try:
-        return [ast.parse(textwrap.dedent(inspect.getsource(code)))]
+        return [places.parsed(textwrap.dedent(inspect.getsource(code)))]
     except (OSError, TypeError, SyntaxError):
         return []
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from .places import NAMES, code_of
+from .places import NAMES, code_of, tree_of
 from .specimen import Composite, Specimen
 
 SHOWN = 3
@@ -70,12 +70,8 @@ class Reach:
 def _refusing(file: str) -> set[int]:
     """Return the lines of a file that raise an exception or assert something, and those that are no statements."""
     source = linecache.getlines(file)
-    try:
-        tree = ast.parse("".join(source))
-    except SyntaxError:
-        return set()
     found = {number for number, line in enumerate(source, 1) if line.lstrip().startswith(("@", "def "))}
-    for node in ast.walk(tree):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, (ast.Raise, ast.Assert)):
             found |= {*range(node.lineno, (node.end_lineno or node.lineno) + 1)}
     return found

@@ -1,7 +1,5 @@
 """Which definition do the values follow? Only then can a derivative be right or wrong."""
 
-import ast
-import inspect
 import linecache
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +14,7 @@ from torch import Tensor
 from .arrangement import Arranged, Arranger
 from .definitions import Definition, Draw
 from .evidence import same, shown, worst_entry
+from .places import class_around, code_of, first_line
 from .specimen import Arguments, Raised, Specimen, at
 from .subject import Found, Subject, cast, differentiated, random_like, variables_of
 
@@ -178,20 +177,14 @@ def _source(function: type[Any]) -> str:
     The module's own file is not asked for: a notebook and a prompt have none, and what `exec` made is not in it.
     Nothing where only the docstrings are known.
     """
-    code = getattr(inspect.unwrap(function.forward), "__code__", None)
-    lines = linecache.getlines(code.co_filename) if code else []
-    try:
-        nodes = list(ast.walk(ast.parse("".join(lines))))
-    except SyntaxError:
+    code = code_of(function, "forward")
+    node = class_around(code, function.__name__) if code else None
+    if code is None or node is None:
         return ""
-    classes = [of for of in nodes if isinstance(of, ast.ClassDef) and of.name == function.__name__]
-    for of in classes:
-        if of.end_lineno and of.lineno <= code.co_firstlineno <= of.end_lineno:  # type: ignore[union-attr]
-            first = min([of.lineno, *(decorator.lineno for decorator in of.decorator_list)]) - 1
-            while first and lines[first - 1].lstrip().startswith("#"):
-                first -= 1
-            return "".join(lines[first : of.end_lineno])
-    return ""
+    lines, first = linecache.getlines(code.co_filename), first_line(node) - 1
+    while first and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    return "".join(lines[first : node.end_lineno])
 
 
 def of_value(subject: Subject) -> Iterator[Found]:

@@ -1,13 +1,14 @@
 """What the benchmarks count and how they set it; what they time is theirs alone, no test looks at a clock."""
 
 import json
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from amal import functional
-from benchmarks import report
+from benchmarks import report, startup
 from benchmarks.networks import MNIST, NETWORKS, step_of
 from benchmarks.roofline import Rates, Work, memory_peak, roofline, work_of
 from benchmarks.timing import Ratio, compare_told
@@ -74,6 +75,14 @@ def test_both_of_a_pair_are_one_network(name):
     ]
     again = 10 * 2 * 4 * 100 * 100 if "highway" in name else 0  # one product a layer is made again, to keep less
     assert flops[0] == flops[1] + again
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody waits for what a command leaves behind")
+def test_the_memory_of_what_a_command_does_not_wait_for_is_seen():
+    """As of the process that a sandbox kills at its end."""
+    leaves = "import os\nif not os.fork():\n    held = b'1' * 300_000_000"
+    _, mbyte = startup.measured([sys.executable, "-c", leaves])
+    assert mbyte > 250
 
 
 def test_results_are_written_with_where_and_when(tmp_path, monkeypatch):

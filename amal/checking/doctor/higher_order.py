@@ -12,7 +12,7 @@ from .directions import is_slope
 from .evidence import same
 from .slopes import slope
 from .specimen import Arguments, Composite, Raised, plain
-from .subject import Found, Subject, gradients, pulled_back, random_like
+from .subject import Found, Subject, gradients, pulled_back, random_like, with_leaves
 
 
 def second_derivative(subject: Subject) -> Iterator[Found]:
@@ -33,12 +33,9 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
         pulled = specimen(inputs, variables).backward(grad_output)
         return torch.stack([(weights[place] * pulled[place]).sum() for place in places]).sum()
 
-    inputs = [subject.arguments[place].detach().clone().requires_grad_() for place in places]
-    outer = grad_output.clone().requires_grad_()
-    at = list(subject.arguments)
-    for place, input in zip(places, inputs, strict=True):
-        at[place] = input.clone()
-    output = specimen.on(tuple(at)).output
+    leaves, given = with_leaves(subject.arguments, places)
+    inputs, outer = list(leaves.values()), grad_output.clone().requires_grad_()
+    output = specimen.on(given).output
     try:
         pulled = pulled_back(output, inputs, outer, create_graph=True)
         pairs = zip(places, pulled, strict=True)
@@ -68,8 +65,7 @@ def _third(
 
     def second(arguments: Arguments, create_graph: bool = False) -> tuple[list[Tensor], Tensor]:
         """Return the variables, and their second derivatives, weighed and added up."""
-        leaves = {place: arguments[place].detach().clone().requires_grad_() for place in places}
-        given = tuple(leaves[place].clone() if place in leaves else of for place, of in enumerate(arguments))
+        leaves, given = with_leaves(arguments, places)
         total = subject.specimen.on(given).output.mul(grad_output).sum()
         inputs = list(leaves.values())
         for _ in range(2):
@@ -122,18 +118,16 @@ def _many_gradients(subject: Subject) -> Generator[Found, None, str]:
     Returns:
         why that cannot be had, if it raises an exception: it is a convenience, which few backwards are written for.
     """
-    inputs = {place: subject.arguments[place].detach().clone().requires_grad_() for place in subject.variables}
-    leaves = list(inputs.values())
-    output = subject.specimen.on(
-        tuple(inputs[place].clone() if place in inputs else of for place, of in enumerate(subject.arguments))
-    ).output
+    leaves, given = with_leaves(subject.arguments, subject.variables)
+    inputs = tuple(leaves.values())
+    output = subject.specimen.on(given).output
     several = torch.stack([random_like(output, seed) for seed in (1, 2)])
 
     def pulled(grad_output: Tensor) -> tuple[Tensor, ...]:
         # What torch.autograd.grad calls, which would import sympy first; (output * grad_output) has no graph in vmap.
         options = {"allow_unreachable": True, "accumulate_grad": False}
-        found = _engine_run_backward((output,), (grad_output,), True, False, tuple(leaves), **options)
-        return tuple(torch.zeros_like(leaf) if of is None else of for of, leaf in zip(found, leaves, strict=True))
+        found = _engine_run_backward((output,), (grad_output,), True, False, inputs, **options)
+        return tuple(torch.zeros_like(leaf) if of is None else of for of, leaf in zip(found, inputs, strict=True))
 
     try:
         alone = [pulled(grad_output) for grad_output in several]
@@ -145,7 +139,7 @@ def _many_gradients(subject: Subject) -> Generator[Found, None, str]:
             together = torch.func.vmap(pulled)(several)  # as is_grads_batched does
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    for place, actual, *expected in zip(inputs, together, *alone, strict=True):
+    for place, actual, *expected in zip(leaves, together, *alone, strict=True):
         if not same(actual, torch.stack(expected), subject.tolerance):
             yield Found("vmap", "is another for several grad_outputs at once (is_grads_batched)", place)
     return ""

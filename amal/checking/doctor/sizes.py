@@ -14,7 +14,7 @@ from torch import Tensor
 from .elsewhere import compared, thresholds
 from .evidence import same
 from .specimen import Arguments
-from .subject import Found, Subject, differentiated, pulled_back, random_like
+from .subject import Found, Subject, differentiated, pulled_back, random_like, with_leaves
 
 BATCH: Final = 33
 """Above what is a power of two, and above what a comparison in a student's code is likely to hold."""
@@ -95,10 +95,8 @@ def _through_engine(subject: Subject, words: str) -> Iterator[Found]:
         grad_output = random_like(expected, 1)
         meant = replace(subject.definition, reference=subject.surrogate or subject.definition.reference)
         wanted = differentiated(meant, arguments, variables, grad_output)[1]
-        leaves = {place: arguments[place].clone().requires_grad_() for place in variables}
-        call = subject.specimen.on(
-            tuple(leaves[place] * 1 if place in leaves else value for place, value in enumerate(arguments))
-        )
+        leaves, given = with_leaves(arguments, variables)
+        call = subject.specimen.on(given)
         if not wanted or not same(call.output.detach(), expected, subject.tolerance):
             return
         grads = pulled_back(call.output, list(leaves.values()), grad_output)

@@ -149,6 +149,12 @@ def random_like(tensor: Tensor, seed: int, contiguous: bool = True) -> Tensor:
     return drawn if contiguous or not tensor.dim() else drawn.mT.contiguous().mT if tensor.dim() > 1 else drawn
 
 
+def with_leaves(arguments: Sequence[Any], places: Sequence[int]) -> tuple[dict[int, Tensor], Arguments]:
+    """Return leaves of a graph at some places, and the arguments with copies of them, which may be changed in place."""
+    leaves = {place: arguments[place].detach().clone().requires_grad_() for place in places}
+    return leaves, tuple(leaves[place].clone() if place in leaves else of for place, of in enumerate(arguments))
+
+
 def pulled_back(
     output: Tensor,
     inputs: Sequence[Tensor],

@@ -1,5 +1,7 @@
 """The doctor on what public packages write: kinds of Functions that were met there, in this project's own words."""
 
+import warnings
+
 import pytest
 import torch
 from torch.autograd import Function
@@ -267,3 +269,33 @@ def test_explanations_that_do_not_hold_are_given_up_early():
     inputs = [torch.randn(5, 5, generator=drawn, dtype=torch.float64) for _ in range(3)]
     assert errors(check(Product, inputs)) == {"grad-value"}
     assert len(calls) < 900
+
+
+def test_where_forward_warns_that_it_has_not_converged_it_gives_no_value():
+    def root(warns):
+        class Root(Function):
+            """The root y of y³ + y = x by Newton's method, which is given up where x is large."""
+
+            @staticmethod
+            def forward(ctx, x):
+                y = torch.zeros_like(x)
+                for _ in range(40):
+                    y = y - (y**3 + y - x) / (3 * y**2 + 1)
+                if x.abs().max() > 100:
+                    if warns:
+                        warnings.warn("the root is not found", stacklevel=1)
+                    y = y.sign()
+                ctx.save_for_backward(y)
+                return y
+
+            @staticmethod
+            def backward(ctx, grad_output):
+                (y,) = ctx.saved_tensors
+                return grad_output / (3 * y**2 + 1)
+
+        return Root
+
+    found = check(root(warns=True), (X,))
+    assert found.verdict == "correct"
+    assert "forward warns there" in str(found).replace("\n" + " " * 40, " ")
+    assert errors(check(root(warns=False), (X,))) == {"grad-value"}

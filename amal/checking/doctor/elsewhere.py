@@ -8,6 +8,7 @@ has no slope, nothing can be held against it, and what was not reached is said.
 import ast
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -19,7 +20,7 @@ from . import places
 from .directions import MANY, pair_along
 from .evidence import Tolerance, same, told_apart
 from .slopes import slopes
-from .specimen import Composite, Raised, at
+from .specimen import Arguments, Composite, Raised, at, copied
 from .subject import Found, Subject, random_like
 
 WIDTHS: Final = (5.0, 45.0)
@@ -77,13 +78,29 @@ def elsewhere(subject: Subject) -> Iterator[Found]:
             arguments = (*subject.arguments[:place], other.values, *subject.arguments[place + 1 :])
             words = other.words.format(subject.name(place))
             found = list(compared(replace(subject, arguments=arguments), words, other.tolerance, first=place))
-            if found and not lost:
+            if not found:
+                continue
+            excuse = f"that is no fault if it is always {lost[0]}" if lost else _warning(subject, arguments)
+            if not excuse:
                 yield from found
                 return
-            if found:
-                words = f"; that is no fault if it is always {lost[0]}"
-                excused = [replace(of, words=f"{of.words}{words}", note=True) for of in found]
+            excused = [replace(of, words=f"{of.words}; {excuse}", note=True) for of in found]
         yield from excused
+
+
+def _warning(subject: Subject, arguments: Arguments) -> str:
+    """Return what forward warns of with other arguments, and not with those at hand; empty for nothing.
+
+    An iteration that has not converged says so: what it returns then is no value of the function.
+    """
+    said: list[str] = []
+    for given in (subject.arguments, arguments):
+        copies = tuple(copied(of) if isinstance(of, Tensor) else of for of in given)
+        with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            subject.specimen.applied(copies)
+        said.append(" ".join(str(caught[0].message).split())[:100] if caught else "")
+    return f"forward warns there: {said[1]}" if said[1] and not said[0] else ""
 
 
 def _others(variable: Tensor, limits: Sequence[float]) -> Iterator[Other]:

@@ -222,12 +222,15 @@ def test_indices_of_a_class_of_their_own_stay_of_that_class():
         @staticmethod
         def forward(ctx, rows, x):
             assert isinstance(rows, Rows)
-            ctx.rows, ctx.count = rows.as_subclass(torch.Tensor), len(x)
-            return x[ctx.rows]
+            plain = rows.as_subclass(torch.Tensor)
+            ctx.save_for_backward(plain)
+            ctx.count = len(x)
+            return x[plain]
 
         @staticmethod
         def backward(ctx, grad_output):
-            return None, grad_output.new_zeros(ctx.count, grad_output.shape[1]).index_add_(0, ctx.rows, grad_output)
+            (plain,) = ctx.saved_tensors
+            return None, grad_output.new_zeros(ctx.count, grad_output.shape[1]).index_add_(0, plain, grad_output)
 
     assert check(Taken, (torch.tensor([0, 2, 2, 1]).as_subclass(Rows), X)).verdict == "correct"
 

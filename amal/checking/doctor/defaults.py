@@ -85,8 +85,8 @@ def _values(subject: Subject, place: int, parameter: Parameter, usual: Any) -> l
     elif isinstance(usual, str):
         found = [*WORDS.get(name, ()), *_words(subject)]
     elif isinstance(usual, int):
-        compared_with = [int(of) for of in thresholds(subject) if of.is_integer() and abs(of) < 10]
-        found = [usual + 1, *([usual - 1] if usual else []), *compared_with]
+        whole = [int(of) for of in thresholds(subject) if of.is_integer() and abs(of) < 10]
+        found = [usual + 1, *([usual - 1] if usual else []), *whole]
     elif isinstance(usual, float):
         compared_with = [of for of in thresholds(subject) if abs(of) < 10]
         found = [*([usual / 2, 2 * usual] if usual else [0.5, -0.5]), *compared_with]

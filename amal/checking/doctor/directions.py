@@ -102,7 +102,7 @@ def _alike(values: Mapping[int, Tensor], seed: int, by_share: bool) -> dict[int,
     joined = torch.cat([of.flatten() for of in values.values()])
     kinds, kind = torch.unique(joined.abs() if by_share else joined, return_inverse=True)
     numbers = random_like(kinds, seed)[kind] * (joined if by_share else 1.0)
-    parts = numbers.split([of.numel() for of in values.values()])
+    parts = torch.split(numbers, [of.numel() for of in values.values()])
     return {place: part.reshape(of.shape) for (place, of), part in zip(values.items(), parts, strict=True)}
 
 

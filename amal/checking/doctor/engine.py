@@ -45,7 +45,8 @@ def in_engine(subject: Subject) -> Iterator[Found]:
             continue
         if not same(leaf.grad, alone, subject.tolerance):
             words = "is another for the grad_output of output.sum(): ones that share one place in memory (expanded)"
-            if dense[place].grad is not None and not same(dense[place].grad, alone, subject.tolerance):
+            without = dense[place].grad
+            if without is not None and not same(without, alone, subject.tolerance):
                 words = "is another once it has gone through torch's engine: something changes it, such as a hook"
             yield Found("grad-value", words, place)
     for one, other in combinations(dense, 2):

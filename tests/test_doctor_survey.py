@@ -8,6 +8,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from amal.checking import check
+from amal.checking.doctor.calls import memory_of
 
 X = torch.linspace(-1.4, 1.7, 12, dtype=torch.float64).reshape(4, 3)
 
@@ -302,3 +303,29 @@ def test_where_forward_warns_that_it_has_not_converged_it_gives_no_value():
     assert found.verdict == "correct"
     assert "forward warns there" in str(found).replace("\n" + " " * 40, " ")
     assert errors(check(root(warns=False), (X,))) == {"grad-value"}
+
+
+def test_a_filter_of_one_channel_is_no_example_of_a_batch_of_one():
+    class Filtered(Function):
+        @staticmethod
+        def forward(ctx, x, kernel):
+            ctx.save_for_backward(kernel)
+            return torch.nn.functional.conv1d(x[:, None], kernel[:, None])
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            (kernel,) = ctx.saved_tensors
+            return torch.nn.functional.conv_transpose1d(grad_output[:, :1], kernel[:1, None])[:, 0], None
+
+    kernel = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64)
+    assert check(Filtered, (X.reshape(1, 12), kernel), requires=[0]).verdict == "correct"
+
+
+def test_a_tensor_of_a_class_that_wraps_others_has_no_memory_of_its_own():
+    class Wrapper(torch.Tensor):
+        @classmethod
+        def __torch_dispatch__(cls, function, types, arguments=(), options=None):
+            raise NotImplementedError
+
+    assert memory_of(torch.Tensor._make_wrapper_subclass(Wrapper, (3,))) is None
+    assert memory_of(X) == X.data_ptr()

@@ -110,11 +110,18 @@ def sees_changes(subject: Subject) -> Iterator[Found]:
 
 def _shares_memory(call: Call) -> bool:
     """Whether an output lies in the memory of an input: to change one is to change the other."""
-    memory = [
-        {of.untyped_storage().data_ptr() for of in values if isinstance(of, Tensor) and of.layout == torch.strided}
-        for values in (call.arguments, call.outputs)
-    ]
-    return bool(memory[0] & memory[1])
+    memory = [{memory_of(of) for of in values if isinstance(of, Tensor)} for values in (call.arguments, call.outputs)]
+    return bool((memory[0] & memory[1]) - {None})
+
+
+def memory_of(value: Tensor) -> int | None:
+    """Return where a tensor lies in memory; None for one that has none of its own: sparse, or of a class that wraps."""
+    if value.layout != torch.strided:
+        return None
+    try:
+        return value.untyped_storage().data_ptr()
+    except RuntimeError:
+        return None
 
 
 def _changed(value: Tensor) -> Tensor:

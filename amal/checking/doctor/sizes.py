@@ -52,6 +52,9 @@ def _repeated(subject: Subject, size: int) -> Arguments | None:
     length = _length(subject)
     if not length or length >= size:
         return None
+    alike = [of for of in subject.arguments if isinstance(of, Tensor) and of.dim() and len(of) == length]
+    if length == 1 and len(alike) > 1:  # a filter of one channel, a bias that is a row: nothing says what is an example
+        return None
     numbers = torch.arange(size)
 
     def longer(place: int, value: Tensor) -> Tensor:

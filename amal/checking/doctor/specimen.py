@@ -333,9 +333,10 @@ def plain(dtype: torch.dtype) -> str:
 
 
 def copied(value: Tensor, contiguous: bool = True) -> Tensor:
-    """Return a copy of its own memory: contiguous, or in another layout."""
+    """Return a copy of its own memory: contiguous, or in another layout, which indices of a class of theirs keep."""
     copy = detached(value).clone(memory_format=torch.contiguous_format)
-    return copy if contiguous else strided(copy)
+    special = type(copy) is not Tensor and not copy.is_floating_point()
+    return copy if contiguous or special else strided(copy)
 
 
 def kept_on(ctx: FunctionCtx) -> Iterator[tuple[str, Tensor]]:

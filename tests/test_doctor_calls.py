@@ -195,7 +195,36 @@ def test_a_second_pass_through_a_graph_gives_the_same():
     assert "second backward pass" in said(found)
 
 
+def test_another_number_of_the_last_call_is_seen():
+    class Scaled(Function):
+        @staticmethod
+        def forward(ctx, x, factor=1.5):
+            Scaled.factor = factor
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * Scaled.factor, None
+
+    assert codes(check(Scaled, (X,))) == {"grad-value"}
+
+
 # ---------------------------------------------------------------------------------- memory layouts
+
+
+def test_of_equal_entries_another_one_may_be_chosen_in_another_layout():
+    class Largest(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.size = len(x)
+            ctx.place = ctx.size - 1 if x.stride() == (0,) else int(x.argmax())
+            return x[ctx.place].clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * torch.nn.functional.one_hot(torch.tensor(ctx.place), ctx.size)
+
+    assert check(Largest, (X[:, 0],)).verdict == "correct"
 
 
 def laid(forward=lambda x: x, backward=lambda g: g):

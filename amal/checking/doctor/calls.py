@@ -50,13 +50,13 @@ def _other_inputs(subject: Subject) -> Iterator[Arguments]:
         for place, of in enumerate(subject.arguments)
     )
     yield moved
-    if any(_is_number(of) for of in moved):
-        yield tuple(of + 1 if _is_number(of) else of for of in moved)
+    complete = (*moved, *(of.default for of in subject.specimen.parameters[len(moved) :]))
+    others = tuple(
+        not of if isinstance(of, bool) else of + 1 if isinstance(of, (int, float)) else of for of in complete
+    )
+    if any(of is not other for of, other in zip(complete, others, strict=True)):
+        yield others
     yield by_example(subject, lambda _, value: torch.cat([value, value]))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _another(

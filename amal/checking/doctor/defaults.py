@@ -53,9 +53,9 @@ def for_other_values(subject: Subject) -> Iterator[Found]:
                 return
             if isinstance(value, Tensor):
                 break
-        if not ran and not refused:
+        if not ran and (usual is None or not refused):
             unknown.append(f"{parameter.name}={_shown(usual)}")
-        if isinstance(usual, (bool, str)) or not ran:
+        if isinstance(usual, (bool, str)) or (usual is not None and not ran):
             yield from (Found("not-reached", of, note=True) for of in refused[:1])
     if unknown:
         yield Found("not-reached", f"no other value was tried of {', '.join(unknown)}", note=True)
@@ -88,9 +88,9 @@ def _values(subject: Subject, place: int, parameter: Parameter, usual: Any) -> l
         whole = [int(of) for of in thresholds(subject) if of.is_integer() and abs(of) < 10]
         found = [usual + 1, *([usual - 1] if usual else []), *whole]
     elif isinstance(usual, float):
-        compared_with = [of for of in thresholds(subject) if abs(of) < 10]
-        found = [*([usual / 2, 2 * usual] if usual else [0.5, -0.5]), *compared_with]
-        found += [1 - usual / 2] if 0 < usual < 1 else []
+        found = [usual / 2, 2 * usual] if usual else [0.5, -0.5]
+        found += [of for of in thresholds(subject) if abs(of) < 10]
+        found += [1 - usual / 2] if 0.05 < usual < 1 else []  # a share, such as the p of a dropout
     elif isinstance(usual, tuple) and usual and all(isinstance(of, int) for of in usual):
         found = [tuple(of + 1 for of in usual)]
     elif usual is None:

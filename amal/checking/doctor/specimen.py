@@ -273,7 +273,7 @@ class Composite(Specimen):
 
     def __init__(self, function: Callable[..., Any], names: tuple[str, ...], title: str) -> None:
         self.function, self.names, self.title = function, names, title
-        self.required, self.any_number = 0, True
+        self.parameters, self.required, self.any_number = (), 0, True
 
     def applied(self, arguments: Arguments) -> Any:
         """Return what the callable returns."""

@@ -329,3 +329,18 @@ def test_of_a_folder_that_is_no_exercise_the_files_with_functions_are_named(tmp_
     (tmp_path / "deep/inside/mine.py").unlink()
     assert check_command.check_folder(tmp_path, (), "text", 30, 4) == 2
     assert "such as" not in capsys.readouterr().err
+
+
+def test_a_gradient_that_hardly_changes_with_the_size_of_its_input_is_not_called_single():
+    class Norm(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return (x * x).sum(-1, keepdim=True).add(1e-12).sqrt().sum()
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * x / (x * x).sum(-1, keepdim=True).add(1e-12).sqrt()
+
+    assert check(Norm).verdict == "correct"

@@ -27,6 +27,10 @@ ROOM: Final = 100.0
 """How many times as far as it is from additive an iteration may be off."""
 
 
+SEEN: Final = 1e-9
+"""Share of itself by which a result moves then: what moves by less, as x / (x² + 1e-12)^½ does, need not be single."""
+
+
 def single_inside(specimen: Specimen, arguments: Arguments, variables: Sequence[int]) -> bool:
     """Whether a Function computes its output in float32, whatever the dtype of its inputs, or takes no other."""
     try:
@@ -101,7 +105,7 @@ def _moved(arguments: Arguments, variables: Sequence[int], share: float) -> Argu
 
 def _staircase(here: Tensor, still: Tensor, moved: Tensor) -> bool:
     """Whether at least half of the entries move at all, and of these all but a few only with a large step."""
-    moves = moved != here
+    moves = (moved - here).abs() > SEEN * here.abs()
     if here.shape != still.shape or not moves.numel() or moves.double().mean() < 0.5:
         return False
     return bool((still == here)[moves].double().mean() > 0.95)

@@ -1,5 +1,7 @@
 """What an engineer tried who did not trust certificates: wrong ones that passed, right ones that were refused."""
 
+from types import ModuleType
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,10 @@ from torch.autograd.function import once_differentiable
 
 from amal import check_command
 from amal.checking import check
+from amal.checking.doctor.choice import Chosen
+from amal.checking.doctor.samples import found_samples
+from amal.checking.doctor.specimen import Specimen
+from amal.checking.doctor.student import _sample_inputs
 from amal.sources import functions_in
 
 
@@ -344,3 +350,118 @@ def test_a_gradient_that_hardly_changes_with_the_size_of_its_input_is_not_called
             return g * x / (x * x).sum(-1, keepdim=True).add(1e-12).sqrt()
 
     assert check(Norm).verdict == "correct"
+
+
+class Gated(Function):
+    @staticmethod
+    def forward(ctx, gates, c):
+        ctx.save_for_backward(gates, c)
+        a, b, d, e = gates.chunk(4, 1)
+        return a * b * c + d * e
+
+    @staticmethod
+    def backward(ctx, g):
+        gates, c = ctx.saved_tensors
+        a, b, d, e = gates.chunk(4, 1)
+        return torch.cat([g * b * c, g * a * c, g * e, g * d], 1), g * a * b
+
+
+class Step(Function):
+    """A vector A or z would be broadcast, and its transpose be itself."""
+
+    @staticmethod
+    def forward(ctx, z, A):
+        ctx.save_for_backward(z, A)
+        return z + z @ A.T
+
+    @staticmethod
+    def backward(ctx, g):
+        z, A = ctx.saved_tensors
+        return g + g @ A, torch.zeros_like(A) + g.T @ z
+
+
+@pytest.mark.parametrize("right", [Gated, Step])
+def test_inputs_are_found_whose_shapes_go_with_each_other(right):
+    found, _ = found_samples(Specimen(right))
+    assert found
+    assert all(sample.fits == 4 for sample in found)
+    assert {sample.arguments[-1].dim() for sample in found} == {2}
+
+
+class Branches(Function):
+    """A number goes another way."""
+
+    factor = 2
+
+    @classmethod
+    def forward(cls, ctx, x):
+        ctx.save_for_backward(x)
+        if x.dim() == 0:
+            return x * x
+        return (x * x).sum(-1)
+
+    @classmethod
+    def backward(cls, ctx, g):
+        (x,) = ctx.saved_tensors
+        factor = 2 if x.dim() else cls.factor
+        return factor * x * (g.unsqueeze(-1) if x.dim() else g)
+
+
+def test_what_one_input_reaches_is_reached_and_it_is_said_with_which_something_is_wrong():
+    assert "not-reached" not in {of.code for of in check(Branches).findings}
+    wrong = type("Wrong", (Branches,), {"factor": 3})
+    said = " ".join(str(check(wrong)).split())
+    assert "This is with (); with (6, 4), with (4,) nothing is wrong" in said
+
+
+class HalfInside(Function):
+    """Saves in float16 what it needs."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x.half() if x.dtype == torch.float32 else x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return (2 * x * g).to(g.dtype)
+
+
+def test_float32_is_as_precise_as_it_can_be():
+    assert codes(check(HalfInside, (torch.randn(4, 3),))) == {"low-precision"}
+
+
+class Penalised(Function):
+    """Its target is data, as its name says; a scale of another name may have been forgotten."""
+
+    @staticmethod
+    def forward(ctx, x, target):
+        ctx.save_for_backward(x, target)
+        return (x - target) ** 2
+
+    @staticmethod
+    def backward(ctx, g):
+        x, target = ctx.saved_tensors
+        return 2 * g * (x - target), None
+
+
+def test_what_is_data_by_its_name_has_no_gradient():
+    inputs = torch.randn(3), torch.randn(3)
+    assert check(Penalised, inputs).verdict == "correct"
+    forward = staticmethod(lambda ctx, x, scale: Penalised.forward(ctx, x, scale))
+    assert codes(check(type("Wrong", (Penalised,), {"forward": forward}), inputs)) == {"grad-missing"}
+
+
+def test_a_third_derivative_of_torch_s_own_is_only_noted():
+    """That of layer_norm is wrong, and a network that holds one is not."""
+    diagnosis = check(lambda x: nn.functional.layer_norm(x, (4,)), (torch.randn(3, 4),))
+    assert diagnosis.verdict == "correct"
+    assert "third derivative" in " ".join(str(diagnosis).split())
+
+
+def test_sample_inputs_may_be_a_function_that_returns_them():
+    module = ModuleType("lab")
+    module.sample_inputs = lambda: {"HalfInside": (torch.ones(2),)}
+    (x,) = _sample_inputs(module, Chosen("HalfInside", HalfInside))
+    assert torch.equal(x, torch.ones(2))

@@ -29,7 +29,7 @@ from .form import form_faults
 from .precision import inaccuracy, single_inside
 from .randomness import random_state_kept
 from .recognition import Unexaminable, recognised
-from .samples import found_samples
+from .samples import found_samples, in_words
 from .specimen import Composite, Raised, Specimen, is_function
 from .standin import Unavailable
 from .subject import DTYPES, Options, Subject, cast, variables_of
@@ -100,7 +100,10 @@ def check(
         with seeded(seed), random_state_kept():
             samples, notes = _inputs(function, inputs, said)
             tried = any(of.code == "samples" for of in notes)
-            found = [_checked(function, of, reference, surrogate, requires, options, tried) for of in samples]
+            # The first comes last, and so knows which lines the others reached.
+            found = [
+                _checked(function, of, reference, surrogate, requires, options, tried) for of in reversed(samples)
+            ][::-1]
     except Spent:
         words = f"{options.effort.spent}, and nothing has been compared"
         return Diagnosis(_title(function), CALLABLE, "", (sentence("not-examined", words),))
@@ -109,6 +112,7 @@ def check(
     if not found:
         return Diagnosis(_title(function), ANY, "", tuple(notes))
     diagnosis = next((of for of in found if of.verdict != "correct"), found[0])
+    notes = [*_which(diagnosis, found, samples), *notes]
     return _allowed(replace(diagnosis, findings=(*diagnosis.findings, *notes)), codes)
 
 
@@ -135,12 +139,23 @@ def _inputs(
     samples, unfit = found_samples(specimen)
     if not samples:
         words = f"no inputs were found that its forward ({', '.join(specimen.names)}) takes: give some"
+        words += f", such as --inputs '{specimen.title}=randn(4, 3), 2', or by sample_inputs in the file"
         return [], [sentence("not-examined", words)]
     words = "; ".join(f"({', '.join(specimen.names)}) = {of.says}" for of in samples)
     if unfit is not None:
         how = "is None for some of them" if unfit.fits > 1 else "cannot be had, or has another shape"
         words += f". Forward takes {unfit.says} too, and there the gradient {how}"
     return [of.arguments for of in samples], [Finding("samples", f"Examined with {words}.", severity="note")]
+
+
+def _which(diagnosis: Diagnosis, found: Sequence[Diagnosis], samples: Sequence[Sequence[Any]]) -> list[Finding]:
+    """Say with which inputs something is wrong, where it is not with all."""
+    right = [in_words(of) for of, one in zip(samples, found, strict=True) if one.verdict == "correct"]
+    if not right or diagnosis.verdict == "correct":
+        return []
+    inputs = in_words(samples[[one is diagnosis for one in found].index(True)])
+    words = f"This is with {inputs}; with {', with '.join(right)} nothing is wrong."
+    return [Finding("samples", words, severity="note")]
 
 
 def _checked(

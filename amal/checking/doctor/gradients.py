@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -20,6 +20,13 @@ from .subject import Found, Subject, cast, differentiated, random_like
 
 ROUGH = 1e-3
 """Share by which two numbers along a direction are apart at least that are not of the same gradient."""
+
+
+DATA: Final = (
+    *("target", "targets", "label", "labels", "y_true", "gt", "ground_truth"),
+    *("mask", "masks", "cos", "sin", "freqs", "index", "indices", "idx"),
+)
+"""Names of what is given and not learnt."""
 
 
 def of_gradients(subject: Subject) -> Iterator[Found]:
@@ -131,7 +138,10 @@ def _of_one(
     input = subject.arguments[place]
     if actual is None:
         if not optional and depends(subject, place):
-            yield Found("grad-missing", "is None, and the output depends on it", place)
+            words = "is None, and the output depends on it"
+            data = subject.definition is None and subject.name(place).lower() in DATA
+            words += ": it is taken for data, as its name says" if data else ""
+            yield Found("grad-missing", words, place, note=data)
         return
     if not isinstance(actual, Tensor):
         yield Found("grad-dtype", f"is {type(actual).__name__}, not a tensor", place)

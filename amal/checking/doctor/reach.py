@@ -20,13 +20,14 @@ class Reach:
 
     Args:
         specimen: of a callable that is no Function nothing is watched.
+        run: the lines that ran before, with other inputs, which are added to.
     """
 
-    def __init__(self, specimen: Specimen) -> None:
+    def __init__(self, specimen: Specimen, run: set[int]) -> None:
         methods = () if isinstance(specimen, Composite) else _methods(specimen.function)
         self.file = methods[0].co_filename if methods else ""
         self.codes = dict.fromkeys(code for code in methods if code.co_filename == self.file)
-        self.run: set[int] = set()
+        self.run = run
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -8,11 +8,12 @@ What a parameter is called, its default and its annotation say what is tried fir
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from .definitions import Draw
 from .specimen import Arguments, Raised, Specimen, at
@@ -27,6 +28,21 @@ SHAPES: Final = (
     *((2, 3, 8, 8), (5, 3, 2, 2), (4, 4)),
 )  # fmt: skip
 """In the order in which they are tried."""
+TOGETHER: Final[tuple[tuple[tuple[int, ...], ...], ...]] = (
+    ((2, 4, 8, 8),),
+    *(((6, 16), (6, 4)), ((6, 4), (6, 1)), ((6, 4), (1, 4)), ((2, 3, 8), (4, 3, 2)), ((2, 3, 8, 8), (4, 3, 2, 2))),
+    *(
+        ((2, 3, 8), (4, 3, 2), (4,)),
+        ((2, 3, 8, 8), (4, 3, 2, 2), (4,)),
+        ((6, 4), (3, 4), (3, 3)),
+        ((6, 4), (4, 3), (3, 3)),
+    ),
+    *(((6, 4), (3, 4), (2, 4), (3, 2)), ((6, 4), (4, 3), (4, 2), (2, 3)), ((6, 4), (5, 4), (5, 4), (4, 5))),
+    *(((6, 4), (4, 5), (4, 5), (5, 4)), ((6, 4), (3, 4), (3, 3), (3,)), ((6, 4), (4, 3), (3, 3), (3,))),
+    *(((6, 4), (5, 4), (5,), (3, 5), (3,)), ((6, 4), (4, 5), (5,), (5, 3), (3,))),
+)
+"""Shapes that go with each other, tried where no inputs fit otherwise: a scale for each row or column, the gates of a
+cell, convolutions, recurrences, two layers, weights of low rank."""
 VECTORS: Final = ("bias", "beta", "gamma", "shift")
 WEIGHTS: Final = ("w", "weight", "weights", "kernel")
 """Beside one of them, `b` is a bias too."""
@@ -104,7 +120,10 @@ def _found(specimen: Specimen, count: int, dtype: torch.dtype) -> tuple[list[Sam
     fitting: list[Sample] = []
     others: list[Sample] = []
     ranks: set[tuple[int, ...]] = set()
-    for kinds in islice(_kinds(specimen), TRIES):
+    usual, likely = _kinds(specimen), TRIES // 5
+    together = (kinds for kinds in _together(specimen) if not fitting)
+    rest = (kinds for kinds in islice(usual, TRIES - likely) if not any(map(_is_together, fitting)))
+    for kinds in chain(islice(usual, likely), together, rest):
         rank = tuple(len(kind.shape) if kind.tensor else -1 for kind in kinds)
         if rank in ranks:
             continue
@@ -125,6 +144,27 @@ def _found(specimen: Specimen, count: int, dtype: torch.dtype) -> tuple[list[Sam
     return sorted(others, key=lambda sample: -sample.fits)[:1], None
 
 
+def _together(specimen: Specimen) -> Iterator[tuple[Kind, ...]]:
+    """Yield kinds of all arguments that forward must have: shapes that go with each other."""
+    for shapes in TOGETHER:
+        if len(shapes) == (specimen.required or 1):
+            yield tuple(map(Kind, shapes))
+
+
+def _is_together(sample: Sample) -> bool:
+    """Whether the shapes of a sample are some that go with each other."""
+    return tuple(tuple(of.shape) for of in sample.arguments if isinstance(of, Tensor)) in TOGETHER
+
+
+class Upright(TorchFunctionMode):
+    """Refuses the transpose of a vector, which torch takes for the vector itself: a matrix is meant."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (torch.t, Tensor.t, Tensor.T.__get__) and args[0].dim() == 1:  # type: ignore[attr-defined]
+            raise TypeError("a vector has no transpose")
+        return function(*args, **(kwargs or {}))
+
+
 def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sample | None:
     """Return arguments of some kinds, if forward takes them and gives finite numbers."""
     for positive in (False, True):
@@ -132,7 +172,8 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sam
         arguments = cast([kind.drawn(draw, positive) for kind in kinds], dtype)
         variables = [place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point()]
         try:
-            call = specimen(arguments, variables)
+            with Upright():
+                call = specimen(arguments, variables)
         except Raised:
             return None
         if not torch.isfinite(call.output).all():
@@ -140,7 +181,8 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sam
         if call.node is None or not call.output.numel():
             return None
         try:
-            returned = call.backward(torch.ones_like(call.output))
+            with Upright():
+                returned = call.backward(torch.ones_like(call.output))
         except Raised:
             return Sample(arguments, fits=1)
         if any(isinstance(of, Tensor) and place not in variables for place, of in enumerate(returned)):

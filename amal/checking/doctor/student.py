@@ -108,6 +108,7 @@ def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]
 def _sample_inputs(module: ModuleType, chosen: Chosen) -> Sequence[Any] | None:
     """Return the inputs that the file gives for a Function: `sample_inputs = {"Bilinear": (randn(4, 3), ...)}`."""
     samples = getattr(module, "sample_inputs", None)
+    samples = samples() if callable(samples) else samples
     if not isinstance(samples, Mapping):
         return None
     given = samples.get(chosen.name, samples.get(chosen.function))

@@ -27,6 +27,8 @@ class Options:
     dtypes: tuple[torch.dtype, ...] = DTYPES
     seed: int = 0
     effort: Effort = field(default_factory=Effort)
+    lines: set[int] = field(default_factory=set)
+    """Those that ran of the Function, with whatever inputs."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Subject:
     surrogate: Callable[..., Any] | None = None
     """A function of the same arguments whose derivative backward is meant to give; None for forward's own."""
 
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     inaccuracy: float = 0.0
     """Share of itself that the gradient may be off, of an iteration that stops when it is near enough."""
 

@@ -68,7 +68,7 @@ def diagnosed(subject: Subject) -> Diagnosis:
     """Examine a Function with the arguments of a definition, or with those given."""
     specimen, operation, definition = subject.specimen, subject.operation, subject.definition
     found: list[Found] = []
-    reach = Reach(specimen)
+    reach = Reach(specimen, subject.options.lines)
     try:
         with reach.watching():
             for each in _each_output(subject):

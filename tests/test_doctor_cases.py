@@ -465,3 +465,32 @@ def test_sample_inputs_may_be_a_function_that_returns_them():
     module.sample_inputs = lambda: {"HalfInside": (torch.ones(2),)}
     (x,) = _sample_inputs(module, Chosen("HalfInside", HalfInside))
     assert torch.equal(x, torch.ones(2))
+
+
+class CrossEntropy(Function):
+    """Counts what is left out."""
+
+    counts = True
+
+    @staticmethod
+    def forward(ctx, logits, target, ignore_index=-100):
+        ctx.save_for_backward(logits, target)
+        ctx.ignore_index = ignore_index
+        return nn.functional.cross_entropy(logits, target, ignore_index=ignore_index)
+
+    @classmethod
+    def backward(cls, ctx, g):
+        logits, target = ctx.saved_tensors
+        kept = target != ctx.ignore_index
+        one_hot = nn.functional.one_hot(target * kept, logits.shape[1])
+        count = len(target) if cls.counts else kept.sum()
+        return g * (logits.softmax(1) - one_hot) * kept[:, None] / count, None, None
+
+
+def test_a_class_that_is_left_out_is_one_that_occurs():
+    inputs = torch.randn(5, 3), torch.tensor([2, 0, 1, 2, 0])
+    diagnosis = check(CrossEntropy, inputs)
+    assert codes(diagnosis) == {"grad-value"}
+    assert "with ignore_index=2" in " ".join(str(diagnosis).split())
+    right = type("Right", (CrossEntropy,), {"counts": False})
+    assert check(right, inputs).verdict == "correct"

@@ -24,6 +24,8 @@ CLOSE: Final = Tolerance(1e-3)
 """Of what is meant to be exact in the limit, such as a fixed point after some steps, more is not to be had."""
 MOST: Final = 5
 """Values that are tried of one parameter."""
+CLASSES: Final = ("ignore", "padding_idx")
+"""Parts of names of a class that is left out: one that occurs tells what becomes of the others."""
 WORDS: Final = {"reduction": ("none", "mean", "sum"), "reduce": ("mean", "sum", "amax", "prod")}
 """Values that parameters of a name have in torch."""
 
@@ -84,6 +86,9 @@ def _values(subject: Subject, place: int, parameter: Parameter, usual: Any) -> l
         found = [not usual]
     elif isinstance(usual, str):
         found = [*WORDS.get(name, ()), *_words(subject)]
+    elif isinstance(usual, int) and any(part in name for part in CLASSES):
+        whole = [of for of in subject.arguments if isinstance(of, Tensor) and not of.is_floating_point() and of.numel()]
+        found = [int(of.flatten()[0]) for of in whole]
     elif isinstance(usual, int):
         whole = [int(of) for of in thresholds(subject) if of.is_integer() and abs(of) < 10]
         found = [usual + 1, *([usual - 1] if usual else []), *whole]

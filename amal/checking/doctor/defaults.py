@@ -87,8 +87,8 @@ def _values(subject: Subject, place: int, parameter: Parameter, usual: Any) -> l
     elif isinstance(usual, str):
         found = [*WORDS.get(name, ()), *_words(subject)]
     elif isinstance(usual, int) and any(part in name for part in CLASSES):
-        whole = [of for of in subject.arguments if isinstance(of, Tensor) and not of.is_floating_point() and of.numel()]
-        found = [int(of.flatten()[0]) for of in whole]
+        given = [of for of in subject.arguments if isinstance(of, Tensor) and not of.is_floating_point()]
+        found = [int(of.flatten()[0]) for of in given if of.numel()]
     elif isinstance(usual, int):
         whole = [int(of) for of in thresholds(subject) if of.is_integer() and abs(of) < 10]
         found = [usual + 1, *([usual - 1] if usual else []), *whole]

@@ -88,6 +88,19 @@ def test_batch_norm_layer_without_tracking_uses_the_batch_in_evaluation_too(name
         ours(torch.randn(5, 3, 2, 2, 2))
 
 
+def test_the_third_derivative_of_layer_norm_is_right():
+    """Torch's own, of 2.14, is silently another: findings/third_derivative_of_layer_norm.sh."""
+    input, *directions = torch.randn(4, 2, 4, dtype=torch.float64)
+
+    def second(x):
+        total = F.layer_norm(x, (4,))
+        for direction in directions[:2]:
+            (total,) = torch.autograd.grad((total * direction).sum(), x, create_graph=True)
+        return total
+
+    assert torch.autograd.gradcheck(second, input.requires_grad_())
+
+
 def test_layer_norm_layer_is_torchs():
     input = torch.randn(2, 3, 4)
     for arguments in ((4,), ((3, 4), 0.1), (4, 1e-5, False), (4, 1e-5, True, False)):

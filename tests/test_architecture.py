@@ -37,7 +37,16 @@ MAY_IMPORT = {
     "graph": set(),
     "show": {"functional", "nn", "checking", "graph"},
     "labs": {"experiments", "sandbox"},
-    "check_command": {"annotations", "commandline", "errors", "exercises", "findings", "isolation", "waiting"},
+    "check_command": {
+        "annotations",
+        "commandline",
+        "errors",
+        "exercises",
+        "findings",
+        "isolation",
+        "sources",
+        "waiting",
+    },
     "waiting": set(),
     "cli": {
         *GROUND,

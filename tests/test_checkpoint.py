@@ -446,6 +446,7 @@ def small_disk(tmp_path):
 LARGE = ["--problem", "digits", "--batch-size", "500", "--checkpoint-every", "5", "--epochs", "2"]
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_a_run_stops_and_goes_on_when_there_is_room(small_disk, tmp_path):
     run_dir = small_disk / "run"
     status, said = Run(run_dir, *LARGE).end()

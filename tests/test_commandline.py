@@ -117,7 +117,7 @@ launch(run, {args})
         PRINTS.format(args=["chekc"]),
         pytest.param(LAUNCHES.format(args=["--help"]), marks=pytest.mark.slow),
         LAUNCHES.format(args=["--no-progress"]),
-        LAUNCHES.format(args=["--epcohs=3"]),
+        pytest.param(LAUNCHES.format(args=["--epcohs=3"]), marks=pytest.mark.slow),
     ],
     ids=["help", "a list", "a page", "a complaint", "help of a script", "a script", "a script's complaint"],
 )

@@ -431,12 +431,14 @@ def test_all_stop_when_one_is_told_to(whole, tmp_path, whom, forked):
     assert differing(remains(whole(*DROPOUT)[0]), remains(run_dir)) == []
 
 
+@pytest.mark.slow
 def test_all_stop_soon_when_steps_are_slow(tmp_path):
     stopped = began(tmp_path / "run", plant="hit_in_slow_steps SIGTERM 1 3")
     assert "stopped by SIGTERM; go on with: " in stopped.said[0]
     assert 3 < newest_step(tmp_path / "run") < loop.SETTLE_EVERY / 2
 
 
+@pytest.mark.slow
 def test_a_stop_after_they_last_asked_each_other_is_none_the_less_one(whole, tmp_path):
     run_dir = tmp_path / "run"
     stopped = began(run_dir, plant="hit SIGTERM 1 108")
@@ -500,6 +502,7 @@ def test_a_folder_in_use_is_refused_and_untouched(tmp_path, forked):
     assert [path.read_text() for path in run_dir.iterdir()] == ["all of it"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_one_line(tmp_path, forked):
     said = complaint(tmp_path / "run", forked=forked, plant="full_disk")
     assert "the checkpoint of step 40 cannot be written (No space left on device)" in said
@@ -507,8 +510,10 @@ def test_a_full_disk_is_told_in_one_line(tmp_path, forked):
 
 @pytest.mark.parametrize(
     ("args", "plant"),
-    [(["--lr", "-1"], "slow_last_words"), (DROPOUT, "slow_last_words SIGTERM 1 57")],
-    ids=["mistake", "stop"],
+    [
+        pytest.param(["--lr", "-1"], "slow_last_words", id="mistake"),
+        pytest.param(DROPOUT, "slow_last_words SIGTERM 1 57", id="stop", marks=pytest.mark.slow),
+    ],
 )
 def test_the_first_process_has_the_last_word(tmp_path, args, plant):
     complaint(tmp_path / "run", *args, plant=plant)

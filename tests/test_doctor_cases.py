@@ -494,3 +494,103 @@ def test_a_class_that_is_left_out_is_one_that_occurs():
     assert "with ignore_index=2" in " ".join(str(diagnosis).split())
     right = type("Right", (CrossEntropy,), {"counts": False})
     assert check(right, inputs).verdict == "correct"
+
+
+class Blocks(Function):
+    """Goes through a row or a batch in blocks."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x * x).sum(-1)
+
+    @classmethod
+    def backward(cls, ctx, g):
+        (x,) = ctx.saved_tensors
+        out = torch.zeros_like(x)
+        for i in range(0, x.shape[cls.axis], 40):
+            if i == 0 or i + 40 <= x.shape[cls.axis]:  # the rest is forgotten
+                part = slice(i, i + 40)
+                index = (part,) if cls.axis == 0 else (..., part)
+                out[index] = (2 * x * g.unsqueeze(-1))[index]
+        return out
+
+
+class Between(Function):
+    """Right for each bound alone."""
+
+    @staticmethod
+    def forward(ctx, x, min=None, max=None):
+        ctx.save_for_backward(x)
+        ctx.bounds = min, max
+        return x * 1 if min is None and max is None else x.clamp(min, max)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,), (low, high) = ctx.saved_tensors, ctx.bounds
+        inside = x >= low if low is not None else x <= high if high is not None else torch.ones_like(x)
+        return g * inside, None, None
+
+
+class Directed(Function):
+    """Forgets that short rows are divided by a constant."""
+
+    @staticmethod
+    def forward(ctx, x, eps=1e-3):
+        n = x.norm(dim=-1, keepdim=True).clamp_min(eps)
+        ctx.save_for_backward(x / n, n)
+        return x / n
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        y, n = ctx.saved_tensors
+        return (g - y * (g * y).sum(-1, keepdim=True)) / n, None
+
+
+class Scaled(Function):
+    """Takes the first of what a repeated factor gets."""
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.save_for_backward(x, factor)
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, g):
+        x, factor = ctx.saved_tensors
+        return (g * factor)[: len(x), : x.shape[1]], (g * x)[: len(factor), : factor.shape[1]]
+
+
+@pytest.mark.parametrize(
+    ("function", "where"),
+    [
+        (type("BlocksOfRow", (Blocks,), {"axis": -1}), "for rows of 41"),
+        (type("BlocksOfBatch", (Blocks,), {"axis": 0}), "for a batch of 41"),
+        (Between, "with min=-0.7 and max=0.9"),
+        (Directed, "where x is smaller than 0.001"),
+        (Scaled, "and repeated"),
+    ],
+)
+def test_it_is_tried_where_it_may_be_wrong_alone(function, where):
+    wrong = [of for of in check(function).findings if of.severity == "error"]
+    assert {of.code for of in wrong} == {"grad-value"}
+    assert where in wrong[0].message
+
+
+def test_a_gradient_that_is_nan_for_a_row_of_zeros_is_told():
+    class Norm(Function):
+        @staticmethod
+        def forward(ctx, x):
+            n = x.norm(dim=-1, keepdim=True)
+            ctx.save_for_backward(x, n)
+            return n
+
+        @staticmethod
+        def backward(ctx, g):
+            x, n = ctx.saved_tensors
+            return g * x / n
+
+    found = check(Norm)
+    assert found.verdict == "correct"
+    assert "is nan where a row of x is 0" in " ".join(of.message for of in found.findings)

@@ -261,7 +261,7 @@ def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
         for before, after in changes:
             assert before in texts[file]
             texts[file] = texts[file].replace(before, after.format(before), 1)
-    answers = exercises.progress(write(tmp_path / "mine", texts), seconds=5)
+    answers = exercises.progress(write(tmp_path / "mine", texts), seconds=3)
     assert [(answer.question, answer.state) for answer in answers] == [
         ("6a", "done"), ("6b", "wrong"), ("7a", "wrong"), ("7b", "wrong"), ("7c", "wrong"),
     ]  # fmt: skip
@@ -269,7 +269,7 @@ def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
     assert said[1] == "it ended Python, with exit status 0"
     assert said[2].startswith("SystemExit: 3 (descent.py, line ")
     assert said[3].startswith("it crashed Python (SIG")
-    assert said[4] == "it did not come to an end within 5 seconds"
+    assert said[4] == "it did not come to an end within 3 seconds"
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == sorted(texts), "something was written there"
 
 

@@ -160,6 +160,7 @@ def resumed_after(tmp_path, every, forget=None):
     return {run: names for run, found in runs.items() if (names := differing(runs["whole"], found))}, count
 
 
+@pytest.mark.slow
 def test_death_at_some_records_after_the_last_checkpoint_leaves_no_trace(tmp_path):
     assert resumed_after(tmp_path, every=29)[0] == {}
 
@@ -243,7 +244,9 @@ def test_a_run_told_to_stop_always_does(tmp_path, whole, number):
         assert differing(whole(*SETTINGS["gaussians"]), remains(run_dir)) == []
 
 
-@pytest.mark.parametrize("moment", ["rename .config.json", "rename .metrics.json"])
+@pytest.mark.parametrize(
+    "moment", ["rename .config.json", pytest.param("rename .metrics.json", marks=pytest.mark.slow)]
+)
 def test_a_run_stopped_before_or_after_its_training_says_how_to_go_on(tmp_path, whole, moment):
     status, said = Run(tmp_path / "run", act=DieAt(1, moment, of=signal.SIGTERM)).end()
     assert status == 128 + signal.SIGTERM
@@ -407,6 +410,7 @@ def test_what_a_trainer_forgets_is_seen(tmp_path, whole, forget, seen):
     assert seen in different if seen else different == []
 
 
+@pytest.mark.slow
 def test_a_layout_that_waits_for_the_end_is_lost(tmp_path):
     wrong, _ = resumed_after(tmp_path, every=60, forget=killing.layout)
     assert "tensorboard.custom_scalars__config__" in {name for names in wrong.values() for name in names}

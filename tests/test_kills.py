@@ -82,7 +82,7 @@ def started(command, folder, **environment):
         ("check FILE", signal.SIGINT, 130, "amal check: interrupted\n"),
         ("check DIR", signal.SIGTERM, 143, "amal check: stopped by SIGTERM\n"),
         pytest.param("grade", signal.SIGINT, 130, "amal grade: interrupted\n", marks=pytest.mark.slow),
-        ("grade", signal.SIGKILL, -9, ""),
+        pytest.param("grade", signal.SIGKILL, -9, "", marks=pytest.mark.slow),
         ("labs", signal.SIGKILL, -9, ""),
     ],
 )

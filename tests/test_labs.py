@@ -131,6 +131,7 @@ def test_wrong_input_is_answered_in_one_line(script, args, message, tmp_path, mo
     assert has_begun or list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_wrong_input_from_the_shell(tmp_path):
     answer = command("tme1.stacked_linear", "--lr", "1e6", cwd=tmp_path)
     assert answer.returncode == 1
@@ -269,6 +270,7 @@ def test_labs_runs_all_and_tells_of_failures(tmp_path):
     assert "failed: tme1.broken, tme1.crashing" in answer.stderr
 
 
+@pytest.mark.slow
 def test_labs_succeeds_when_all_scripts_do(tmp_path):
     make_lab(tmp_path, good="return Outcome('43 measured', {})")
     answer = command("amal", "labs", "tme1", "--runs", "elsewhere", cwd=tmp_path)

@@ -74,11 +74,12 @@ def largest_difference(reduction):
     return max(differences)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("reduction", ["mean", pytest.param("sum", marks=pytest.mark.slow)])
 def test_every_member_ends_where_it_would_have_ended_alone(reduction):
     assert largest_difference(reduction) < 1e-9
 
 
+@pytest.mark.slow
 def test_rows_that_should_weigh_nothing_would_be_noticed(monkeypatch):
     """The comparison can fail: here the rows that fill up small batches count."""
     heavy = lambda entries, reduction, output, target, weight: entries(output, target).sum()  # noqa: E731

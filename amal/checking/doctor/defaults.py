@@ -5,6 +5,7 @@ parameter at a time. Backward is held against the slope of forward there. What r
 """
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from inspect import Parameter
@@ -35,6 +36,7 @@ def for_other_values(subject: Subject) -> Iterator[Found]:
     if isinstance(subject.specimen, Composite) or subject.dtype != torch.float64:
         return
     unknown: list[str] = []
+    given: dict[int, Any] = {}
     for place, parameter in enumerate(subject.specimen.parameters):
         left = place >= len(subject.arguments)
         usual = parameter.default if left else subject.arguments[place]
@@ -53,14 +55,32 @@ def for_other_values(subject: Subject) -> Iterator[Found]:
             yield from found
             if not all(of.note for of in found):
                 return
+            if usual is None:
+                given.setdefault(place, value)
             if isinstance(value, Tensor):
                 break
         if not ran and (usual is None or not refused):
             unknown.append(f"{parameter.name}={_shown(usual)}")
         if isinstance(usual, (bool, str)) or (usual is not None and not ran):
             yield from (Found("not-reached", of, note=True) for of in refused[:1])
+    if len(given) > 1:
+        with contextlib.suppress(Raised):
+            yield from _all_given(subject, given)
     if unknown:
         yield Found("not-reached", f"no other value was tried of {', '.join(unknown)}", note=True)
+
+
+def _all_given(subject: Subject, given: dict[int, Any]) -> Iterator[Found]:
+    """Compare where all parameters that may be None are given, as both ends of an interval.
+
+    Raises:
+        Raised: forward or backward does.
+    """
+    parameters = subject.specimen.parameters
+    words = " and ".join(f"{parameters[place].name}={_shown(value)}" for place, value in given.items())
+    for place, value in given.items():
+        subject = _with(subject, place, value)
+    yield from _compared(subject, max(given), words)
 
 
 def _shown(value: Any) -> str:

@@ -27,6 +27,8 @@ WIDTHS: Final = (5.0, 45.0)
 """Up to which numbers are spread: sigmoid bends within the first; within the second exp does not overflow."""
 FAR: Final = 1000.0
 CLOSE: Final = 0.01
+GUARD: Final = 1e-5
+"""A smaller number with which the code compares keeps it from a division by 0, and is no threshold."""
 ROUGH: Final = Tolerance(1e-3)
 """Close to the end of an interval, where what keeps log from 0, such as log(p + 1e-8), may be seen."""
 
@@ -71,7 +73,9 @@ def elsewhere(subject: Subject) -> Iterator[Found]:
         variable = subject.arguments[place]
         kinds = {words: holds for words, holds in KINDS.items() if subject.given and holds(variable)}
         excused: list[Found] = []
-        for other in _others(variable, limits):
+        noted: list[Found] = []
+        small = [abs(of) for of in limits if GUARD < abs(of) < 1] if subject.definition is None else []
+        for other in _others(variable, limits, small):
             lost = [words for words, holds in kinds.items() if not holds(other.values)]
             if lost and excused:
                 continue
@@ -80,12 +84,15 @@ def elsewhere(subject: Subject) -> Iterator[Found]:
             found = list(compared(replace(subject, arguments=arguments), words, other.tolerance, first=place))
             if not found:
                 continue
+            if all(of.note for of in found):
+                noted = noted or found
+                continue
             excuse = f"that is no fault if it is always {lost[0]}" if lost else _warning(subject, arguments)
             if not excuse:
                 yield from found
                 return
             excused = [replace(of, words=f"{of.words}; {excuse}", note=True) for of in found]
-        yield from excused
+        yield from excused or noted
 
 
 def _warning(subject: Subject, arguments: Arguments) -> str:
@@ -103,8 +110,8 @@ def _warning(subject: Subject, arguments: Arguments) -> str:
     return f"forward warns there: {said[1]}" if said[1] and not said[0] else ""
 
 
-def _others(variable: Tensor, limits: Sequence[float]) -> Iterator[Other]:
-    """Yield other values of a variable."""
+def _others(variable: Tensor, limits: Sequence[float], small: Sequence[float]) -> Iterator[Other]:
+    """Yield other values of a variable: around some limits, and far below those that are small."""
     if not variable.numel():
         return
     third = torch.arange(variable.numel()).reshape(variable.shape) % 3 == 0
@@ -121,6 +128,11 @@ def _others(variable: Tensor, limits: Sequence[float]) -> Iterator[Other]:
     yield Other(f"where {{}} is {1 / CLOSE:g} times as small", CLOSE * variable, ROUGH)
     if bool((variable.abs() < 1).all()):
         yield Other("where {} is close to 1", signs * (1 - CLOSE * variable.abs()), ROUGH)
+    if variable.dim():
+        row = torch.arange(len(variable)).reshape(-1, *[1] * (variable.dim() - 1)) == 0
+        yield Other("where a row of {} is 0", torch.where(row, 0.0, variable))
+    for threshold in small:
+        yield Other(f"where {{}} is smaller than {threshold:g}", 0.1 * threshold * variable, ROUGH)
     for threshold in limits:
         near = threshold + 0.3 * random_like(variable, 5)
         yield Other(f"where {{}} lies around {threshold:g}, with which the code compares", near)
@@ -171,6 +183,10 @@ def compared(
                 )
                 return
         known = [place for place, grad in grads.items() if isinstance(grad, Tensor) and grad.shape == shapes[place]]
+        for place in known:
+            if grads[place].isnan().any():
+                yield Found("kink", f"is nan {words}, and the output is finite there", place, note=True)
+                return
         grad_output = random_like(call.output, 1)
         pair = pair_along(subject, known, grad_output, tolerance=tolerance)
         if pair.left_out or pair.agrees:
@@ -203,13 +219,9 @@ def _worst(subject: Subject, place: int, actual: Tensor) -> str:
 
 
 def thresholds(subject: Subject) -> list[float]:
-    """Return the numbers with which the code of a Function compares its tensors."""
-    if isinstance(subject.specimen, Composite):
-        return []
-    function = subject.specimen.function
-    trees = parsed(function) or [
-        tree for method in (function.forward, function.setup_context, function.backward) for tree in parsed(method)
-    ]
+    """Return the numbers with which the code of a Function compares its tensors, defaults among them."""
+    trees = code_of(subject)
+    defaults = {of.name: of.default for of in subject.specimen.parameters} if trees else {}
     found: dict[float, None] = {}
     for node in (node for tree in trees for node in ast.walk(tree)):
         parts: list[ast.expr] = []
@@ -218,10 +230,27 @@ def thresholds(subject: Subject) -> list[float]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and "clamp" in node.func.attr:
             parts = [*node.args, *(keyword.value for keyword in node.keywords)]
         for part in parts:
-            number = _number(part)
+            number = _real(defaults.get(part.id)) if isinstance(part, ast.Name) else _number(part)
             if number is not None and number != 0:
                 found[number] = None
     return list(found)[:8]
+
+
+def whole_numbers(subject: Subject) -> list[int]:
+    """Return the whole numbers above 1 in the code of a Function, those with which it compares first."""
+    constants = (node.value for tree in code_of(subject) for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    numbers = [*thresholds(subject), *(of for of in map(_real, constants) if of is not None)]
+    return list(dict.fromkeys(int(of) for of in numbers if of.is_integer() and of > 1))
+
+
+def code_of(subject: Subject) -> list[ast.Module]:
+    """Return the syntax trees of a Function's class, or of its methods; none where there is no source."""
+    if isinstance(subject.specimen, Composite):
+        return []
+    function = subject.specimen.function
+    return parsed(function) or [
+        tree for method in (function.forward, function.setup_context, function.backward) for tree in parsed(method)
+    ]
 
 
 def parsed(code: Any) -> list[ast.Module]:
@@ -234,7 +263,10 @@ def parsed(code: Any) -> list[ast.Module]:
 
 def _number(part: ast.expr) -> float | None:
     try:
-        value: Any = ast.literal_eval(part)
+        return _real(ast.literal_eval(part))
     except ValueError:
         return None
+
+
+def _real(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

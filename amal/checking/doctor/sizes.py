@@ -11,16 +11,18 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from .elsewhere import compared, thresholds
+from .elsewhere import compared, whole_numbers
 from .evidence import same
-from .specimen import Arguments
+from .specimen import Arguments, Composite, Raised
 from .subject import Found, Subject, differentiated, pulled_back, random_like, with_leaves
 
 BATCH: Final = 33
 """Above what is a power of two, and above what a comparison in a student's code is likely to hold."""
 LARGEST: Final = 300
-SIZES: Final = 4
-"""How many batch sizes are tried."""
+SIZES: Final = 5
+"""How many are tried."""
+ENTRIES: Final = 20_000
+"""Of an input, at most."""
 OWN_RANKS: Final = ("cross_entropy", "nll", "batch_norm")
 """Operations of which torch reads a third dimension in another way than the doctor's definitions would."""
 STACKED: Final = 6
@@ -31,8 +33,7 @@ def in_other_batches(subject: Subject) -> Iterator[Found]:
     """Value and gradients are right for a larger batch, and for one above each number that the code compares with."""
     if subject.dtype != torch.float64:
         return
-    limits = [int(limit) for limit in thresholds(subject) if limit.is_integer() and 1 < limit < LARGEST]
-    for size in dict.fromkeys([BATCH, *(limit + 1 for limit in limits)][:SIZES]):
+    for size in _sizes(subject):
         words = f"for a batch of {size}"
         if subject.given:
             arguments = _repeated(subject, size)
@@ -45,6 +46,71 @@ def in_other_batches(subject: Subject) -> Iterator[Found]:
         if found:
             yield from found
             return
+
+
+def _sizes(subject: Subject) -> list[int]:
+    """Return sizes to try: one more than each number in the code, of which it may be the length of a block."""
+    limits = [limit for limit in whole_numbers(subject) if limit < LARGEST]
+    return list(dict.fromkeys([BATCH, *(limit + 1 for limit in limits)]))[:SIZES]
+
+
+def in_longer_rows(subject: Subject) -> Iterator[Found]:
+    """The derivative of what is not defined is right for longer rows too, where forward takes them."""
+    first = subject.arguments[0] if subject.arguments else None
+    unknown = subject.definition is None and subject.dtype == torch.float64
+    if not unknown or not isinstance(first, Tensor) or first.dim() < 2 or first.shape[-1] < 2:
+        return
+    length = first.shape[-1]
+    for size in (of for of in _sizes(subject) if of > length):
+        arguments = tuple(
+            _longer(value, length, size, place in subject.variables) if isinstance(value, Tensor) else value
+            for place, value in enumerate(subject.arguments)
+        )
+        if any(isinstance(of, Tensor) and of.numel() > ENTRIES for of in arguments):
+            continue
+        found = list(compared(replace(subject, arguments=arguments), f"for rows of {size}"))
+        found = [of for of in found if of.code.startswith("grad")]
+        if found:
+            yield from found
+            return
+
+
+def where_one_is_repeated(subject: Subject) -> Iterator[Found]:
+    """Where forward repeats an input along an axis, what comes back is added up there; torch's engine may do it.
+
+    Of inputs that were given it is only noted: nobody said that they may be repeated.
+    """
+    if subject.definition is not None or subject.dtype != torch.float64 or isinstance(subject.specimen, Composite):
+        return
+    specimen = subject.specimen
+    shape = specimen.value(subject.arguments).shape
+    through_engine = Composite(specimen.function.apply, specimen.names, specimen.title)
+    through_engine.place, through_engine.seed, through_engine.effort = specimen.place, specimen.seed, specimen.effort
+    for place in subject.variables if shape else ():
+        for axis, length in enumerate(subject.arguments[place].shape):
+            narrow = subject.arguments[place].narrow(axis, 0, min(length, 1))
+            arguments = (*subject.arguments[:place], narrow, *subject.arguments[place + 1 :])
+            try:
+                if length < 2 or specimen.value(arguments).shape != shape:
+                    continue
+            except Raised:
+                continue
+            words = f"where {subject.name(place)} is {tuple(narrow.shape)} and repeated"
+            found = list(compared(replace(subject, specimen=through_engine, arguments=arguments), words, first=place))
+            if found:
+                yield from (replace(of, note=of.note or not subject.found) for of in found)
+                return
+
+
+def _longer(value: Tensor, length: int, size: int, varied: bool) -> Tensor:
+    """Return a tensor whose axes of a length have a size, its entries repeated; `varied`: each time a little larger."""
+    numbers = torch.arange(size)
+    for axis in (axis for axis, found in enumerate(value.shape) if found == length):
+        value = value.index_select(axis, numbers % length)
+        if varied:
+            factors = 1 + 0.01 * (numbers // length).to(value.dtype)
+            value = value * factors.reshape(-1, *[1] * (value.dim() - 1 - axis))
+    return value
 
 
 def _repeated(subject: Subject, size: int) -> Arguments | None:

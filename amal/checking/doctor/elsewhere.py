@@ -183,13 +183,15 @@ def compared(
                 )
                 return
         known = [place for place, grad in grads.items() if isinstance(grad, Tensor) and grad.shape == shapes[place]]
-        for place in known:
-            if grads[place].isnan().any():
-                yield Found("kink", f"is nan {words}, and the output is finite there", place, note=True)
-                return
         grad_output = random_like(call.output, 1)
         pair = pair_along(subject, known, grad_output, tolerance=tolerance)
-        if pair.left_out or pair.agrees:
+        if pair.left_out:  # no slope: a gradient there is a matter of taste, but a number
+            bad = [place for place in known if grads[place].isnan().any()]
+            yield from (
+                Found("kink", f"is nan {words}, and the output is finite there", of, note=True) for of in bad[:1]
+            )
+            return
+        if pair.agrees:
             return
         for place in sorted(known, key=lambda place: place != first):
             alone = pair_along(subject, [place], grad_output, tolerance=tolerance)

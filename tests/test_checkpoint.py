@@ -463,6 +463,7 @@ def test_on_a_full_disk_a_run_stops_and_goes_on_when_there_is_room(small_disk, t
     assert differing(complete(run_dir, *LARGE, "--resume"), complete(tmp_path / "whole", *LARGE)) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_finds_no_room_at_all_begins_when_there_is_some(small_disk):
     run_dir, ballast = small_disk / "run", small_disk / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:

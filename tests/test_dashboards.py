@@ -158,6 +158,7 @@ def test_train_and_test_share_a_chart(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_chart_shows_its_own_experiment_and_nothing_else(tmp_path):
     """No loss in other units, which would flatten it; none is without a curve, or has more of a colour than parts."""
     run(classifier, tmp_path / "3.3", "--epochs", "1")

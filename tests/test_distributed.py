@@ -521,10 +521,9 @@ def test_the_first_process_has_the_last_word(tmp_path, args, plant):
 
 # ---------------------------------------------------------------------------------- every lab
 
-FEW = ("tme1.classification",)
 
-
-@pytest.mark.parametrize("lab", [lab if lab in FEW else pytest.param(lab, marks=pytest.mark.slow) for lab in BRIEFLY])
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", BRIEFLY)
 def test_every_lab_runs_in_two_processes(tmp_path, lab, forked):
     found = []
     for processes in (1, 2):

@@ -300,6 +300,7 @@ def end_group(leader):
         os.killpg(leader, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups on Windows")
 def test_labs_interrupted_tells_what_was_measured_and_starts_nothing_more(tmp_path):
     waiting = "import signal; Path({name!r}).write_text('waits'); signal.pause(); return Outcome('never', {{}})"

@@ -26,6 +26,7 @@ def test_gradcheck_prints_ticks(tmp_path, capsys, monkeypatch):
         assert [line for line in shown if line not in printed.split("\n")] == [], f"{page} shows what is not printed"
 
 
+@pytest.mark.slow
 def test_gradcheck_fails_when_an_operation_is_wrong(tmp_path, monkeypatch, capsys):
     wrong = replace(gradcheck.MISTAKES["BiasNotSummed"], name="linear")
     right = next(case for case in gradcheck.CASES if case.name == "mse_loss")
@@ -130,6 +131,7 @@ def test_stacked_layers_reach_the_least_squares_of_one(tmp_path):
     assert "parameters/2.Linear.weight" in events.Tags()["histograms"]
 
 
+@pytest.mark.slow
 def test_regression_ends_where_the_closed_form_is(tmp_path):
     metrics, _ = run(regression, tmp_path)
     for name in ("line", "diabetes"):

@@ -28,6 +28,7 @@ def test_codes_keep_digits_better_the_longer_they_are(tmp_path, capsys):
     assert [rows[name][6] for name in ("| 30", "| 30 untied")] == [f"{64 * 30 + 94}", f"{2 * 64 * 30 + 94}"]
 
 
+@pytest.mark.slow
 def test_a_model_that_is_trained_otherwise_is_that_of_the_option(tmp_path):
     metrics = {}
     for name, options in {

@@ -55,7 +55,10 @@ def _sizes(subject: Subject) -> list[int]:
 
 
 def in_longer_rows(subject: Subject) -> Iterator[Found]:
-    """The derivative of what is not defined is right for longer rows too, where forward takes them."""
+    """The derivative of what is not defined is right for longer rows too, where forward takes them.
+
+    Of inputs that were given it is only noted: their lengths may mean anything.
+    """
     first = subject.arguments[0] if subject.arguments else None
     unknown = subject.definition is None and subject.dtype == torch.float64
     if not unknown or not isinstance(first, Tensor) or first.dim() < 2 or first.shape[-1] < 2:
@@ -71,7 +74,7 @@ def in_longer_rows(subject: Subject) -> Iterator[Found]:
         found = list(compared(replace(subject, arguments=arguments), f"for rows of {size}"))
         found = [of for of in found if of.code.startswith("grad")]
         if found:
-            yield from found
+            yield from (replace(of, note=of.note or not subject.found) for of in found)
             return
 
 

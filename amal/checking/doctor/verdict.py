@@ -59,6 +59,8 @@ DRAWN_ANEW: Final = (
     "other memory layouts",
     "batches of one and none",
     "larger batches",
+    "longer rows",
+    "inputs that are repeated",
     "other dimensions",
     "float32",
     "low precision",

@@ -420,6 +420,8 @@ def test_large_inputs_are_compared_along_random_directions():
     inputs = tuple(torch.randn(size, generator=torch.Generator().manual_seed(0)) for size in ((100, 200), (200, 100)))
     right = check(product(lambda gradient: gradient), inputs)
     assert (right.verdict, right.findings[0].code) == ("correct", "sampled")
+    larger = check(product(lambda gradient: gradient), tuple(torch.randn(250, 250) for _ in range(2)))
+    assert "equal entries were not tried" in " ".join(of.message for of in larger.findings)
 
     def one_entry(gradient):
         return gradient * torch.ones_like(gradient).index_put_(

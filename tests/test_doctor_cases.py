@@ -594,3 +594,20 @@ def test_a_gradient_that_is_nan_for_a_row_of_zeros_is_told():
     found = check(Norm)
     assert found.verdict == "correct"
     assert "is nan where a row of x is 0" in " ".join(of.message for of in found.findings)
+
+
+def test_where_one_rounding_leaves_the_domain_low_precision_is_not_held_against_it():
+    class Entropy(Function):
+        @staticmethod
+        def forward(ctx, p, t):
+            ctx.save_for_backward(p, t)
+            return -(t * p.log() + (1 - t) * (1 - p).log()).mean()
+
+        @staticmethod
+        def backward(ctx, g):
+            p, t = ctx.saved_tensors
+            return g * (p - t) / (p * (1 - p)) / p.numel(), None
+
+    p = torch.full((3, 4), 0.9943, dtype=torch.float64)  # in bfloat16 one step below 1
+    t = (torch.arange(12).reshape(3, 4) % 2).double()
+    assert check(Entropy, (p, t), requires=[0]).verdict == "correct"

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.graph import _engine_run_backward
 
-from .directions import is_slope
+from .directions import DIRECTIONS, is_slope
+from .elsewhere import is_large
 from .evidence import same
 from .slopes import slope
 from .specimen import Arguments, Composite, Raised, plain
@@ -49,7 +50,7 @@ def second_derivative(subject: Subject) -> Iterator[Found]:
     everything = (*subject.arguments, grad_output)
     for variable, name, place in zip([*inputs, outer], names, [*places, len(everything) - 1], strict=True):
         actual = torch.zeros_like(variable) if variable.grad is None else variable.grad
-        if not is_slope(actual, weighed, everything, place):
+        if not is_slope(actual, weighed, everything, place, directions=1 if is_large(subject) else DIRECTIONS):
             how = "wrong" if actual.any() else "missing"
             words = f"the second derivative by {name} is {how}, and nothing says so"
             words += ": backward uses something that the graph does not know"

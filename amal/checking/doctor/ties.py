@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .directions import pair_along
+from .elsewhere import is_large
 from .evidence import told_apart
 from .specimen import Raised, at
 from .subject import Found, Subject, random_like
@@ -26,6 +27,9 @@ PAIRS: Final = 10
 def at_ties(subject: Subject) -> Iterator[Found]:
     """Where entries are equal and the output has no slope, backward is right as they move together."""
     if subject.dtype != torch.float64:
+        return
+    if is_large(subject):
+        yield Found("not-reached", "the inputs are large: equal entries were not tried", note=True)
         return
     for words, place, tied in _tied(subject):
         try:

@@ -1,8 +1,9 @@
-"""What every check asks of tensors, whoever wrote the Function: another layout, and the Functions behind one."""
+"""What checks ask of tensors, whoever wrote the Function: another layout or order, their memory, what is behind one."""
 
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
@@ -14,6 +15,21 @@ def strided(tensor: Tensor) -> Tensor:
     view = buffer[..., 0].permute(reverse)
     view.copy_(tensor)
     return view
+
+
+def rolled(tensor: Tensor) -> Tensor:
+    """Return the same entries, each in the place of the next."""
+    return tensor.flatten().roll(1).reshape(tensor.shape)
+
+
+def memory_of(tensor: Tensor) -> int | None:
+    """Return where a tensor lies in memory; None for one that has none of its own: sparse, or of a class that wraps."""
+    if tensor.layout != torch.strided:
+        return None
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except RuntimeError:
+        return None
 
 
 def function_nodes(output: Tensor) -> Iterator[Any]:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amal.checking.tensors import memory_of, rolled
+
 from .evidence import same
 from .sizes import by_example
 from .specimen import Arguments, Call, Raised, at
@@ -45,10 +47,7 @@ def apart(subject: Subject) -> Iterator[Found]:
 
 def _other_inputs(subject: Subject) -> Iterator[Arguments]:
     """Yield other inputs: other values, other numbers beside them, twice as many examples."""
-    moved = tuple(
-        of.flatten().roll(1).reshape(of.shape) * 1.1 if place in subject.variables else of
-        for place, of in enumerate(subject.arguments)
-    )
+    moved = tuple(rolled(of) * 1.1 if place in subject.variables else of for place, of in enumerate(subject.arguments))
     yield moved
     complete = (*moved, *(of.default for of in subject.specimen.parameters[len(moved) :]))
     others = tuple(
@@ -74,13 +73,11 @@ def _another(
         if not isinstance(right, Tensor):
             continue
         lost = actual is None and bool(right.any())
-        if lost or (isinstance(actual, Tensor) and not same(_numbers(actual), _numbers(right), subject.tolerance)):
+        if lost or (
+            isinstance(actual, Tensor) and not same(actual.nan_to_num(), right.nan_to_num(), subject.tolerance)
+        ):
             yield Found("grad-value", f"is another {words}", place)
             return
-
-
-def _numbers(value: Tensor) -> Tensor:
-    return value.nan_to_num()
 
 
 def sees_changes(subject: Subject) -> Iterator[Found]:
@@ -114,17 +111,7 @@ def _shares_memory(call: Call) -> bool:
     return bool((memory[0] & memory[1]) - {None})
 
 
-def memory_of(value: Tensor) -> int | None:
-    """Return where a tensor lies in memory; None for one that has none of its own: sparse, or of a class that wraps."""
-    if value.layout != torch.strided:
-        return None
-    try:
-        return value.untyped_storage().data_ptr()
-    except RuntimeError:
-        return None
-
-
 def _changed(value: Tensor) -> Tensor:
     """Return other values that are of the same kind: of classes by number the same ones in another order."""
-    rolled = value.detach().flatten().roll(1).reshape(value.shape)
-    return 1.25 * rolled + 0.1 if value.is_floating_point() else rolled
+    moved = rolled(value.detach())
+    return 1.25 * moved + 0.1 if value.is_floating_point() else moved

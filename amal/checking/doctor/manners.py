@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from amal.checking.tensors import memory_of, rolled
+
 from .specimen import Call, Composite, Raised, detached, is_freed, kept_on
 from .subject import Found, Subject, random_like
 
@@ -91,7 +93,7 @@ def _constants(subject: Subject, call: Call) -> set[str]:
     """
     moves: tuple[Callable[[Tensor], Tensor], ...] = (
         lambda of: 1.01 * of + 1e-3,
-        lambda of: of.flatten().roll(1).reshape(of.shape),
+        rolled,
     )
     others = []
     for move in moves:
@@ -100,12 +102,12 @@ def _constants(subject: Subject, call: Call) -> set[str]:
             others.append(_by_name(subject.specimen(tuple(moved), subject.variables)))
         except Raised:
             continue  # outside what it is made for
-    memory = {_memory(of) for of in (*call.arguments, *call.outputs) if isinstance(of, Tensor)}
+    memory = {memory_of(of) for of in (*call.arguments, *call.outputs) if isinstance(of, Tensor)}
     return {
         name
         for name, values in _by_name(call).items()
         if others
-        and not any(_memory(value) in memory for value in values)
+        and not any(memory_of(value) in memory for value in values)
         and all(_same(values, other.get(name, [])) for other in others)
     }
 
@@ -116,10 +118,6 @@ def _by_name(call: Call) -> dict[str, list[Tensor]]:
     for name, value in kept_on(call.node):
         found.setdefault(name, []).append(value)
     return found
-
-
-def _memory(value: Tensor) -> int:
-    return value.untyped_storage().data_ptr() if value.layout == torch.strided else 0
 
 
 def _same(ones: Sequence[Tensor], others: Sequence[Tensor]) -> bool:

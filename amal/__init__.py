@@ -8,7 +8,22 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_ROOMS = ("checking", "data", "exercises", "functional", "graph", "nn", "ops", "optim", "report", "show", "training")
+_ROOMS = (
+    "checking",
+    "course",
+    "data",
+    "doctor",
+    "functional",
+    "graph",
+    "nn",
+    "ops",
+    "optim",
+    "proofs",
+    "report",
+    "runs",
+    "show",
+    "training",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -54,8 +54,8 @@ def check(
             of Python and torch not counted. Whatever it does, a file (of an exercise, a lab) has ten times as long.
         memory_limit: GB that all processes of the file may hold together.
     """
-    from amal import annotations, findings
-    from amal.isolation import Report, examination_of
+    from amal.doctor import annotations, findings
+    from amal.doctor.isolation import Report, examination_of
 
     require_limits("check", time_limit, memory_limit)
     if as_json and format not in ("text", "json"):
@@ -112,8 +112,9 @@ def named(given: tuple[str, ...], option: str) -> dict[str, str]:
 
 def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: float, memory_limit: float) -> int:
     """Tell how far a student has come with the exercise in a folder; return the exit status."""
-    from amal import exercises, findings
-    from amal.sources import files_with_functions
+    from amal.course import exercises
+    from amal.doctor import findings
+    from amal.doctor.sources import files_with_functions
 
     if format not in ("text", "json"):
         refuse("check", f"--format {format} is for a file; how far an exercise is can be told as text or json")

@@ -15,9 +15,9 @@ import tyro
 
 from amal.check_command import check
 from amal.commandline import Commands, quiet_without_reader, refuse, require_limits, terminal_width
+from amal.course.labs import Stopped, as_table, at_once, run_labs
 from amal.errors import UserError, did_you_mean
 from amal.experiments import LABS, board_command, find_experiments
-from amal.labs import Stopped, as_table, at_once, run_labs
 
 app = Commands(
     "amal",
@@ -96,7 +96,7 @@ def ops(
 
     from tqdm import tqdm
 
-    from amal.checking import matrix
+    from amal.proofs import matrix
 
     require_known("ops", "operation", names, matrix.OPERATIONS)
     if markdown and names:
@@ -151,7 +151,7 @@ def board(
         port: to listen on; a free one if none is given.
         browser: open a browser there.
     """
-    from amal import board as tensorboard
+    from amal.runs import board as tensorboard
 
     try:
         tensorboard.serve(runs, port, browser)
@@ -176,7 +176,7 @@ def exercise(
         folder: where to; made if it is not there.
         solution: write it solved, for teachers.
     """
-    from amal import exercises
+    from amal.course import exercises
 
     try:
         files = exercises.write(lab, folder, solution)
@@ -285,7 +285,7 @@ def mutants(
         operation: such as `linear`.
         show: the name of a variant to print, its change marked; `right` prints the solution.
     """
-    from amal.checking import mutants as known
+    from amal.course import mutants as known
 
     if not operation:
         print("\n".join(f"{of:<16} {len(variants):>3}" for of, variants in known.MUTANTS.items()))
@@ -327,8 +327,8 @@ def grade(
     """
     from tqdm import tqdm
 
-    from amal.checking import grading
-    from amal.checking import mutants as known
+    from amal.course import grading
+    from amal.course import mutants as known
 
     op = known_operation(operation)
     require_limits("grade", time_limit, memory_limit)
@@ -345,7 +345,7 @@ def grade(
 
 def known_operation(name: str) -> str:
     """Return the operation of a name, or end with a message that says which there are."""
-    from amal.checking import mutants as known
+    from amal.course import mutants as known
 
     operation = known.operation_of(name)
     if operation is None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from amal.findings import Diagnosis
-    from amal.isolation import Report
+    from amal.doctor.findings import Diagnosis
+    from amal.doctor.isolation import Report
+    from amal.doctor.sources import Place
     from amal.sandbox import Sandbox
-    from amal.sources import Place
 
 NAME = "amal doctor"
 """Of the plugin that is there where `--doctor` was given."""
@@ -123,7 +123,7 @@ class Doctor:
         Raises:
             UserError: the file cannot be imported, or has no such Function after all.
         """
-        from amal.isolation import examine_file, examining
+        from amal.doctor.isolation import examine_file, examining
 
         if self._sandbox is None:
             self._sandbox = examining()
@@ -151,8 +151,8 @@ class DoctorFile(pytest.File):
 
     def collect(self) -> Iterator[DoctorItem]:
         """Yield an item for each Function, as the text of the file has them."""
+        from amal.doctor.sources import functions_in
         from amal.errors import UserError
-        from amal.sources import functions_in
 
         try:
             functions = functions_in(self.path)
@@ -178,7 +178,7 @@ class DoctorItem(pytest.Item):
 
     def runtest(self) -> None:
         """Examine the Function, and fail or skip with what is said of it."""
-        from amal.findings import as_text
+        from amal.doctor.findings import as_text
 
         if self.place.local:
             self._unexamined(f"it is defined within {self.name.rpartition('.')[0]}, out of reach")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from amal.checking.properties import function_nodes
+from amal.proofs.properties import function_nodes
 
 Formula = Callable[..., Tensor]
 """Takes the variables as tensors, returns one tensor."""

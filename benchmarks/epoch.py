@@ -25,7 +25,8 @@ from torchvision import datasets, transforms  # type: ignore[import-untyped]
 from amal import functional
 from amal.data import Split, Splits, default_root, mnist
 from amal.optim import Adam
-from amal.training import RunLogbook, TrainingConfig, fit
+from amal.runs import RunLogbook
+from amal.training import TrainingConfig, fit
 from amal.training.device import synchronize
 from benchmarks.networks import NETWORKS, Network, step_of
 from benchmarks.report import write

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from amal.data import Split, Splits
-from amal.training import RunLogbook, TrainingConfig, epoch_batches, fit
+from amal.runs import RunLogbook
+from amal.training import TrainingConfig, epoch_batches, fit
 from amal.training.device import synchronize
 from benchmarks.report import write
 from benchmarks.roofline import roofline

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from amal import functional
 from amal.checking import Case
-from amal.checking.budget import saved_bytes
-from amal.checking.cases import case, given, named, random_like
+from amal.proofs.budget import saved_bytes
+from amal.proofs.cases import case, given, named, random_like
 from benchmarks.report import RESULTS, write
 from benchmarks.roofline import roofline
 from benchmarks.timing import compare, devices

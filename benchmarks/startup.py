@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from amal.checking.mutants import SOLUTIONS
+from amal.course.mutants import SOLUTIONS
 from benchmarks.report import write
 
 ROUNDS = 5

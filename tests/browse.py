@@ -22,14 +22,15 @@ from pathlib import Path
 import torch
 from browser import Browser
 
-from amal.board import VIEWS
 from amal.experiments import find_experiments
 from amal.nn import Linear
 from amal.report import image_grid
-from amal.training import Prefixed, RunLogbook, log_row
-from amal.training.identity import Identity
-from amal.training.launch import LOOK
-from amal.training.looks import PARTS
+from amal.runs import RunLogbook
+from amal.runs.board import VIEWS
+from amal.runs.launcher import LOOK
+from amal.runs.run_info import Identity
+from amal.training import Prefixed, log_row
+from amal.training.evaluation import PARTS
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 120

@@ -1,6 +1,7 @@
 import importlib
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", warning)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test's cases marked `one_in(n)` every n-th is run by default; the others are slow."""
+    counts = Counter()
+    for item in items:
+        mark = item.get_closest_marker("one_in")
+        if mark and item.get_closest_marker("slow") is None:
+            if counts[item.function] % mark.args[0]:
+                item.add_marker("slow")
+            counts[item.function] += 1
+
+
 # A shell starts what runs in the background with SIGINT ignored, and what is started from there inherits that:
 # what waits for a command to be interrupted would wait for ever.
 for number in (signal.SIGINT, signal.SIGQUIT):
@@ -45,7 +58,7 @@ def _seed():
 def _warm():
     """Sandboxes of the commands that run in this process outlast a command: the next one need not import torch."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("amal.isolation", "amal.checking.grading", "amal.exercises.progress"):
+        for name in ("amal.doctor.isolation", "amal.course.grading", "amal.course.exercises.progress"):
             patch.setattr(importlib.import_module(name), "Sandbox", Warm.one)
         yield
     Warm.end_all()

@@ -27,22 +27,12 @@ import torch
 from matplotlib.figure import Figure
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
+from amal import files
 from amal.data import Split, Splits, four_gaussians
 from amal.functional import cross_entropy, mse_loss
 from amal.nn import Dropout, Linear, Sequential, Tanh
-from amal.training import (
-    Checkpoints,
-    Logbook,
-    Outcome,
-    RunLogbook,
-    TrainingConfig,
-    checkpoint,
-    files,
-    fit,
-    launch,
-    log_weights,
-    loop,
-)
+from amal.runs import Outcome, RunLogbook, launch
+from amal.training import Checkpoints, Logbook, TrainingConfig, checkpoint, fit, log_weights, loop
 
 SERVER = multiprocessing.get_context("forkserver")
 SLOW_IMPORTS = ["amal.training", "torch._dynamo", "torch.utils.tensorboard", "matplotlib.backends.backend_agg"]

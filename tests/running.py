@@ -13,8 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from amal import cli
 from amal.experiments import without_number
+from amal.runs import launch
 from amal.sandbox import Sandbox
-from amal.training import launch
 
 ROOT = Path(__file__).parent.parent
 BRIEFLY = {

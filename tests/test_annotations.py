@@ -11,11 +11,12 @@ import torch
 from torch.autograd import Function
 
 import amal
-from amal import annotations, cli, isolation
+from amal import cli
 from amal.checking import check, examine
-from amal.checking.mutants import SOLUTIONS
+from amal.course.mutants import SOLUTIONS
+from amal.doctor import annotations, isolation
+from amal.doctor.findings import CODES, METHODS, Diagnosis, Finding, as_json, as_text, diagnosis_from
 from amal.errors import UserError
-from amal.findings import CODES, METHODS, Diagnosis, Finding, as_json, as_text, diagnosis_from
 
 HEAD = "import torch\nfrom torch.autograd import Function\nfrom torch.autograd.function import once_differentiable\n"
 LINEAR = SOLUTIONS["linear"]

@@ -8,79 +8,88 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "experiments", "records", "seeds"}  # plain Python that every room stands on
+GROUND = {"errors", "experiments", "files", "locks", "seeds"}  # what every room stands on
 MAY_IMPORT = {
+    "_lazy": set(),
     "environment": set(),
     "errors": set(),
-    "commandline": {"errors"},
-    "findings": set(),
-    "sandbox": {"errors"},
-    "annotations": {"findings"},
-    "sources": {"errors"},
-    "isolation": {"errors", "findings", "sandbox", "sources"},
-    "pytest_plugin": {"errors", "findings", "isolation", "sandbox", "sources"},
     "experiments": set(),
-    "records": set(),
+    "files": set(),
+    "locks": {"errors"},
     "seeds": set(),
+    "tensors": set(),
+    "commandline": {"errors"},
+    "waiting": set(),
+    "sandbox": {"errors"},
     "ops": set(),
     "functional": {"ops"},
     "nn": {"functional"},
-    "data": GROUND,
-    "training": {*GROUND, "commandline", "environment"},
     "optim": set(),
-    # operations for the table's references, and nothing else
-    "checking": {"errors", "findings", "sandbox", "sources", "ops", "functional"},
-    "report": GROUND,
-    "exercises": {*GROUND, "sandbox"},
-    "board": {"errors", "board_server"},
-    "board_server": set(),
+    "data": GROUND,
+    "training": GROUND,
+    "runs": {*GROUND, "_lazy", "commandline", "environment", "training"},
     "graph": set(),
-    "show": {"functional", "nn", "checking", "graph"},
-    "labs": {"experiments", "sandbox"},
-    "check_command": {
-        "annotations",
-        "commandline",
-        "errors",
-        "exercises",
-        "findings",
-        "isolation",
-        "sources",
-        "waiting",
-    },
-    "waiting": set(),
+    # operations for the table's references, and nothing else
+    "proofs": {"ops", "functional", "tensors"},
+    "doctor": {"_lazy", "errors", "sandbox", "tensors"},
+    "checking": {"_lazy", "doctor", "proofs"},
+    "course": {*GROUND, "doctor", "runs", "sandbox", "training"},
+    "report": {*GROUND, "runs"},
+    "show": {"functional", "nn", "proofs", "graph", "tensors"},
+    "pytest_plugin": {"errors", "doctor", "sandbox"},
+    "check_command": {"commandline", "course", "doctor", "errors", "waiting"},
     "cli": {
         *GROUND,
-        "board",
         "check_command",
         "commandline",
+        "course",
         "environment",
-        "checking",
-        "exercises",
         "graph",
-        "labs",
+        "proofs",
         "report",
+        "runs",
         "show",
     },
     "__main__": {"cli"},
     "__init__": set(),
 }
+BEGINS_LIGHT = {"findings", "sources", "annotations", "isolation"}
+"""Modules of the doctor that the command line needs before it knows whether it needs torch."""
+LAYERS = {
+    # a module imports what stands before its own line, and nothing on it
+    "training": [
+        {"device", "signals", "distributed", "batches", "fields", "logbook"},
+        {"config", "prefixed", "evaluation", "checkpoint"},
+        {"state", "together"},
+        {"loop", "sweep"},
+    ],
+    "runs": [
+        {"records", "projector", "hparams", "graph", "folder", "run_info", "board_server"},
+        {"event_files", "board"},
+        {"logbook"},
+        {"launcher"},
+    ],
+}
 LIBRARIES = {
-    "records": {"tensorboard"},
     "environment": {"torch"},
+    "files": {"torch"},
     "seeds": {"torch", "numpy"},
+    "tensors": {"torch"},
     "ops": {"torch"},
     "functional": set(),
     "nn": {"torch"},
     "data": {"torch", "torchvision", "sklearn", "numpy"},
-    "training": {"torch", "tyro", "tqdm", "matplotlib", "numpy", "tensorboard", "google"},  # google: protobuf
+    "training": {"torch", "tqdm", "numpy", "matplotlib"},  # matplotlib: the type of a figure
+    "runs": {"torch", "tyro", "matplotlib", "numpy", "tensorboard", "absl", "google"},  # google: protobuf
     "optim": {"torch"},
     "pytest_plugin": {"pytest"},
-    "checking": {"torch", "pytest"},  # to run the tests that `amal grade` judges
+    "proofs": {"torch"},
+    "doctor": {"torch"},
+    "checking": set(),
+    "course": {"torch", "matplotlib", "pytest"},  # pytest: to run the tests that `amal grade` judges
     "report": {"torch", "matplotlib", "tensorboard", "google", "PIL", "jinja2"},
     "graph": {"torch"},
     "show": {"torch"},
-    "labs": {"torch"},
-    "board_server": {"tensorboard", "absl"},  # absl: how TensorBoard reads its command line
     "check_command": {"tyro"},
     "waiting": {"tqdm"},
     "cli": {"tyro", "tqdm"},
@@ -118,7 +127,33 @@ def violations(path, source):
             yield f"{room} imports {top}"
 
 
+def imported_modules(path, source):
+    """The modules of amal that a file imports, by their names."""
+    package = list(path.relative_to(ROOT).parent.parts)
+    named = {name for name in imports(ast.parse(source), package) if name in MODULES}
+    packages = {name.rpartition(".")[0] for name in named}  # `from . import part` asks for the part
+    return named - packages - {module_of(path)}
+
+
+def module_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def upward(path, source):
+    """What a module imports of its own room that does not stand before it in the room's layers."""
+    room, *rest = module_of(path).split(".")[1:]
+    if not rest:  # the room's __init__ shows what there is
+        return
+    rank = {name: number for number, layer in enumerate(LAYERS.get(room, [])) for name in layer}
+    for name in imported_modules(path, source):
+        other, *inner = name.split(".")[1:]
+        if other == room and inner and rank and rank[inner[0]] >= rank[rest[0]]:
+            yield f"{rest[0]} imports {inner[0]}"
+
+
 FILES = sorted((ROOT / "amal").rglob("*.py"))
+MODULES = {module_of(path) for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -134,6 +169,8 @@ def test_a_room_imports_only_what_it_may(path):
         ("nn/new.py", "from amal.training import launch"),
         ("nn/new.py", "def f():\n    from ..training.loop import descend"),
         ("training/new.py", "from amal import data"),
+        ("training/new.py", "from amal.runs import RunLogbook"),
+        ("doctor/new.py", "from amal.proofs import cases"),
         ("training/new.py", "import amal.nn"),
         ("data/new.py", "from tme1 import regression"),
         ("report/new.py", "from amal.cli import main"),
@@ -147,6 +184,41 @@ def test_a_forbidden_import_is_seen(where, source):
 
 def test_every_room_has_a_rule():
     assert {room_of(path) for path in FILES} <= MAY_IMPORT.keys()
+    for room, layers in LAYERS.items():
+        modules = {path.stem for path in (ROOT / "amal" / room).glob("*.py")} - {"__init__"}
+        assert sorted(name for layer in layers for name in layer) == sorted(modules)
+
+
+@pytest.mark.parametrize("room", LAYERS)
+def test_within_a_room_imports_go_one_way(room):
+    files = (ROOT / "amal" / room).rglob("*.py")
+    assert [complaint for path in files for complaint in upward(path, path.read_text())] == []
+
+
+def test_an_import_the_other_way_is_seen():
+    path = ROOT / "amal/training/checkpoint.py"
+    assert list(upward(path, "def f():\n    from .loop import fit")) == ["checkpoint imports loop"]
+    assert list(upward(path, "from . import sweep")) == ["checkpoint imports sweep"]
+
+
+def circles(arrows):
+    """Return the modules that import each other, and those that lead there; `arrows` is module -> modules."""
+    left = {module: set(targets) for module, targets in arrows.items()}
+    while ends := {module for module in left if not left[module] & left.keys()}:
+        left = {module: targets for module, targets in left.items() if module not in ends}
+    return sorted(left)
+
+
+def test_no_modules_import_each_other():
+    assert circles({module_of(path): imported_modules(path, path.read_text()) for path in FILES}) == []
+    assert circles({"a": {"b"}, "b": {"a"}, "c": {"a"}, "d": set()}) == ["a", "b", "c"]
+
+
+def test_what_the_command_line_begins_with_imports_no_torch():
+    for name in BEGINS_LIGHT:
+        path = ROOT / f"amal/doctor/{name}.py"
+        inside = {each.split(".")[-1] for each in imported_modules(path, path.read_text()) if "doctor." in each}
+        assert inside <= BEGINS_LIGHT
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("amal/ops/*.py")), ids=lambda path: path.name)
@@ -168,7 +240,11 @@ def modules_after(statement):
             "import amal.functional, amal.nn, amal.data, amal.training",
             {"torchvision", "matplotlib", "sklearn", "torch._dynamo"},
         ),
-        ("import tme1.regression, tme1.gradcheck", {"torchvision", "matplotlib", "sklearn", "tensorboard"}),
+        pytest.param(
+            "import tme1.regression, tme1.gradcheck",
+            {"torchvision", "matplotlib", "sklearn", "tensorboard"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(statement, absent):

@@ -16,10 +16,9 @@ import pytest
 from browse import PAGES, board, complaints, make_many, make_run
 from running import ROOT, command
 
-from amal import board as ours
-from amal import board_server
 from amal.errors import UserError
-from amal.training import RunLogbook
+from amal.runs import RunLogbook, board_server
+from amal.runs import board as ours
 
 SHOWN = {"timeseries", "scalars", "custom_scalars", "images", "histograms", "distributions", "graphs"}
 SHOWN |= {"hparams", "pr_curves", "text"}  # and projector, which it finds a while later

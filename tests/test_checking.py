@@ -31,6 +31,7 @@ NEEDS_MORE = {"forward mode": NotImplementedError, "torch.func": RuntimeError}
 """Properties that need a jvp and a setup_context, and what torch says where there are none."""
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "name", [name for name in PROPERTIES if name not in (*NEEDS_MORE, "error budget", "None stays None")]
 )

@@ -24,11 +24,13 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 from amal.data import four_gaussians
 from amal.errors import UserError
 from amal.functional import mse_loss
+from amal.locks import release
 from amal.nn import Dropout, Linear, Sequential, Tanh
-from amal.training import Checkpoints, TrainingConfig, fit, launch
+from amal.runs import launch
+from amal.runs.folder import open_run_dir
+from amal.training import Checkpoints, TrainingConfig, fit
 from amal.training.checkpoint import FORMAT, read
 from amal.training.fields import Unfit
-from amal.training.files import open_run_dir, release
 from amal.training.logbook import Silent
 
 
@@ -321,6 +323,7 @@ def shuffled(part):
     return DataLoader(Noisy(part), batch_size=20, shuffle=True)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("data", [lambda: None, lambda: loaded(shuffled, shuffled)], ids=["tensors", "loaders"])
 @pytest.mark.parametrize(
     "schedule",
@@ -368,6 +371,7 @@ def part_as_list(part):
     return list(zip(part.input, part.target, strict=True))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "parts",
     [
@@ -481,6 +485,7 @@ def test_a_run_that_finds_no_room_at_all_begins_when_there_is_some(small_disk):
 # ---------------------------------------------------------------------------------- one folder, two runs
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_folder_is_refused_until_the_first_has_died(tmp_path, capsys):
     first = Run(tmp_path / "run", act=HangAt(1, "fsync checkpoints$"))
     assert "still waiting\n" in iter(first.stderr.readline, "")
@@ -510,6 +515,7 @@ def test_a_worker_that_outlives_its_run_does_not_hold_the_folder(tmp_path):
         release(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_set_back_does_not_hold_a_run_up(tmp_path):
     complete(tmp_path / "run", later=3600)
     assert Run(tmp_path / "run", "--epochs", "4", "--resume").is_killed_after(3) is False

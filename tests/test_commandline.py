@@ -11,7 +11,7 @@ from running import ROOT
 from amal import cli
 from amal.commandline import quiet_without_reader
 from amal.errors import did_you_mean
-from amal.training import launch
+from amal.runs import launch
 
 MISTYPED = {
     "chekc x": "amal: no command chekc (did you mean check?); there are labs, ops, ",
@@ -99,7 +99,8 @@ def test_help_still_helps(capsys):
 
 PRINTS = "import amal.cli; amal.cli.app.cli({args})"
 LAUNCHES = """
-from amal.training import Outcome, RunConfig, launch
+from amal.runs import Outcome, launch
+from amal.training import RunConfig
 def run(config: RunConfig, logbook) -> Outcome:
     print("x" * 200_000)
     return Outcome("done", {{}})
@@ -107,6 +108,7 @@ launch(run, {args})
 """
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no broken pipes on Windows")
 @pytest.mark.parametrize(
     "code",

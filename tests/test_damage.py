@@ -18,11 +18,12 @@ from damage import decides_nothing, other_content, places
 from killing import DieAt, Run, differing, newest_step, remains
 
 from amal.experiments import find_parts
+from amal.locks import release
 from amal.report.events import read_run
 from amal.report.page import as_html, as_markdown
 from amal.report.runs import find_runs
-from amal.training import Checkpoints, launch
-from amal.training.files import release
+from amal.runs import launch
+from amal.training import Checkpoints
 
 TIMES = 30
 """Mutations of each kind."""
@@ -115,6 +116,7 @@ def damaged(data, chance):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [other_json, damaged])
 def test_a_run_with_another_config_is_the_same_run_or_refused(tmp_path, killed, expected, capsys, change):
     chance, refused = random.Random(0), 0
@@ -165,6 +167,7 @@ def test_a_report_tells_of_damaged_events(tmp_path, complete):
     assert "events.out" in as_html(runs, find_parts())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_damaged_events(tmp_path, killed, expected, capsys):
     chance = random.Random(3)
     for number in range(TIMES // 6):

@@ -16,10 +16,12 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 import amal.ops
 from amal.experiments import digits, find_experiments, new_run_dir, run_name
 from amal.nn import Autoencoder, Dropout, Linear, ReLU, Sequential, highway_network
-from amal.training import RunConfig, RunLogbook
-from amal.training.graph import ASCII, model_graph, readable
-from amal.training.identity import Identity, asked
-from amal.training.projector import coloured
+from amal.runs import RunLogbook
+from amal.runs.graph import ASCII, model_graph
+from amal.runs.projector import coloured
+from amal.runs.run_info import Identity, asked
+from amal.training import RunConfig
+from amal.training.evaluation import readable
 from tme1 import chain_rule, regression
 from tme3 import classifier, highway
 
@@ -86,7 +88,7 @@ def test_every_experiment_says_what_to_look_at(script):
         assert all(any(word in str(string) for string in strings) for word in words if not word[0].isdecimal()), tag
 
 
-SOURCES = ("amal.training.looks", "amal.training.loop", "tme3._images", "tme3._codes", "tme2._classes")
+SOURCES = ("amal.training.evaluation", "amal.training.loop", "tme3._images", "tme3._codes", "tme2._classes")
 
 
 def test_the_command_names_nothing_of_this_machine():

@@ -34,9 +34,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from amal.data import Splits, four_gaussians
 from amal.experiments import find_experiments
 from amal.functional import mse_loss
+from amal.locks import release
 from amal.nn import Dropout, Linear, Sequential, Tanh
-from amal.training import Checkpoints, Logbook, Outcome, TrainingConfig, checkpoint, distributed, fit, launch, loop
-from amal.training.files import open_run_dir, release
+from amal.runs import Outcome, launch
+from amal.runs.folder import open_run_dir
+from amal.training import Checkpoints, Logbook, TrainingConfig, checkpoint, distributed, fit, loop
 
 SERVER.set_forkserver_preload(
     ["amal.training", "amal.report", "pytest", "torch._dynamo", "torch.utils.tensorboard", "torch.distributed.run"]
@@ -399,6 +401,7 @@ DROPOUT = ("--dropout", "0.1")  # draws in each process
 RANKS = [pytest.param("0", marks=pytest.mark.slow), "1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", RANKS)
 def test_a_process_that_is_killed_leaves_no_trace(whole, tmp_path, rank, forked):
     run_dir = tmp_path / "run"
@@ -448,12 +451,9 @@ def test_a_stop_after_they_last_asked_each_other_is_none_the_less_one(whole, tmp
     assert max(distances(numbers(whole(processes=1)[0]), numbers(run_dir)).values()) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("plant", "seen"),
-    [
-        ("random_states", "random.1.torch"),
-        pytest.param("optimizer_state", "optimizer.state.0.exp_avg", marks=pytest.mark.slow),
-    ],
+    ("plant", "seen"), [("random_states", "random.1.torch"), ("optimizer_state", "optimizer.state.0.exp_avg")]
 )
 def test_what_two_processes_forget_in_between_is_seen(whole, tmp_path, plant, seen):
     run_dir = tmp_path / "run"
@@ -493,6 +493,7 @@ def test_a_process_that_is_ended_for_another_ones_mistake_is_silent(tmp_path, fo
     assert said == "test_distributed: --lr -1.0: expected a positive number\n"
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_is_refused_and_untouched(tmp_path, forked):
     run_dir = open_run_dir(tmp_path / "run")
     assert "run belongs to a run that is going on: choose another" in complaint(run_dir, "--resume", forked=forked)

@@ -17,11 +17,12 @@ import torch
 from pages import GENERATED, PAGES, ROOT, blocks, docs_module, read
 from test_docs_commands import parse
 
-from amal.checking import assert_correct, check, matrix
-from amal.checking.doctor import examine
+from amal.checking import assert_correct, check
+from amal.course.labs import Row, as_table
+from amal.doctor import examine
+from amal.doctor.findings import as_text
 from amal.experiments import declared, find_experiments
-from amal.findings import as_text
-from amal.labs import Row, as_table
+from amal.proofs import matrix
 
 # ---------------------------------------------------------------------------------- what holds a block
 
@@ -235,7 +236,7 @@ def holds_template(shown):
 def holds_run(shown):
     """The files of a run folder are those that runs have."""
     written = "\n".join(
-        (ROOT / "amal" / "training" / f"{name}.py").read_text("utf-8") for name in ("launch", "checkpoint")
+        (ROOT / "amal" / name).read_text("utf-8") for name in ("runs/launcher.py", "training/checkpoint.py")
     )
     named = re.findall(r"^    ([\w.-]+)", shown, re.MULTILINE)
     assert [name for name in named if name.endswith(".json")] == ["config.json", "metrics.json"]

@@ -11,9 +11,10 @@ import amal.nn
 import tme1.bugs
 import tme2.bugs
 import tme3.bugs
-from amal.checking import PROPERTIES, matrix
-from amal.checking.mutants import MUTANTS
+from amal.checking import PROPERTIES
+from amal.course.mutants import MUTANTS
 from amal.experiments import LABS, find_experiments
+from amal.proofs import matrix
 
 NUMERALS = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),

@@ -6,10 +6,10 @@ import re
 import pytest
 from pages import headings_only, read
 
-from amal.checking import matrix
-from amal.checking.doctor.definitions import all_operations
-from amal.checking.doctor.questions import COMMANDS, QUESTIONS, advice
+from amal.doctor.definitions import all_operations
+from amal.doctor.questions import COMMANDS, QUESTIONS, advice
 from amal.experiments import find_parts, place
+from amal.proofs import matrix
 from amal.show import operations as shown
 
 SHEETS = ["tme1/README.md", "tme2/README.md", "tme3/README.md"]

@@ -22,7 +22,7 @@ from doctor_bank.table import (
     params,
 )
 
-from amal.checking.mutants import MUTANTS, SOLUTIONS
+from amal.course.mutants import MUTANTS, SOLUTIONS
 
 
 def dtype_of(entry):
@@ -49,6 +49,7 @@ def test_right_ones_give_what_torch_gives(entry, n):
         torch.testing.assert_close(gradients[i], gradient.to(dtype))  # the shape too
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("entry", params(RIGHT_CLASSES))
 def test_right_ones_have_right_first_and_second_derivatives(entry):
     if entry.name in FLOAT32:
@@ -101,6 +102,7 @@ def behaviour_of_right(entry):
     return RIGHT_BEHAVIOUR[base]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("entry", params(WRONG_CLASSES))
 def test_wrong_ones_behave_differently(entry):
     if "wrong-flag" in entry.name:
@@ -118,6 +120,7 @@ def test_right_ones_of_both_forms_behave_alike(operation):
     assert not differences(*right.values())
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("entry", RIGHT_FORMULAS, ids=lambda entry: entry.name)
 def test_right_formulas_are_right(entry):
     """Value and gradients are torch's, whatever the batch and layout; so is the second derivative."""

@@ -26,6 +26,7 @@ BCE = function(saving(functional.binary_cross_entropy), bce_backward)
 CROSS_ENTROPY = function(saving(lambda p, target: functional.nll_loss(p.log(), target)), cross_entropy_backward)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("seed", range(3))
 def test_losses_are_not_refused_near_0_and_1(seed):
     torch.manual_seed(seed)
@@ -56,6 +57,7 @@ def linear_backward(change):
     return backward
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("largest", [12, 70])
 def test_larger_batches_are_tried(largest):
     def limited(ctx, grad_output):

@@ -14,7 +14,7 @@ from torch.autograd import Function
 
 from amal import cli
 from amal.checking import check, declare, examine
-from amal.checking.doctor import student
+from amal.doctor import student
 
 HEAD = "import torch\nfrom torch.autograd import Function\n"
 FUNCTION = """
@@ -278,6 +278,7 @@ class Signal(Function):
         )
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("right", "said"),
     [
@@ -456,7 +457,7 @@ def test_what_takes_float32_alone_is_examined_in_it():
 def test_a_function_of_the_course_is_examined_without_sympy_and_amal_s_own_operations():
     """Sympy takes torch as long to import as a file takes the doctor; the operations are not what is examined."""
     program = (
-        "import sys, torch; from amal.checking import examine; from amal.checking.mutants import SOLUTIONS\n"
+        "import sys, torch; from amal.checking import examine; from amal.course.mutants import SOLUTIONS\n"
         "exec('from torch.autograd import Function\\n' + SOLUTIONS['linear'])\n"
         "print(examine(Linear, 'linear').verdict, {'sympy', 'amal.ops'} & {*sys.modules})"
     )

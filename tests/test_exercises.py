@@ -11,13 +11,14 @@ from xml.etree import ElementTree
 import pytest
 from running import command
 
-from amal import cli, exercises
+from amal import cli
+from amal.course import exercises
+from amal.course.exercises import source, trial
+from amal.course.exercises.progress import Answer
 from amal.errors import UserError
-from amal.exercises import source, trial
-from amal.exercises.progress import Answer
 from amal.experiments import LABS
 
-progress_module = sys.modules["amal.exercises.progress"]
+progress_module = sys.modules["amal.course.exercises.progress"]
 PARTS = [(lab, part) for lab in LABS for name, text in source.read(lab).items() for part in source.parts(name, text)]
 TESTS = [(lab, test) for lab in LABS for name, text in source.read(lab).items() for test in source.tests(name, text)]
 FILES = [(lab, name) for lab in LABS for name in source.read(lab) if name.endswith(".py")]
@@ -87,6 +88,7 @@ def test_the_solution_passes(lab, states, tmp_path):
     assert states(tmp_path / "mine") == dict.fromkeys(of_lab(lab), ("done", ""))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("lab", "part"), PARTS, ids=lambda value: getattr(value, "question", value))
 def test_of_all_solved_but_one_exactly_that_one_is_to_do(lab, part, states, tmp_path):
     found = states(write(tmp_path / "mine", source.to_fill_in(lab, [part.question])))
@@ -96,6 +98,7 @@ def test_of_all_solved_but_one_exactly_that_one_is_to_do(lab, part, states, tmp_
     assert said.startswith(f"{source.title(lab)}, question {part.question}: {part.title}")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("lab", LABS)
 def test_at_each_stage_what_is_written_passes_and_needs_nothing_that_comes_later(lab, states, tmp_path):
     questions = of_lab(lab)
@@ -230,6 +233,7 @@ def test_every_question_has_a_wrong_filling():
     assert {(row.values[0], row.values[2]) for row in wrong_fillings()} == {(lab, part.question) for lab, part in PARTS}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("lab", "file", "question", "said", "pairs"), list(wrong_fillings()))
 def test_a_wrong_filling_is_seen_and_only_its_own_question_is_wrong(lab, file, question, said, pairs, states, tmp_path):
     texts = source.solved(lab)
@@ -360,6 +364,7 @@ def test_answers_are_shown_as_text_and_as_json():
     }
 
 
+@pytest.mark.slow
 def test_pytest_in_the_student_s_folder_fails_for_the_same_tests(tmp_path):
     folder = write(tmp_path / "mine", source.to_fill_in("tme1", ["6b", "7a"]))
     ran = command("pytest", "-q", "-p", "no:cacheprovider", "--junitxml=../results.xml", cwd=folder)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 import amal.functional as F
-from amal.checking.budget import saved_bytes
-from amal.checking.cases import case
+from amal.proofs.budget import saved_bytes
+from amal.proofs.cases import case
 
 X, W, B = torch.zeros(5, 3), torch.zeros(4, 3), torch.zeros(4)
 

@@ -563,6 +563,7 @@ def test_real_mnist(tmp_path, real_data):
     assert same(plain, data.mnist(linked(tmp_path / "gz", real_data, "MNIST/raw/*.gz")))
 
 
+@pytest.mark.slow
 def test_real_usps(tmp_path, real_data):
     text = data.usps(linked(tmp_path / "text", real_data, "USPS/*.txt"))
     assert [len(part) for part in parts(text)] == [6562, 729, 2007]

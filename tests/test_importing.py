@@ -5,11 +5,11 @@ import sys
 import pytest
 import torch
 
-from amal.checking.doctor import student
-from amal.checking.doctor.standin import StandIn
-from amal.checking.mutants import SOLUTIONS
-from amal.findings import diagnosis_from
-from amal.isolation import examine_file
+from amal.course.mutants import SOLUTIONS
+from amal.doctor import student
+from amal.doctor.findings import diagnosis_from
+from amal.doctor.isolation import examine_file
+from amal.doctor.standin import StandIn
 
 TANH = SOLUTIONS["tanh"]
 USES = TANH.replace("y = torch.tanh(x)", "ic(x)\n        y = torch.tanh(x)")
@@ -53,6 +53,7 @@ def test_the_solution_that_is_changed_here_holds_what_is_changed():
     assert USES != TANH
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "head",
     [
@@ -90,6 +91,7 @@ def test_an_import_inside_of_a_function_is_told_as_well(examined):
     assert "it needs icecream, which is not installed" in diagnosis.findings[0].message
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("caught", ["ImportError", "(OSError, ModuleNotFoundError)", "Exception as error", ""])
 def test_who_does_without_a_module_does_without_it(caught, examined):
     text = f"try:\n    from icecream import ic\nexcept {caught}:\n    ic = print\n{USES}".replace("except :", "except:")
@@ -107,6 +109,7 @@ def test_a_library_that_tries_an_import_is_not_given_a_stand_in(examined, tmp_pa
     assert "failed (ModuleNotFoundError: No module named 'icecream'): what it imports was left out" in notes[0]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("line", "error"),
     [

@@ -18,10 +18,11 @@ import pytest
 from killing import LONGEST, DieAt, HangAt, Run, complete, differing, newest_step, remains, shown
 from running import ROOT, command
 
-from amal.records import event_files, records
-from amal.training import Checkpoints, Logbook, Outcome, RunConfig, RunLogbook, launch
-from amal.training.event_files import find_tail
-from amal.training.files import write_whole
+from amal.files import write_whole
+from amal.runs import Outcome, RunLogbook, launch
+from amal.runs.event_files import find_tail
+from amal.runs.records import event_files, records
+from amal.training import Checkpoints, Logbook, RunConfig
 from amal.training.signals import Interrupted, finish_step_first, interruptible
 
 SETTINGS = {
@@ -113,6 +114,7 @@ def left_after_death_at(touch, run_dir):
     return complete(run_dir, "--resume", later=10)
 
 
+@pytest.mark.slow
 def test_death_at_some_touches_of_the_disk_leaves_no_trace(tmp_path, whole, touches):
     for touch in range(len(touches) // 6, len(touches), len(touches) // 3):
         assert differing(whole(), left_after_death_at(touch, tmp_path / f"{touch}")) == [], touches[touch - 1]
@@ -224,7 +226,8 @@ def stop(run_dir, number, touch):
     return said.splitlines()[-1].partition("go on with: ")[2]
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_told_to_stop_saves_and_says_how_to_go_on(tmp_path, whole, number):
     advice = stop(tmp_path / "run", number, touch=200)
     assert advice == f"python -m killing --epochs 20 --resume --run-dir {tmp_path / 'run'}"
@@ -394,6 +397,7 @@ def test_a_stop_when_a_file_is_written_already_leaves_the_file(tmp_path, monkeyp
 # ---------------------------------------------------------------------------------- the comparison would see a fault
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("forget", "seen"),
     [

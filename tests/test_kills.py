@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from fifo import LONG, Fifo
 
-from amal import labs
-from amal.checking import grading, mutants
-from amal.exercises import as_text, progress, source
-from amal.isolation import examine_file
+from amal.course import grading, labs, mutants
+from amal.course.exercises import as_text, progress, source
+from amal.doctor.isolation import examine_file
 from amal.sandbox import Ending, Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -76,6 +75,7 @@ def started(command, folder, **environment):
     )
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("command", "number", "status", "said"),
     [
@@ -95,10 +95,8 @@ def test_a_command_that_is_killed_leaves_nothing(folder, fifo, command, number, 
     assert (amal.returncode, complaint) == (status, said)
 
 
-@pytest.mark.parametrize(
-    ("number", "status", "said"),
-    [pytest.param(2, 130, "interrupted", marks=pytest.mark.slow), (15, 143, "stopped by SIGTERM")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status", "said"), [(2, 130, "interrupted"), (15, 143, "stopped by SIGTERM")])
 def test_labs_hand_a_signal_on_and_end_with_their_scripts(folder, fifo, number, status, said):
     waiting = "import os, signal, foreign\nforeign.hold(os.environ['FIFO'])\nsignal.pause()\n"
     for script in (folder / "course" / "tme1").glob("[!_]*.py"):
@@ -209,6 +207,7 @@ def test_an_endless_import_takes_the_time_limit_and_no_longer(tmp_path):
     assert time.monotonic() - began < 100  # 245 s where each file had two minutes
 
 
+@pytest.mark.slow
 def test_a_mutant_whose_run_is_killed_is_not_killed_by_the_tests(tmp_path, monkeypatch):
     known = {"relu": tuple(mutants.find("relu", name) for name in ("absolute",))}
     monkeypatch.setattr(mutants, "MUTANTS", mutants.MUTANTS | known)

@@ -16,7 +16,7 @@ from running import BRIEFLY, ROOT, command, run
 from amal import cli
 from amal.errors import UserError
 from amal.experiments import declared, find_experiments
-from amal.training import launch
+from amal.runs import launch
 from tme1 import classification
 
 SCRIPTS = list(find_experiments())
@@ -32,6 +32,20 @@ def test_a_module_that_declares_nothing_is_no_experiment():
     assert declared(None) is None
     assert declared("Helpers.") is None
     assert declared("Experiment 1.9: a title without a report.\n\nText.") is None
+
+
+# those that no other quick test runs
+UNTRIED = ("stacked_linear", "four_gaussians", "learning_rate", "checkerboard", "perceptron_to_mlp", "convolution")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(name, marks=() if name.endswith(UNTRIED) else pytest.mark.slow) for name in BRIEFLY],
+)
+def test_every_script_that_trains_comes_to_its_end(script, tmp_path):
+    metrics, events = run(importlib.import_module(script), tmp_path, *shlex.split(BRIEFLY[script]))
+    assert metrics
+    assert "settings" in "".join(events.Tags()["tensors"])
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -143,6 +157,7 @@ def test_wrong_input_from_the_shell(tmp_path):
     assert json.loads(metrics.read_text())["status"].startswith("stopped: the loss is")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals on Windows")
 def test_wrong_input_on_a_terminal_is_one_plain_line_too(tmp_path):
     ours, theirs = os.openpty()
@@ -235,7 +250,8 @@ def test_every_lab_is_compiled_and_mixes_precisions(lab, option, apart, tmp_path
 DOCSTRING = '"""Experiment {number}: {title}.\n\nReported: {reported}.\n"""\n'
 SCRIPT = """
 from pathlib import Path
-from amal.training import Logbook, Outcome, RunConfig, launch
+from amal.runs import Outcome, launch
+from amal.training import Logbook, RunConfig
 def run(config: RunConfig, logbook: Logbook) -> Outcome:
     {body}
 if __name__ == "__main__":
@@ -278,6 +294,7 @@ def test_labs_succeeds_when_all_scripts_do(tmp_path):
     assert len(list(tmp_path.glob("elsewhere/tme1/good/*/metrics.json"))) == 1
 
 
+@pytest.mark.slow
 def test_labs_shows_each_script_whole_and_leaves_what_measures_time_alone(tmp_path):
     alone = "assert not list(Path('runs/tme1').glob('[ab]*/*/running')); return Outcome('alone', {})"
     beside = (

@@ -9,7 +9,8 @@ import pytest
 from faults import BackwardSlightlyOff, KeepsOutputToo, RoundedTwice, planted
 from running import answer
 
-from amal.checking import CASES, matrix
+from amal.checking import CASES
+from amal.proofs import matrix
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "OPERATIONS.md"
 

@@ -6,8 +6,8 @@ import re
 import pytest
 from running import answer
 
-from amal.checking import mutants
-from amal.checking.grading import grade, imported
+from amal.course import mutants
+from amal.course.grading import grade, imported
 from amal.errors import UserError
 
 WEAK = """
@@ -134,6 +134,7 @@ def test_the_commands_say_what_is_wrong(arguments, message):
 # ---------------------------------------------------------------------------------- amal grade
 
 
+@pytest.mark.slow
 def test_weak_tests_leave_survivors(write, only):
     only("linear", "bias-averaged", "weight-gradient-transposed", "no-bias")
     outcomes = graded(write(WEAK), "linear")
@@ -175,6 +176,7 @@ def test_tests_that_reject_the_right_one_are_not_graded(write):
     assert "as I think" in done.stderr
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -200,6 +202,7 @@ HOW_IT_ENDS = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("ending", HOW_IT_ENDS)
 def test_a_mutant_that_hangs_crashes_or_exits_is_killed(write, only, ending):
     only("relu", "absolute")

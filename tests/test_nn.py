@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 from torch.testing import assert_close
 
 import amal.nn
-from amal.checking.tensors import function_nodes
+from amal.tensors import function_nodes
 
 
 @pytest.mark.parametrize("bias", [True, False])

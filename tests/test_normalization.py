@@ -63,6 +63,7 @@ def test_layer_norm_says_what_is_wrong(arguments, error, message):
         F.layer_norm(*arguments)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("momentum", [0.1, None])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_batch_norm_layer_follows_torchs_over_several_steps(momentum, compiled):

@@ -64,6 +64,7 @@ def distance(ours, theirs):
     return float((ours - theirs).abs().max() / theirs.abs().max())
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("dtype", "steps", "bound"),
     [(torch.float64, 200, 1e-12), pytest.param(torch.float32, 1000, 1e-6, marks=pytest.mark.slow)],

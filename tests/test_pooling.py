@@ -139,6 +139,7 @@ def windows(draw, axes, dilated):
     return (*draw(st.sampled_from([(), (0,), (2,)])), 2, *size), options
 
 
+@pytest.mark.one_in(2)
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("name", ["max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"])

@@ -11,9 +11,9 @@ import pytest
 import torch
 from pages import ROOT, blocks, read
 
-from amal import isolation, sources
+from amal.doctor import isolation, sources
+from amal.doctor.findings import Diagnosis, Finding
 from amal.errors import UserError
-from amal.findings import Diagnosis, Finding
 
 pytest_plugins = ["pytester"]
 
@@ -236,8 +236,8 @@ def test_pytest_loads_it_with_the_package_and_waits_for_nothing_heavy():
 # ---------------------------------------------------------------------------------- real runs
 
 FAKED = """
-from amal import isolation
-from amal.findings import Diagnosis, Finding
+from amal.doctor import isolation
+from amal.doctor.findings import Diagnosis, Finding
 
 def examine_file(path, names, *_, **__):
     wrong = (Finding("not-summed", "This and that."),) if names == ("Wrong",) else ()

@@ -19,10 +19,11 @@ from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 from werkzeug.test import Client
 
 from amal.errors import UserError
-from amal.records import event_files
-from amal.training import RunConfig, RunLogbook
-from amal.training import event_files as files
-from amal.training.hparams import number_columns
+from amal.runs import RunLogbook
+from amal.runs import event_files as files
+from amal.runs.hparams import number_columns
+from amal.runs.records import event_files
+from amal.training import RunConfig
 
 
 def begin(folder, steps=20):
@@ -67,12 +68,13 @@ def test_every_reader_shows_a_resumed_run_alike(tmp_path):
 
 
 def test_a_tail_that_is_not_cut_is_seen(tmp_path, monkeypatch):
-    monkeypatch.setattr("amal.training.logbook.cut", lambda _: None)
+    monkeypatch.setattr("amal.runs.logbook.cut", lambda _: None)
     begin(tmp_path)
     go_on(tmp_path)
     assert all(runs["."] != EXPECTED for runs in read_all(tmp_path).values())
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_tail_is_cut_is_mended(tmp_path, monkeypatch):
     begin(tmp_path)
     go_on(tmp_path)
@@ -174,6 +176,7 @@ def servers(tmp_path):
     return each
 
 
+@pytest.mark.slow
 def test_every_column_of_the_table_can_be_sorted(tmp_path, servers):
     rows = [
         ({"lr": 0.1, "batch_size": None, "size": 10, "name": "b"}, {"accuracy": 0.5, "loss": float("nan")}),
@@ -220,7 +223,7 @@ def test_a_setting_that_may_be_a_number_has_the_same_columns_in_every_run(tmp_pa
 
 
 def test_a_column_of_numbers_and_text_would_be_seen(tmp_path, servers, monkeypatch):
-    monkeypatch.setattr("amal.training.logbook.row_of", lambda settings, _: settings)
+    monkeypatch.setattr("amal.runs.logbook.row_of", lambda settings, _: settings)
     logbook = RunLogbook(tmp_path)
     for size in (10, "auto"):
         logbook.child(f"{size}").settings({"size": size}, {})

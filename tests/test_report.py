@@ -22,6 +22,8 @@ from running import answer
 
 from amal.errors import UserError
 from amal.experiments import find_parts, parts
+from amal.files import plain, write_json
+from amal.locks import release
 from amal.report import charts, pictures
 from amal.report.commands import normalised, special, without_paths
 from amal.report.course import FIGURES
@@ -30,8 +32,8 @@ from amal.report.page import PICTURES, headline, write_report
 from amal.report.runs import find_runs, group_runs, machine_of
 from amal.report.story import has_options, tell
 from amal.report.words import number, spread, table_of
-from amal.training.files import open_run_dir, plain, release, write_json
-from amal.training.logbook import RunLogbook
+from amal.runs.folder import open_run_dir
+from amal.runs.logbook import RunLogbook
 
 ENVIRONMENT = {
     "amal": "0.1.0",
@@ -573,6 +575,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_run_with_odd_numbers_is_named_and_the_rest_is_shown(tmp_path, name):
     odd, complaint = DAMAGED[name]

@@ -13,7 +13,8 @@ from amal.errors import UserError
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
-from amal.training import Checkpoints, RunLogbook, TrainingConfig, fit, launch
+from amal.runs import RunLogbook, launch
+from amal.training import Checkpoints, TrainingConfig, fit
 from amal.training.config import differences
 
 
@@ -119,6 +120,7 @@ REMOVED = {
 }
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("what", REMOVED)
 @pytest.mark.parametrize(
     "moment",
@@ -150,6 +152,7 @@ def test_a_run_that_goes_on_without_its_events_says_so(tmp_path):
     assert (status, said) == (0, f"{run_dir} lacks events of the first 16 steps: so do its curves\n")
 
 
+@pytest.mark.slow
 def test_checkpoints_that_are_removed_are_missed_by_nobody(tmp_path, a_run):
     run_dir = tmp_path / "run"
     said = Run(run_dir, act=RemoveAt(1, "open checkpoints.*16", run_dir, "checkpoints/*08*")).end()

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from amal import cli
-from amal.checking.matrix import OPERATIONS
 from amal.functional import linear, relu
 from amal.graph import as_dot, as_text, describe_graph
 from amal.nn import Autoencoder, lenet
+from amal.proofs.matrix import OPERATIONS
 from amal.show import EXAMPLES, operations, page, source, work
 from amal.show.networks import NETWORKS, graph_of
 from amal.show.paper import Line, Quantity, entry, indices, known, short, slope
@@ -167,6 +167,7 @@ def test_wrong_numbers_put_in_are_seen():
 # ---------------------------------------------------------------------------------- the page
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_a_page_has_derivation_code_and_example_and_fits(op, width):

@@ -11,7 +11,9 @@ from amal.data import Split, Splits, checkerboard
 from amal.errors import UserError
 from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import BatchNorm1d, Linear, ReLU, Sequential, Tanh
-from amal.training import Checkpoints, Member, RunLogbook, SweepConfig, epoch_batches, fit_together, stack, sweep
+from amal.runs import RunLogbook
+from amal.training import Checkpoints, Member, SweepConfig, epoch_batches, fit_together, sweep
+from amal.training import together as stack
 
 ENTRIES = partial(binary_cross_entropy_with_logits, reduction="none")
 CONFIG = SweepConfig(progress=False, evaluate_every=2)
@@ -87,6 +89,7 @@ def test_rows_that_should_weigh_nothing_would_be_noticed(monkeypatch):
     assert largest_difference("sum") > 1e-3
 
 
+@pytest.mark.slow
 def test_members_are_looked_at_when_fit_would_look():
     swept = members()
     fit_together(swept, ENTRIES, CONFIG)
@@ -106,7 +109,8 @@ def state(swept):
     return histories, [member.model.state_dict() for member in swept]
 
 
-@pytest.mark.parametrize("number", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5, 20)), 12])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 5, 12, 20])
 def test_a_sweep_goes_on_where_it_was(tmp_path, number):
     """It is stopped at its n-th look, and ends bit for bit as if it had not been."""
     uninterrupted = members()
@@ -135,7 +139,7 @@ def test_what_a_sweep_observed_is_on_the_disk_before_its_checkpoint(tmp_path, mo
 
     logbook, synced, saved = RunLogbook(tmp_path), [], []
     book = logbook.child("first")
-    monkeypatch.setattr("amal.training.logbook.sync", lambda path: synced.append(path.parent))
+    monkeypatch.setattr("amal.runs.logbook.sync", lambda path: synced.append(path.parent))
 
     def observe(member, row):
         book.scalar("loss", row["loss/train"], row["step"])
@@ -145,6 +149,7 @@ def test_what_a_sweep_observed_is_on_the_disk_before_its_checkpoint(tmp_path, mo
     assert saved == [{book.folder}]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_sweep_is_refused(tmp_path, capsys):
     fit_together(members(), ENTRIES, CONFIG, Checkpoints(tmp_path))
     config = dataclasses.replace(CONFIG, resume=True, run_dir=tmp_path)
@@ -161,6 +166,7 @@ def test_one_that_diverges_does_not_stop_the_others():
     assert not torch.tensor(diverged).isfinite()
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("option", "tolerance"), [({"compile": True}, 1e-5), ({"amp": "bf16"}, 2e-2)])
 def test_a_sweep_compiles_and_mixes_precisions(option, tolerance):
     results = []

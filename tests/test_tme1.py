@@ -123,6 +123,7 @@ def test_chain_rule_stops_when_it_diverges(tmp_path, capsys):
     assert re.search(r"the loss is (inf|nan) at step \d+: try a --lr below 50\n$", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_stacked_layers_reach_the_least_squares_of_one(tmp_path):
     metrics, events = run(stacked_linear, tmp_path)
     assert metrics["loss_train"] == pytest.approx(metrics["loss_least_squares"], rel=1e-3)
@@ -150,11 +151,13 @@ def test_regression_stopped_early_is_not_there_yet(tmp_path):
     assert metrics["line_r2_test"] < metrics["line_r2_test_sklearn"] - 1e-3
 
 
+@pytest.mark.slow
 def test_regression_on_boston_housing(tmp_path, real_data):
     metrics, _ = run(regression, tmp_path, "--dataset", "boston", "--data-root", str(real_data))
     assert metrics["boston_r2_test"] == pytest.approx(metrics["boston_r2_test_sklearn"], abs=1e-3)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("seed", range(3))
 def test_classification_separates_what_can_be_separated(tmp_path, seed):
     metrics, events = run(classification, tmp_path, "--seed", str(seed))

@@ -21,6 +21,7 @@ def has_its_line_in_the_table(events):
     return "_hparams_/session_start_info" in events.summary_metadata
 
 
+@pytest.mark.slow
 def test_three_kinds_of_descent_reach_the_same_minimum(tmp_path):
     metrics, events = run(descent, tmp_path, "--epochs", "30")
     losses = [metrics[f"{kind}_loss_train"] for kind in ("batch", "stochastic", "mini-batch")]
@@ -47,12 +48,14 @@ def test_the_network_written_three_ways_takes_the_same_steps(tmp_path):
     assert has_its_line_in_the_table(run_of(tmp_path, "layers=2-seed=0"))
 
 
+@pytest.mark.slow
 def test_two_layers_predict_housing_prices_better_than_one_neuron(tmp_path, real_data):
     args = ("--dataset", "boston", "--data-root", str(real_data), "--epochs", "60", "--seeds", "3")
     metrics, _ = run(regressor, tmp_path, *args)
     assert metrics["two_layers_test"] < 0.8 * metrics["one_neuron_test"]
 
 
+@pytest.mark.slow
 def test_two_layers_separate_what_one_cannot(tmp_path):
     metrics, _ = run(four_gaussians, tmp_path)
     assert metrics["two_layers_test"] >= 0.99
@@ -95,6 +98,7 @@ def test_three_kinds_of_descent_on_the_four_gaussians(tmp_path):
     assert metrics["batch_seconds"] < metrics["stochastic_seconds"]
 
 
+@pytest.mark.slow
 def test_the_table_of_the_checkerboard(tmp_path, capsys):
     metrics, events = run(checkerboard, tmp_path, "--settings", "3", "10", "70", "10", "5", "1", "--seeds", "2")
     assert metrics["70, 10_train"] != metrics["3, 10_train"]
@@ -108,6 +112,7 @@ def test_the_table_of_the_checkerboard(tmp_path, capsys):
     assert runs == [[3, 10], [70, 10], [5, 1]]
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_diverges_is_recognised(tmp_path):
     metrics, _ = run(learning_rate, tmp_path, "--iterations", "20", "--seeds", "2", "--evaluate-every", "20")
     diverging = {lr: metrics[f"{lr}_diverging"] for lr in ("0.1", "0.01", "0.001")}

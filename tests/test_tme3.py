@@ -50,6 +50,7 @@ def test_an_mlp_reads_digits(tmp_path):
     assert (tmp_path / "run" / "projector" / "sprite.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_non_linearity_makes_hidden_layers_worth_it(tmp_path):
     metrics, events = run(perceptron_to_mlp, tmp_path, "--epochs", "12")
     assert metrics["one hidden layer, tanh_test"] > metrics["perceptron_test"] + 0.02
@@ -57,6 +58,7 @@ def test_a_non_linearity_makes_hidden_layers_worth_it(tmp_path):
     assert {"accuracy", "learning curves"} <= set(events.Tags()["images"])
 
 
+@pytest.mark.slow
 def test_convolutions_learn_from_a_few_images_and_show_their_filters(tmp_path):
     metrics, _ = run(convolution, tmp_path, "--examples", "100", "--epochs", "30", "--models", "Conv1d", "Conv2d")
     assert min(metrics["Conv1d_train"], metrics["Conv2d_train"]) >= 0.94  # what is reported
@@ -66,6 +68,7 @@ def test_convolutions_learn_from_a_few_images_and_show_their_filters(tmp_path):
     assert not any("filters" in tag for tag in events_of(tmp_path / "run" / "model=Conv1d").Tags()["images"])
 
 
+@pytest.mark.slow
 def test_the_settings_of_the_documents_are_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(convolution, "TABLE", ((1, 2, 1e-1, "0.571 / 0.5"), (20, 6, 1e-1, "0.571 / 0.5")))
     metrics, _ = run(convolution, tmp_path, "--table", "--examples", "200")
@@ -74,6 +77,7 @@ def test_the_settings_of_the_documents_are_tried(tmp_path, monkeypatch):
     assert {round(event.value, 6) for event in rates} == {0.1}
 
 
+@pytest.mark.slow
 def test_the_example_reads_digits_and_its_rate_falls_after_each_epoch(tmp_path):
     metrics, _ = run(reference_example, tmp_path, "--epochs", "4", "--variants", "the example", "without dropout")
     assert min(metrics.values()) > 0.9
@@ -94,6 +98,7 @@ def test_a_standard_is_that_of_the_images_it_was_made_of():
     torch.testing.assert_close((standard.mean(), standard.std()), (torch.tensor(0.0), torch.tensor(1.0)))
 
 
+@pytest.mark.slow
 def test_codes_know_the_classes(tmp_path):
     metrics, events = run(latent_classifier, tmp_path, "--epochs", "8")
     assert metrics["codes, tanh_test"] > 0.8

@@ -14,6 +14,7 @@ from tme3 import _codes, autoencoder, highway, interpolation, latent
 # ---------------------------------------------------------------------------------- autoencoders
 
 
+@pytest.mark.slow
 def test_codes_keep_digits_better_the_longer_they_are(tmp_path, capsys):
     metrics, events = run(autoencoder, tmp_path, "--models", "10", "30", "30 untied", "--code", "linear")
     assert metrics["30_test"] < 0.008 < metrics["10_test"] < 0.03
@@ -58,6 +59,7 @@ def test_a_pca_of_scikit_learn_leaves_the_errors_that_are_printed():
     assert list(found) == [3, 10, 64]
 
 
+@pytest.mark.slow
 def test_a_denoising_autoencoder_undoes_noise_that_another_keeps(tmp_path):
     errors = {}
     for noise in ("gaussian", "none"):
@@ -86,6 +88,7 @@ def test_binarized_pixels_are_0_or_1_and_nothing_else_changes():
         assert torch.equal(ours.target, theirs.target)
 
 
+@pytest.mark.slow
 def test_the_loss_that_is_trained_on_is_the_lower_one(tmp_path):
     found = {}
     for loss in ("mse", "bce"):
@@ -112,6 +115,7 @@ def test_the_name_of_an_autoencoder_says_what_it_is():
 # ---------------------------------------------------------------------------------- interpolation
 
 
+@pytest.mark.slow
 def test_what_lies_halfway_between_codes_is_nearer_to_digits_than_between_pixels(tmp_path):
     metrics, events = run(interpolation, tmp_path, "--epochs", "16", "--evaluate-every", "4")
     assert metrics["of real ones"] < metrics["in code"] < metrics["in pixels"]
@@ -216,6 +220,7 @@ def test_the_law_of_he_keeps_the_size_of_what_passes():
 # ---------------------------------------------------------------------------------- what codes know
 
 
+@pytest.mark.slow
 def test_codes_fall_into_clusters_that_lie_farther_apart_than_those_of_pixels(tmp_path):
     metrics, events = run(latent, tmp_path, "--variants", "noise")
     assert metrics["noise_purity"] > 0.7  # reported: 0.6347

@@ -11,25 +11,24 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from amal.data import Split, Splits
 from amal.errors import UserError
+from amal.files import write_json
 from amal.functional import mse_loss
 from amal.nn import Dropout, Linear, Sequential, Tanh
 from amal.optim import SGD
+from amal.runs import Outcome, RunLogbook, launch
+from amal.runs.folder import open_run_dir
 from amal.training import (
     Logbook,
-    Outcome,
     RunConfig,
-    RunLogbook,
     TrainingConfig,
     choose_device,
     epoch_batches,
     evaluate,
     fit,
     is_milestone,
-    launch,
     train_step,
 )
 from amal.training.batches import steps_per_epoch
-from amal.training.files import open_run_dir, write_json
 
 QUIET = {"progress": False}
 
@@ -240,6 +239,7 @@ def numbers(n=100):
     return Split(torch.arange(float(n)).unsqueeze(1), torch.arange(float(n)).unsqueeze(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [None, 0, 2])
 def test_the_order_of_an_epoch_is_a_function_of_seed_and_epoch(workers):
     part = numbers()

@@ -10,9 +10,10 @@ import torch
 from fifo import LONG
 from torch.autograd import Function
 
-from amal import cli, isolation, waiting
+from amal import cli, waiting
 from amal.checking import check
-from amal.checking.mutants import SOLUTIONS
+from amal.course.mutants import SOLUTIONS
+from amal.doctor import isolation
 
 CRASH = """
 import os
@@ -131,7 +132,7 @@ def test_a_pipe_shows_nothing(examination, tmp_path, capfd):
 
 
 def test_an_exercise_is_waited_for_too(terminal, monkeypatch, tmp_path):
-    from amal import exercises
+    from amal.course import exercises
 
     def progress(*_):
         terminal.until(f"trying what is in {tmp_path}"[:60])
@@ -145,6 +146,7 @@ def test_an_exercise_is_waited_for_too(terminal, monkeypatch, tmp_path):
     assert terminal.left == ""
 
 
+@pytest.mark.slow
 def test_each_function_is_named_before_it_is_examined_and_counted_over_all_processes(tmp_path):
     path = tmp_path / "lab.py"
     path.write_text(CRASH + SOLUTIONS["mse"], encoding="utf-8")

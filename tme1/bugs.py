@@ -22,21 +22,13 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from amal.course.bugs import Comparison, Version, exhibit
 from amal.data import Split, noisy_line, random_regression
 from amal.functional import linear, mse_loss
 from amal.ops import LinearFunction, MSEFunction
 from amal.report import fitted_line, learning_curves
-from amal.training import (
-    Comparison,
-    Logbook,
-    Outcome,
-    RunConfig,
-    Version,
-    exhibit,
-    launch,
-    require_positive,
-    require_some,
-)
+from amal.runs import Outcome, launch
+from amal.training import Logbook, RunConfig, require_positive, require_some
 from tme1._closed_form import least_squares
 from tme1._mistakes import BiasNotSummed, SwappedSigns
 from tme1.chain_rule import forward, initial_parameters

@@ -23,16 +23,15 @@ from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
 from amal.report import decision_frontier
+from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
-    Outcome,
     Row,
     TrainingConfig,
     choose_device,
     fit,
     is_milestone,
-    launch,
     log_weights,
     require,
 )

@@ -20,7 +20,8 @@ from torch import Tensor
 from amal.checking import CASES, PROPERTIES, SIGNS, Case, verdict
 from amal.functional import linear, mse_loss
 from amal.report import new_figure
-from amal.training import Logbook, Outcome, RunConfig, launch, progress_bar
+from amal.runs import Outcome, launch
+from amal.training import Logbook, RunConfig, progress_bar
 from tme1._mistakes import MISTAKES
 
 NOT_OF_BACKWARD = ("compile", "autocast", "CUDA", "meta", "error budget", "saved bytes")

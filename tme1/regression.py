@@ -27,17 +27,16 @@ from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
 from amal.report import fitted_line, predicted_against_true
+from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
-    Outcome,
     Prefixed,
     Row,
     TrainingConfig,
     choose_device,
     fit,
     is_milestone,
-    launch,
     log_weights,
     require,
 )

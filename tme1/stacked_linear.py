@@ -22,16 +22,15 @@ from amal.functional import linear, mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
 from amal.report import learning_curves
+from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
-    Outcome,
     Row,
     TrainingConfig,
     choose_device,
     fit,
     is_milestone,
-    launch,
     log_weights,
     require,
 )

@@ -23,25 +23,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
+from amal.course.bugs import Comparison, Version, exhibit
 from amal.data import Split
 from amal.functional import mse_loss
 from amal.nn import Linear, Sequential, Tanh
 from amal.optim import SGD, Adam
 from amal.report import learning_curves, predicted_against_true
-from amal.training import (
-    Comparison,
-    DescentConfig,
-    Logbook,
-    Outcome,
-    Version,
-    epoch_batches,
-    evaluate,
-    exhibit,
-    launch,
-    require_positive,
-    require_some,
-    train_step,
-)
+from amal.runs import Outcome, launch
+from amal.training import DescentConfig, Logbook, epoch_batches, evaluate, require_positive, require_some, train_step
 from tme2._classes import seeded
 from tme2._tables import TableConfig
 

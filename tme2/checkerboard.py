@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from amal.experiments import digits
 from amal.report import training_curves
-from amal.training import Logbook, Outcome, Row, launch, require, require_positive
+from amal.runs import Outcome, launch
+from amal.training import Logbook, Row, require, require_positive
 from tme2._checkerboard import BoardConfig, Setting, train
 from tme2._classes import compared, mean_history, write_run
 

@@ -16,7 +16,8 @@ HParams, what one change costs; Graphs, the two depths.
 from dataclasses import dataclass, replace
 
 from amal.report import training_curves
-from amal.training import Logbook, Outcome, launch, require, require_positive, require_some
+from amal.runs import Outcome, launch
+from amal.training import Logbook, require, require_positive, require_some
 from tme2._checkerboard import BoardConfig, Setting, train
 from tme2._classes import compared, mean_history, write_run
 

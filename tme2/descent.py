@@ -21,17 +21,16 @@ from amal.data import Splits
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.report import training_curves
+from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
-    Outcome,
     Progress,
     Row,
     TrainingConfig,
     choose_device,
     fit,
     is_milestone,
-    launch,
     log_weights,
     require_positive,
 )

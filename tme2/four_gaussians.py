@@ -26,17 +26,16 @@ from amal.data import four_gaussians
 from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import Linear, Sequential, Tanh
 from amal.report import training_curves
+from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     DescentConfig,
     Logbook,
     Member,
-    Outcome,
     Row,
     SweepConfig,
     choose_device,
     fit_together,
-    launch,
     require,
     require_some,
 )

@@ -15,7 +15,8 @@ one that diverges; Histograms, its weights: far from 0, where tanh has no slope;
 from dataclasses import dataclass
 
 from amal.report import training_curves
-from amal.training import Logbook, Member, Outcome, launch, require, require_positive, require_some
+from amal.runs import Outcome, launch
+from amal.training import Logbook, Member, require, require_positive, require_some
 from tme2._checkerboard import BoardConfig, Setting, train
 from tme2._classes import compared, mean_history, write_run
 

@@ -26,10 +26,10 @@ from amal.functional import linear, mse_loss, tanh
 from amal.nn import Linear, Sequential
 from amal.optim import SGD
 from amal.report import training_curves
+from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
-    Outcome,
     Progress,
     Row,
     Silent,
@@ -38,7 +38,6 @@ from amal.training import (
     epoch_batches,
     fit,
     is_milestone,
-    launch,
     log_weights,
     require,
     require_some,

@@ -22,17 +22,16 @@ from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import Linear, Sequential, Tanh
 from amal.optim import SGD
 from amal.report import training_curves
+from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
-    Outcome,
     Progress,
     Row,
     Silent,
     TrainingConfig,
     choose_device,
     fit,
-    launch,
     require_positive,
     require_some,
 )

@@ -39,7 +39,8 @@ from amal.data import Images
 from amal.functional import mse_loss
 from amal.nn import Autoencoder
 from amal.report import image_rows, training_curves
-from amal.training import Logbook, Outcome, Progress, launch
+from amal.runs import Outcome, launch
+from amal.training import Logbook, Progress
 from tme3._codes import (
     SHOWN,
     CodeConfig,

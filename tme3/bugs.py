@@ -23,25 +23,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Flatten, Sequential
 
+from amal.course.bugs import Comparison, Version, exhibit
 from amal.data import Split
 from amal.functional import cross_entropy, mse_loss
 from amal.nn import BatchNorm1d, Linear, ReLU, Softmax, highway_network, mlp
 from amal.optim import Adam
 from amal.report import image_rows, learning_curves
-from amal.training import (
-    Comparison,
-    DescentConfig,
-    Logbook,
-    Outcome,
-    Version,
-    epoch_batches,
-    evaluate,
-    exhibit,
-    launch,
-    require_positive,
-    require_some,
-    train_step,
-)
+from amal.runs import Outcome, launch
+from amal.training import DescentConfig, Logbook, epoch_batches, evaluate, require_positive, require_some, train_step
 from tme3._images import ImageConfig, accuracy, seeded
 from tme3._mistakes import DrawnTied, LinearCarry, ZeroTied, mean_in_training_mode
 

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from amal.nn import RandomShift, Sequential, mlp
-from amal.training import Logbook, Outcome, TrainingConfig, launch, require
+from amal.runs import Outcome, launch
+from amal.training import Logbook, TrainingConfig, require
 from tme3._images import ImageConfig, seeded, train_classifier
 
 

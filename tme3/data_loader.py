@@ -27,8 +27,9 @@ from torch.utils.data import DataLoader
 
 from amal.data import ImageDataset, Images
 from amal.report import image_grid
+from amal.runs import Outcome, launch
 from amal.seeds import generator
-from amal.training import Logbook, Outcome, RunConfig, launch, require_some
+from amal.training import Logbook, RunConfig, require_some
 from amal.training.batches import epoch_batches
 from tme3._images import ImageConfig
 

@@ -40,19 +40,11 @@ from amal.functional import cross_entropy, log_softmax, nll_loss
 from amal.nn import fast_network
 from amal.optim import Adam
 from amal.report import new_figure
+from amal.runs import Outcome, launch
 from amal.seeds import generator
-from amal.training import (
-    Logbook,
-    Outcome,
-    RunConfig,
-    epoch_batches,
-    evaluate,
-    launch,
-    require,
-    require_some,
-)
+from amal.training import Logbook, RunConfig, epoch_batches, evaluate, require, require_some
 from amal.training.device import synchronize
-from amal.training.looks import Model
+from amal.training.evaluation import Model
 from tme3._images import ImageConfig, accuracy, one_cycle, seeded
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from amal.data import Images
 from amal.functional import mse_loss, sigmoid
 from amal.nn import Autoencoder
 from amal.report import image_rows
-from amal.training import Logbook, Outcome, Row, launch, require
+from amal.runs import Outcome, launch
+from amal.training import Logbook, Row, require
 from tme3._codes import Activation, CodeConfig, autoencoder, codes_of, learn_codes, require_models
 
 LAMBDAS = torch.linspace(0, 1, 11)

@@ -20,7 +20,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from amal.nn import Conv1d, Conv2d, Linear, conv1d_network, conv2d_network, lenet, mlp, reference_example
-from amal.training import Logbook, Outcome, RunConfig, launch, require
+from amal.runs import Outcome, launch
+from amal.training import Logbook, RunConfig, require
 
 Counts = list[tuple[str, int, int]]
 """A layer, its parameters, and the multiplications (each with an addition) for one image."""

@@ -23,7 +23,8 @@ from torch import nn
 
 from amal.nn import ReLU, Sigmoid, Tanh, mlp
 from amal.report import training_curves
-from amal.training import Logbook, Outcome, Progress, TrainingConfig, launch, require
+from amal.runs import Outcome, launch
+from amal.training import Logbook, Progress, TrainingConfig, require
 from tme3._images import ImageConfig, seeded, train_classifier
 
 REPORTED = {"one hidden layer, tanh": "– / 0.859 (R-c), 0.919 / 0.892 (R-e)"}

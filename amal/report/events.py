@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amal.experiments import without_number
-from amal.records import CutShort, Damaged, event_files, records
+from amal.runs.records import CutShort, Damaged, event_files, records
 
 SMALL = 1000
 """Bytes of the records whose checksum is verified, all numbers among them; a picture has a checksum of its own."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from amal.errors import UserError
+from amal.locks import is_locked
 
 from .commands import normalised, without_paths
-
-try:
-    import fcntl
-except ImportError:  # Windows: what is going on looks as if it had stopped
-    fcntl = None  # type: ignore[assignment]
 
 SAME_RUN = ("seed", "run_dir", "data_root", "progress", "resume", "checkpoint_every")
 """Settings in which runs of one group may differ."""
@@ -150,25 +145,6 @@ def status_of(folder: Path, metrics: Mapping[str, Any], going_on: bool) -> str:
     if not metrics:
         return "damaged: metrics.json cannot be read"
     return without_paths(str(metrics.get("status", "damaged: metrics.json has no status")))
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process holds the folder, as every run holds its own until it ends."""
-    if fcntl is None:
-        return False
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:

@@ -1,6 +1,6 @@
 """What `amal show` prints: an operation's derivation, its code, and an example worked through with numbers."""
 
-from amal.checking.matrix import OPERATIONS
+from amal.proofs.matrix import OPERATIONS
 
 from . import source
 from .examples import EXAMPLES as EXAMPLES

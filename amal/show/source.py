@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from amal import functional
-from amal.checking.tensors import function_nodes
+from amal.tensors import function_nodes
 
 from .examples import EXAMPLES
 

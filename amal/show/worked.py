@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from amal.checking import verdict
+from amal.proofs.matrix import verdict
 
 from .examples import EXAMPLES, Example, FixedCase
 from .paper import Index, Line, Paper, entry, indices, short, slope
@@ -19,7 +19,7 @@ PROPERTIES = {
     "gradgradcheck": "torch.autograd.gradgradcheck, of second derivatives",
     "exact shapes": "each gradient of exactly its input's shape, which gradcheck does not ask",
 }
-"""Of those that amal.checking has, what is asked of an example, in words."""
+"""Of those that amal.proofs has, what is asked of an example, in words."""
 
 
 @dataclass(frozen=True)

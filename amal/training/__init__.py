@@ -1,4 +1,4 @@
-"""How an experiment is configured, run, interrupted, and written down."""
+"""How a model is fitted: the loop, what is measured on the way, checkpoints, sweeps, several processes."""
 
 from .batches import epoch_batches as epoch_batches
 from .batches import steps_per_epoch as steps_per_epoch
@@ -11,23 +11,17 @@ from .config import require as require
 from .config import require_positive as require_positive
 from .config import require_some as require_some
 from .device import choose_device as choose_device
-from .gallery import Comparison as Comparison
-from .gallery import Version as Version
-from .gallery import exhibit as exhibit
-from .launch import Outcome as Outcome
-from .launch import launch as launch
+from .evaluation import Progress as Progress
+from .evaluation import Row as Row
+from .evaluation import evaluate as evaluate
+from .evaluation import is_milestone as is_milestone
+from .evaluation import log_row as log_row
+from .evaluation import log_weights as log_weights
 from .logbook import Logbook as Logbook
-from .logbook import RunLogbook as RunLogbook
 from .logbook import Silent as Silent
-from .looks import Progress as Progress
-from .looks import Row as Row
-from .looks import evaluate as evaluate
-from .looks import is_milestone as is_milestone
-from .looks import log_row as log_row
-from .looks import log_weights as log_weights
 from .loop import fit as fit
 from .loop import progress_bar as progress_bar
 from .loop import train_step as train_step
 from .prefixed import Prefixed as Prefixed
-from .stack import Member as Member
 from .sweep import fit_together as fit_together
+from .together import Member as Member

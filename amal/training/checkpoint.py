@@ -19,11 +19,12 @@ import numpy as np
 import torch
 
 from amal.errors import UserError
+from amal.files import remove_unfinished, write_whole
+from amal.locks import require_in_place
 from amal.seeds import generator
 
 from . import distributed
 from .fields import Saved, Unfit
-from .files import remove_unfinished, require_in_place, write_whole
 
 _T = TypeVar("_T")
 FORMAT = 1

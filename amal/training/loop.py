@@ -16,15 +16,15 @@ from torch.optim.optimizer import Optimizer
 from tqdm import tqdm
 
 from amal.errors import UserError
+from amal.files import plain
 
 from . import distributed
 from .batches import Data, epoch_batches, refuse_single_examples, steps_per_epoch
 from .checkpoint import Checkpoints, random_states, restore_random_states
 from .config import TrainingConfig
+from .evaluation import PARTS, Metric, Model, Progress, Row, evaluate, gradient_norm, in_bfloat16, is_milestone, log_row
 from .fields import Saved
-from .files import plain
 from .logbook import Logbook
-from .looks import PARTS, Metric, Model, Progress, Row, evaluate, gradient_norm, in_bfloat16, is_milestone, log_row
 from .signals import Interrupted, finish_step_first
 from .state import TrainingState, kinds_of, read_training
 

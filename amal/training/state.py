@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
+from .evaluation import PARTS, Progress, Row
 from .fields import (
     Saved,
     Unfit,
@@ -25,7 +26,6 @@ from .fields import (
     require_optimizer,
     require_random_states,
 )
-from .looks import PARTS, Progress, Row
 
 TRAINING = ("model", "optimizer", "scheduler", "kinds", "progress", "random", "config")
 """Fields of a checkpoint of `fit`. `updated` besides, which early files lack, tells which parameters the optimizer

@@ -19,12 +19,12 @@ from amal.errors import UserError
 from . import distributed
 from .checkpoint import Checkpoints
 from .config import SweepConfig
+from .evaluation import PARTS, Metric, Row, gradient_norm
 from .fields import Saved
 from .logbook import Logbook
-from .looks import PARTS, Metric, Row, gradient_norm
 from .signals import Interrupted, finish_step_first
-from .stack import Member, Stack, stackable
 from .state import State, read_sweep
+from .together import Member, Stack, stackable
 
 AT_ONCE = 50
 """Steps whose batches are laid out together; between these the sweep can save and stop."""

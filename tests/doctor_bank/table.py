@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from amal.checking.mutants import MUTANTS, SOLUTIONS, class_of, mutant
+from amal.course.mutants import MUTANTS, SOLUTIONS, class_of, mutant
 
 from . import right_activations, right_layers, right_linear, right_losses
 from .calls import CALLS, Call
@@ -238,7 +238,7 @@ OTHER_WRONG = {
         mutant("no-gamma", "grad-value grad-factor", "", "g = grad_output * weight", "g = grad_output"),
     ),
 }
-"""Right one -> what makes it wrong, as in amal.checking.mutants."""
+"""Right one -> what makes it wrong, as in amal.course.mutants."""
 
 
 @dataclass(frozen=True)

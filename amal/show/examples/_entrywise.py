@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from amal.checking.cases import fixed_dropout, like
+from amal.proofs.cases import fixed_dropout, like
 from amal.show.paper import Entries, Paper, Quantity, entry, exp, known, of, quantity, sigmoid, sign, slope, whether
 
 from ._example import Example, Variable

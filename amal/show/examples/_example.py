@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from amal import functional
-from amal.checking import Case
-from amal.checking.tensors import strided
+from amal.proofs.cases import Case
 from amal.show.paper import Entries, Paper
+from amal.tensors import strided
 
 
 @dataclass(frozen=True)

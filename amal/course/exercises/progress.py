@@ -1,0 +1,136 @@
+"""How far a student has come: question by question, done, wrong and why, or still to do.
+
+The tests are the package's, not the student's copy of them. They run in a process of their own, with a time limit, so
+that nothing which a student writes can take the checker down: what hangs, exits or crashes is an answer like another.
+"""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from amal.experiments import LABS
+from amal.sandbox import WHOLE, Ending, Limits, Sandbox
+
+from . import source
+
+State = Literal["done", "wrong", "to do", "killed"]
+PRELOADED = ["torch", "amal.doctor.examination", "amal.nn", "amal.course.exercises.trial"]
+MARKS = {"done": "✓", "wrong": "✗", "to do": "·", "killed": "?"}
+
+
+class Answer(NamedTuple):
+    """What is known of one question."""
+
+    question: str
+    title: str
+    state: State
+    said: str
+    """What is wrong, or what is missing; nothing where all is done."""
+    file: str
+    lab: str
+
+
+def labs_in(folder: Path) -> list[str]:
+    """Return the labs of which a folder holds files."""
+    return [lab for lab in LABS if any((folder / name).is_file() for name in _files(lab))]
+
+
+def is_exercise(folder: Path) -> bool:
+    """Tell whether a folder holds an exercise."""
+    return bool(labs_in(folder))
+
+
+def progress(folder: Path, seconds: float = 30.0, memory: float = 4.0) -> list[Answer]:
+    """Try all that a folder holds of the exercises; return an answer for each question, in their order.
+
+    A question is wrong if one of its tests fails, to do if one meets NotImplementedError, else done. It is killed if
+    one of its tests was, from outside, or for want of memory on this machine: that says nothing of the student.
+
+    Args:
+        folder: where the student's files lie; nothing is written there.
+        seconds: how long the import of a file, and each test, may take; a lab has ten times as long.
+        memory: GB that the processes of a lab may hold together.
+    """
+    folder = folder.resolve()
+    answers = []
+    for lab in labs_in(folder):
+        texts = source.solved(lab)
+        tests = [test for file, text in texts.items() for test in source.tests(file, text)]
+        found = dict(_results(folder, texts, tests, Limits(seconds, WHOLE * seconds, memory)))
+        for part in (part for file, text in texts.items() for part in source.parts(file, text)):
+            if (folder / part.file).is_file():
+                mine = [found[test.name] for test in tests if test.question == part.question and test.name in found]
+                state, said = _worst(mine)
+            else:
+                state, said = "to do", f"{part.file} is not there"
+            answers.append(Answer(part.question, part.title, state, said, part.file, lab))
+    return answers
+
+
+def as_text(answers: list[Answer], width: int = 100) -> str:
+    """Set the answers as a list for the terminal: a line for each question, and below it what is wrong."""
+    lines, indent = [], " " * 16
+    names, files = (max((len(text) for text in texts), default=0) for texts in _columns(answers))
+    for answer in answers:
+        missing = answer.said.rpartition(": ")[2] if answer.state == "to do" else ""
+        line = f"{MARKS[answer.state]} {answer.state:6} {answer.question:>5}  {answer.title:{names}}  "
+        lines.append(f"{line}{answer.file:{files}}  {missing}".rstrip())
+        if answer.state == "wrong":
+            lines += textwrap.wrap(answer.said, width, initial_indent=indent, subsequent_indent=indent)
+    done = sum(answer.state == "done" for answer in answers)
+    return "\n".join([*lines, "", f"{done} of {len(answers)} done"])
+
+
+def as_json(answers: list[Answer]) -> str:
+    """Set the answers as JSON: a list of objects with question, title, state, said, file, lab."""
+    return json.dumps([answer._asdict() for answer in answers], indent=2, ensure_ascii=False)
+
+
+def _columns(answers: list[Answer]) -> tuple[list[str], list[str]]:
+    return [answer.title for answer in answers], [answer.file for answer in answers]
+
+
+def _files(lab: str) -> list[str]:
+    return [name for name, text in source.read(lab).items() if source.parts(name, text)]
+
+
+def _worst(results: list[tuple[State, str]]) -> tuple[State, str]:
+    """Return the first of what is wrong, then of what is to do: one thing at a time."""
+    order: tuple[State, ...] = ("wrong", "killed", "to do", "done")
+    return min(results, key=lambda result: order.index(result[0]))
+
+
+def _results(
+    folder: Path, texts: dict[str, str], tests: list[source.Test], limits: Limits
+) -> Iterator[tuple[str, tuple[State, str]]]:
+    """Yield the name and the result of the tests. A process that hangs or dies is followed by one for the rest."""
+    left, rest = list(tests), limits.total
+    with Sandbox(PRELOADED, {"MPLBACKEND": "Agg", "PYTHONWARNINGS": "ignore"}) as sandbox:
+        while left and rest > 0:
+            now, importing = left[0], True
+            order = [(test.file, test.name) for test in left]
+            for said in sandbox.run(
+                "amal.course.exercises.trial:main", str(folder), texts, order, limits=replace(limits, total=rest)
+            ):
+                match said:
+                    case {"importing": _}:
+                        importing = True
+                    case {"trying": name}:
+                        now, importing = next(test for test in left if test.name == name), False
+                    case {"name": name, "state": state, "said": words}:
+                        yield name, (state, words)
+                        left = [test for test in left if test.name != name]
+                        now, importing = (left or [now])[0], False
+                    case Ending():
+                        rest -= said.seconds
+                        same = "file" if importing else "question"
+                        lost = [test for test in left if getattr(test, same) == getattr(now, same)]
+                        fate: State = "killed" if said.killed else "wrong"
+                        for test in lost:  # what hangs once would hang in each of them
+                            yield test.name, (fate, f"it {said}")
+                        left = [test for test in left if test not in lost]
+    for test in left:
+        yield test.name, ("wrong", f"it was not tried: the whole lab took more than {limits.total:g} seconds")

@@ -1,0 +1,37 @@
+"""The operations that the doctor knows, by name, each with every definition that a course or torch gives of it.
+
+A derivative is right or wrong only with respect to a definition. The squared error of a batch may be a mean over all
+entries, a sum, or a sum for each example, averaged; a weight may be (in, out) or (out, in). Each is right, if backward
+goes with it. So the doctor first asks which definition the values follow.
+"""
+
+from . import layers, losses, normalization, structures, windows
+from .definition import Arguments as Arguments
+from .definition import Definition as Definition
+from .definition import Draw as Draw
+from .definition import Kink as Kink
+from .definition import Operation as Operation
+from .definition import seeded as seeded
+
+
+def normalised(name: str) -> str:
+    """Return the name of a class without case, underscores, and what students write around it."""
+    plain = name.lower().replace("_", "")
+    for ending in ("function", "func", "fn", "op"):
+        plain = plain.removesuffix(ending)
+    for start in ("my", "course", "student"):
+        plain = plain.removeprefix(start)
+    return plain
+
+
+def all_operations() -> dict[str, Operation]:
+    """Return name -> operation, of all that are known."""
+    tables = (losses.OPERATIONS, layers.OPERATIONS, normalization.OPERATIONS, windows.OPERATIONS, structures.OPERATIONS)
+    return {operation.name: operation for table in tables for operation in table}
+
+
+def operation_called(name: str) -> Operation | None:
+    """Return the operation that the name of a class, or of an operation, means; None if it means none."""
+    plain = normalised(name)
+    operations = all_operations()
+    return operations.get(name) or next((of for of in operations.values() if plain in of.aliases), None)

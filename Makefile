@@ -8,9 +8,10 @@ BIN := .venv/bin
 labs: .venv/installed
 	$(BIN)/amal labs
 
-# A process on each core, with one thread: threads that share a core slow each other down.
+# A process on each core, with one thread: threads that share a core slow each other down. Bytecode is kept, as the tests
+# start Python a hundred times.
 test: .venv/installed-test lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -1,3 +1,4 @@
+import gc
 import importlib
 import os
 import signal
@@ -35,6 +36,10 @@ def pytest_collection_modifyitems(items):
             if counts[item.function] % mark.args[0]:
                 item.add_marker("slow")
             counts[item.function] += 1
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what was imported stays: the collector need not go through it again and again
 
 
 # A shell starts what runs in the background with SIGINT ignored, and what is started from there inherits that:

@@ -194,7 +194,8 @@ def put(path, content):
     )
 
 
-@pytest.mark.parametrize("times", [TIMES // 6, pytest.param(TIMES, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [TIMES // 6, TIMES])
 def test_a_checkpoint_with_odd_content_is_left_out_and_the_one_before_is_taken(
     tmp_path, killed, expected, capsys, times
 ):

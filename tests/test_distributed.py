@@ -386,7 +386,8 @@ def kinds_of_files(run_dir):
 # ---------------------------------------------------------------------------------- killed, stopped, gone on with
 
 
-@pytest.mark.parametrize(("before", "after"), [pytest.param(1, 2, marks=pytest.mark.slow), (2, 1)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 def test_a_run_goes_on_with_more_processes_or_fewer(whole, tmp_path, before, after, forked):
     run_dir = tmp_path / "run"
     assert began(run_dir, processes=before, forked=forked, plant="hit SIGTERM 0 57").status != 0

@@ -281,6 +281,7 @@ def test_a_second_interrupt_may_come_while_the_first_is_told(monkeypatch):
     assert quits == [128 + signal.SIGINT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_stop_is_not_lost_where_python_drops_exceptions(tmp_path, times):
     chance, seen = random.Random(0), []

@@ -27,7 +27,7 @@ def rows():
     """Yield every property with every case; what takes long with the first of an operation, and with some more."""
     for name in PROPERTIES:
         for number, case in enumerate(CASES):
-            share = 4 if name in LONG else 2
+            share = 6 if name in LONG else 3
             slow = case is not FIRST[case.op] and (name == "compile" or number % share)
             yield pytest.param(case, name, id=f"{name}-{case.name}", marks=[pytest.mark.slow] if slow else [])
 

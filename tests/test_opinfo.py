@@ -158,7 +158,7 @@ def test_every_operation_of_torch_is_looked_for():
     assert {name for name in missing if name.isidentifier() and not name.startswith("__")} == {"highway"}
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(4)
 @quiet
 @every_mode
 @every_operation
@@ -176,7 +176,7 @@ def test_agrees_on_all_of_torchs_samples(info, dtype, mode):
     print(f"{check(info, dtype, mode, every=True)} samples")
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(4)
 @quiet
 @pytest.mark.parametrize("info", [i for i in INFOS if i.error_inputs_func], ids=name_of)
 def test_refuses_what_torch_refuses(info):

@@ -184,6 +184,7 @@ def test_classification_learns_from_the_training_split_in_the_order_of_the_seed(
     assert logged == pytest.approx({step: losses[step - 1] for step in (10, 20)}, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_classification_cannot_separate_what_no_line_separates(tmp_path):
     metrics, _ = run(classification, tmp_path, "--dataset", "four-gaussians")
     assert metrics["accuracy_test"] < 0.75

@@ -18,6 +18,7 @@ _ROOMS = (
     "nn",
     "ops",
     "optim",
+    "plots",
     "proofs",
     "report",
     "runs",

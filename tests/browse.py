@@ -24,7 +24,7 @@ from browser import Browser
 
 from amal.experiments import find_experiments
 from amal.nn import Linear
-from amal.report import image_grid
+from amal.plots import image_grid
 from amal.runs import RunLogbook
 from amal.runs.board import VIEWS
 from amal.runs.launcher import LOOK

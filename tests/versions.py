@@ -60,7 +60,7 @@ def ask(python, program):
 def tested(python, names):
     """Run tests in an environment; return pytest's last line, and whether all passed."""
     command = [python, "-m", "pytest", "-q", "--numprocesses=auto", "--durations=0", "-p", "no:cacheprovider"]
-    files = [f"tests/test_{name}.py" for name in names]
+    files = [str(path) for name in names for path in sorted(ROOT.glob(f"tests/**/test_{name}.py"))]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, *files], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
     print(done.stdout, flush=True)

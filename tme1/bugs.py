@@ -26,7 +26,7 @@ from amal.course.bugs import Comparison, Version, exhibit
 from amal.data import Split, noisy_line, random_regression
 from amal.functional import linear, mse_loss
 from amal.ops import LinearFunction, MSEFunction
-from amal.report import fitted_line, learning_curves
+from amal.plots import fitted_line, learning_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, RunConfig, require_positive, require_some
 from tme1._closed_form import least_squares

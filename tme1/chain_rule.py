@@ -26,7 +26,7 @@ from torch.autograd import Function
 
 from amal.data import Split, generator, random_regression
 from amal.ops import LinearFunction, MSEFunction
-from amal.report import new_figure
+from amal.plots import new_figure
 from amal.runs import Outcome, launch
 from amal.training import DescentConfig, Logbook, is_milestone, progress_bar, require
 from tme1._closed_form import least_squares, with_ones

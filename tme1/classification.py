@@ -22,7 +22,7 @@ from amal.errors import did_you_mean
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
-from amal.report import decision_frontier
+from amal.plots import decision_frontier
 from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from amal.checking import CASES, PROPERTIES, SIGNS, Case, verdict
 from amal.functional import linear, mse_loss
-from amal.report import new_figure
+from amal.plots import new_figure
 from amal.runs import Outcome, launch
 from amal.training import Logbook, RunConfig, progress_bar
 from tme1._mistakes import MISTAKES

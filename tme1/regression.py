@@ -26,7 +26,7 @@ from amal.errors import did_you_mean
 from amal.functional import mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
-from amal.report import fitted_line, predicted_against_true
+from amal.plots import fitted_line, predicted_against_true
 from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,

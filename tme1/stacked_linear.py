@@ -21,7 +21,7 @@ from amal.data import random_regression
 from amal.functional import linear, mse_loss
 from amal.nn import Linear
 from amal.optim import SGD
-from amal.report import learning_curves
+from amal.plots import learning_curves
 from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from amal.data import Split, Splits
-from amal.report import decision_frontier
+from amal.plots import decision_frontier
 from amal.training import Logbook, Member, Row, is_milestone, log_row, log_weights
 
 

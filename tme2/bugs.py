@@ -28,7 +28,7 @@ from amal.data import Split
 from amal.functional import mse_loss
 from amal.nn import Linear, Sequential, Tanh
 from amal.optim import SGD, Adam
-from amal.report import learning_curves, predicted_against_true
+from amal.plots import learning_curves, predicted_against_true
 from amal.runs import Outcome, launch
 from amal.training import DescentConfig, Logbook, epoch_batches, evaluate, require_positive, require_some, train_step
 from tme2._classes import seeded

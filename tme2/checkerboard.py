@@ -16,7 +16,7 @@ accuracy: train and test part; Images, the slider of `frontier`: the board appea
 from dataclasses import dataclass
 
 from amal.experiments import digits
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Row, require, require_positive
 from tme2._checkerboard import BoardConfig, Setting, train

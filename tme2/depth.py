@@ -15,7 +15,7 @@ HParams, what one change costs; Graphs, the two depths.
 
 from dataclasses import dataclass, replace
 
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, require, require_positive, require_some
 from tme2._checkerboard import BoardConfig, Setting, train

@@ -20,7 +20,7 @@ import torch
 from amal.data import Splits
 from amal.functional import mse_loss
 from amal.nn import Linear
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,

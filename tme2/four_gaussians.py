@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from amal.data import four_gaussians
 from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import Linear, Sequential, Tanh
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,

@@ -14,7 +14,7 @@ one that diverges; Histograms, its weights: far from 0, where tanh has no slope;
 
 from dataclasses import dataclass
 
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Member, require, require_positive, require_some
 from tme2._checkerboard import BoardConfig, Setting, train

@@ -26,7 +26,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from amal.functional import mse_loss
 from amal.optim import SGD
-from amal.report import new_figure
+from amal.plots import new_figure
 from amal.runs import Outcome, launch
 from amal.training import Logbook, RunConfig, choose_device, require_some
 from tme2.exercise.regressor import sequential

@@ -25,7 +25,7 @@ from amal.data import Splits
 from amal.functional import linear, mse_loss, tanh
 from amal.nn import Linear, Sequential
 from amal.optim import SGD
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,

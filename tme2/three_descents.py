@@ -21,7 +21,7 @@ from amal.data import Splits, four_gaussians
 from amal.functional import binary_cross_entropy_with_logits
 from amal.nn import Linear, Sequential, Tanh
 from amal.optim import SGD
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,

@@ -12,7 +12,7 @@ from amal.data import Images, Split, Splits, generator
 from amal.functional import binary_cross_entropy_with_logits, mse_loss, sigmoid
 from amal.nn import Autoencoder, Denoising, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from amal.optim import Adam
-from amal.report import image_rows
+from amal.plots import image_rows
 from amal.training import (
     Checkpoints,
     Logbook,

@@ -13,7 +13,7 @@ from torch.optim.optimizer import Optimizer
 from amal.data import Images, default_root, digits, fashion_mnist, mnist, usps
 from amal.functional import cross_entropy
 from amal.optim import Adam
-from amal.report import confusion_matrix, image_grid
+from amal.plots import confusion_matrix, image_grid
 from amal.training import (
     Checkpoints,
     Logbook,

@@ -38,7 +38,7 @@ from typing import Any
 from amal.data import Images
 from amal.functional import mse_loss
 from amal.nn import Autoencoder
-from amal.report import image_rows, training_curves
+from amal.plots import image_rows, training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Progress
 from tme3._codes import (

@@ -28,7 +28,7 @@ from amal.data import Split
 from amal.functional import cross_entropy, mse_loss
 from amal.nn import BatchNorm1d, Linear, ReLU, Softmax, highway_network, mlp
 from amal.optim import Adam
-from amal.report import image_rows, learning_curves
+from amal.plots import image_rows, learning_curves
 from amal.runs import Outcome, launch
 from amal.training import DescentConfig, Logbook, epoch_batches, evaluate, require_positive, require_some, train_step
 from tme3._images import ImageConfig, accuracy, seeded

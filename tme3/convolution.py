@@ -39,7 +39,7 @@ from amal.experiments import digits
 from amal.functional import conv2d
 from amal.nn import AvgPool2d, Conv2d, RandomShift, Sequential, conv1d_network, conv2d_network, lenet
 from amal.optim import SGD
-from amal.report import image_grid, training_curves
+from amal.plots import image_grid, training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Progress, TrainingConfig, require, require_some
 from tme3._images import PAIR, ImageConfig, accuracies, seeded, to_grey, train_classifier

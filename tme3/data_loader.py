@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from amal.data import ImageDataset, Images
-from amal.report import image_grid
+from amal.plots import image_grid
 from amal.runs import Outcome, launch
 from amal.seeds import generator
 from amal.training import Logbook, RunConfig, require_some

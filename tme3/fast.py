@@ -39,7 +39,7 @@ from amal.errors import did_you_mean
 from amal.functional import cross_entropy, log_softmax, nll_loss
 from amal.nn import fast_network
 from amal.optim import Adam
-from amal.report import new_figure
+from amal.plots import new_figure
 from amal.runs import Outcome, launch
 from amal.seeds import generator
 from amal.training import Logbook, RunConfig, epoch_batches, evaluate, require, require_some

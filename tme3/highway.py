@@ -30,7 +30,7 @@ from amal.data import Images
 from amal.experiments import digits
 from amal.functional import sigmoid
 from amal.nn import Autoencoder, Highway, Linear, highway_network, mlp
-from amal.report import image_rows, shades, training_curves, values_over
+from amal.plots import image_rows, shades, training_curves, values_over
 from amal.runs import Outcome, launch
 from amal.training import (
     Logbook,

@@ -26,7 +26,7 @@ from torch import Tensor
 from amal.data import Images
 from amal.functional import mse_loss, sigmoid
 from amal.nn import Autoencoder
-from amal.report import image_rows
+from amal.plots import image_rows
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Row, require
 from tme3._codes import Activation, CodeConfig, autoencoder, codes_of, learn_codes, require_models

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from amal.data import Images
 from amal.functional import sigmoid
-from amal.report import image_rows, points_by_class
+from amal.plots import image_rows, points_by_class
 from amal.runs import Outcome, launch
 from amal.training import Logbook
 from tme3._codes import Activation, CodeConfig, autoencoder, codes_of, learn_codes, require_models

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from amal.data import Images, Split
 from amal.nn import mlp
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Prefixed, Progress, require
 from tme3._codes import ACTIVATIONS, CodeConfig, autoencoder, codes_of, learn_codes, require_models, sizes_of

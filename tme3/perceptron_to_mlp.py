@@ -22,7 +22,7 @@ from functools import partial
 from torch import nn
 
 from amal.nn import ReLU, Sigmoid, Tanh, mlp
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Progress, TrainingConfig, require
 from tme3._images import ImageConfig, seeded, train_classifier

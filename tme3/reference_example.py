@@ -23,7 +23,7 @@ from amal.data import Split
 from amal.errors import did_you_mean
 from amal.nn import Dropout, Sequential, reference_example
 from amal.optim import SGD, Adadelta
-from amal.report import training_curves
+from amal.plots import training_curves
 from amal.runs import Outcome, launch
 from amal.training import Logbook, Progress, TrainingConfig, require, require_positive, steps_per_epoch
 from tme3._images import ImageConfig, seeded, train_classifier

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .specimen import Arguments, Composite, Raised, Specimen, copied, detached, floating_places, is_function
+from .function_under_test import Arguments, Composite, Raised, Specimen, copied, detached, floating_places, is_function
 from .subject import cast
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .definitions import Arguments, Definition, Draw
 from .definitions.names import FILLERS, NAMES, SIGNATURES
-from .specimen import Specimen
+from .function_under_test import Specimen
 
 MOST: Final = 24
 """Ways to arrange the inputs of one definition that are tried."""

@@ -14,8 +14,8 @@ from torch import Tensor
 from amal.tensors import memory_of, rolled
 
 from .evidence import same
+from .function_under_test import Arguments, Call, Raised, at
 from .sizes import by_example
-from .specimen import Arguments, Call, Raised, at
 from .subject import Found, Subject, random_like
 
 

@@ -12,8 +12,8 @@ import torch
 from amal.errors import UserError, did_you_mean
 
 from .definitions import Operation, all_operations, operation_called
+from .function_under_test import is_function
 from .sources import functions_in
-from .specimen import is_function
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .evidence import same
-from .specimen import Arguments, Composite, Raised, at, plain
+from .function_under_test import Arguments, Composite, Raised, at, plain
 from .subject import Found, Subject, cast, differentiated, gradients, random_like
 
 ROUNDINGS = 32

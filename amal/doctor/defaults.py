@@ -17,8 +17,8 @@ from torch import Tensor
 from .directions import depends
 from .elsewhere import compared, parsed, thresholds
 from .evidence import Tolerance
+from .function_under_test import Arguments, Composite, Raised, at
 from .samples import NUMBERS, VECTORS
-from .specimen import Arguments, Composite, Raised, at
 from .subject import Found, Subject, random_like
 
 CLOSE: Final = Tolerance(1e-3)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from .evidence import Tolerance, same
+from .function_under_test import Arguments
 from .slopes import slope, slopes
-from .specimen import Arguments
 from .subject import Subject, random_like
 
 MANY = 64

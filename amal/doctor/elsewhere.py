@@ -20,8 +20,8 @@ from torch import Tensor
 from . import places
 from .directions import MANY, pair_along
 from .evidence import Tolerance, same, told_apart
+from .function_under_test import Arguments, Composite, Raised, at, copied
 from .slopes import slopes
-from .specimen import Arguments, Composite, Raised, at, copied
 from .subject import Found, Subject, random_like
 
 WIDTHS: Final = (5.0, 45.0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .evidence import same
-from .specimen import Raised, at, copied, dense_of
+from .function_under_test import Raised, at, copied, dense_of
 from .subject import Found, Subject
 
 

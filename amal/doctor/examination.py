@@ -26,11 +26,11 @@ from .definitions import Definition, Draw, Operation, all_operations, operation_
 from .effort import Effort, Spent
 from .findings import CODES, Diagnosis, Finding, as_text
 from .form import form_faults
+from .function_under_test import Composite, Raised, Specimen, is_function
 from .precision import inaccuracy, single_inside
 from .randomness import random_state_kept
 from .recognition import Unexaminable, recognised
 from .samples import found_samples, in_words
-from .specimen import Composite, Raised, Specimen, is_function
 from .standin import Unavailable
 from .subject import DTYPES, Options, Subject, cast, variables_of
 from .verdict import diagnosed, result

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .definitions import Definition, Kink
 from .evidence import same
-from .specimen import Arguments, Raised, at
+from .function_under_test import Arguments, Raised, at
 from .subject import Found, Subject, differentiated
 
 ASIDE: Final = 1e-3

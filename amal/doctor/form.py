@@ -10,7 +10,7 @@ from torch.autograd.function import _SingleLevelFunction
 from amal.errors import nearest
 
 from .definitions.names import NAMES
-from .specimen import OF_CTX
+from .function_under_test import OF_CTX
 
 CONTEXTS: Final = {"ctx", "context", "self", "cxt", "ctxt", "cls", "_ctx", "_", "contexte"}
 """What a first parameter is called that is ctx."""

@@ -11,11 +11,11 @@ from torch import Tensor
 from .definitions import Definition, Draw
 from .directions import MANY, depends, pairs_along
 from .evidence import Evidence, Tolerance, same, shown, told_apart, worst_entry
+from .function_under_test import Call, Raised, at, plain
 from .hypotheses import explain_shape, explain_value
 from .linearity import explain_use_of_grad_output, is_linear
 from .recognition import SEED
 from .slopes import Slopes, slope, slopes
-from .specimen import Call, Raised, at, plain
 from .subject import Found, Subject, cast, differentiated, random_like
 
 ROUGH = 1e-3

@@ -11,8 +11,8 @@ from torch.autograd.graph import _engine_run_backward
 from .directions import DIRECTIONS, is_slope
 from .elsewhere import is_large
 from .evidence import same
+from .function_under_test import Arguments, Composite, Raised, plain
 from .slopes import slope
-from .specimen import Arguments, Composite, Raised, plain
 from .subject import Found, Subject, gradients, pulled_back, random_like, with_leaves
 
 

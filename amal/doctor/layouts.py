@@ -10,7 +10,7 @@ from torch import Tensor
 from .circumstances import agrees
 from .directions import pair_along
 from .evidence import same
-from .specimen import Raised, at, copied, needing
+from .function_under_test import Raised, at, copied, needing
 from .subject import Found, Subject, random_like
 
 

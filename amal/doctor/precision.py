@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from .specimen import Arguments, Raised, Specimen, at
+from .function_under_test import Arguments, Raised, Specimen, at
 from .subject import Found, Subject, cast, random_like
 
 STILL: Final = 1e-10

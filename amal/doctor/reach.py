@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
+from .function_under_test import Composite, Specimen
 from .places import NAMES, code_of, tree_of
-from .specimen import Composite, Specimen
 
 SHOWN = 3
 """Lines that are quoted."""

@@ -14,8 +14,8 @@ from torch import Tensor
 from .arrangement import Arranged, Arranger
 from .definitions import Definition, Draw
 from .evidence import same, shown, worst_entry
+from .function_under_test import Arguments, Raised, Specimen, at
 from .places import class_around, code_of, first_line
-from .specimen import Arguments, Raised, Specimen, at
 from .subject import Found, Subject, cast, differentiated, random_like, variables_of
 
 SEED = 0

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from .definitions import Draw
-from .specimen import Arguments, Raised, Specimen, at
+from .function_under_test import Arguments, Raised, Specimen, at
 from .subject import cast
 
 TRIES: Final = 1500

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .elsewhere import compared, whole_numbers
 from .evidence import same
-from .specimen import Arguments, Composite, Raised
+from .function_under_test import Arguments, Composite, Raised
 from .subject import Found, Subject, differentiated, pulled_back, random_like, with_leaves
 
 BATCH: Final = 33

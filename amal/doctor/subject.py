@@ -11,7 +11,7 @@ from torch import Tensor
 from .definitions import Definition, Draw, Operation
 from .effort import Effort
 from .evidence import Tolerance
-from .specimen import Arguments, Specimen, dense_of
+from .function_under_test import Arguments, Specimen, dense_of
 
 DTYPES: Final = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 

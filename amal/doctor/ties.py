@@ -17,7 +17,7 @@ from torch import Tensor
 from .directions import pair_along
 from .elsewhere import is_large
 from .evidence import told_apart
-from .specimen import Raised, at
+from .function_under_test import Raised, at
 from .subject import Found, Subject, random_like
 
 PAIRS: Final = 10

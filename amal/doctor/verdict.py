@@ -15,7 +15,7 @@ from . import (
     extremes,
     higher_order,
     layouts,
-    manners,
+    side_effects,
     precision,
     sizes,
     ties,
@@ -23,15 +23,15 @@ from . import (
 from .definitions import Definition, Operation
 from .effort import Spent
 from .findings import METHODS, Diagnosis, Finding
+from .function_under_test import Raised, Specimen, floating_places
 from .gradients import of_gradients, of_outputs_together
 from .places import located
 from .questions import advice
 from .reach import Reach
 from .recognition import of_value, right_for_another
-from .specimen import Raised, Specimen, floating_places
 from .subject import Found, Subject
 
-MANNERS = (manners.leaves_alone, manners.keeps_nothing, precision.in_single)
+MANNERS = (side_effects.leaves_alone, side_effects.keeps_nothing, precision.in_single)
 CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Found]]]] = {
     "large inputs": extremes.at_extremes,
     "kinks": extremes.at_kinks,

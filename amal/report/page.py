@@ -10,12 +10,12 @@ import amal
 from amal.errors import UserError
 from amal.experiments import Part, find_parts
 
-from . import charts, pictures, words
+from . import charts, numbers, pictures
+from .chapters import Experiment, Share, tell
 from .commands import special, without_paths
 from .course import TELLING
 from .events import Events, read_run
 from .runs import Group, Run, find_runs, machine_of
-from .story import Experiment, Share, tell
 
 CHARTS = 4
 """Charts of one group of runs at most."""
@@ -70,9 +70,9 @@ class Drawn:
         return without_paths(self.group.first.measured) if whole else ""
 
     @property
-    def table(self) -> words.Table:
+    def table(self) -> numbers.Table:
         """What they measured."""
-        return words.table_of(self.group, self.share.metrics)
+        return numbers.table_of(self.group, self.share.metrics)
 
 
 def write_report(folders: Iterable[Path], output: Path) -> tuple[int, int]:
@@ -172,7 +172,7 @@ def headline(experiment: Experiment) -> list[tuple[str, str, str]]:
 
     Of several settings the one that was run with most seeds speaks, then the one run last: never the best one.
     """
-    chosen: dict[str, words.Comparison] = {}
+    chosen: dict[str, numbers.Comparison] = {}
     for entry in experiment.comparisons:
         name = entry.figure.what
         if not name.endswith(", train") and (
@@ -189,7 +189,7 @@ def headline(experiment: Experiment) -> list[tuple[str, str, str]]:
     if len(telling.metrics) < len(group.metrics):
         tests = [name for name in telling.metrics if name.endswith("_test")] or telling.metrics
         data = about(group).split(", ")[0]
-        return [(f"{data}: {name.replace('_', ', ')}", words.spread(group.values(name)), "") for name in tests[:4]]
+        return [(f"{data}: {name.replace('_', ', ')}", numbers.spread(group.values(name)), "") for name in tests[:4]]
     which = f" (seed {group.first.seed} of {len(group.runs)})" if len(group.runs) > 1 else ""
     return [("", without_paths(group.first.measured) + which, "")]
 
@@ -212,7 +212,7 @@ def made_with(group: Group) -> str:
         told.append(f"{name.replace('python', 'Python')} {' and '.join(versions)}")
     machines = dict.fromkeys(machine_of(run.environment) for run in group.runs)
     each = " each" if len(group.runs) > 1 else ""
-    return f"{', '.join(told)}; {' and '.join(machines)}; {words.seconds(run.seconds for run in group.runs)}{each}"
+    return f"{', '.join(told)}; {' and '.join(machines)}; {numbers.seconds(run.seconds for run in group.runs)}{each}"
 
 
 def _cell(text: object) -> str:

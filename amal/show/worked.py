@@ -10,7 +10,7 @@ from torch import Tensor
 from amal.proofs.matrix import verdict
 
 from .examples import EXAMPLES, Example, FixedCase
-from .paper import Index, Line, Paper, entry, indices, short, slope
+from .quantity import Index, Line, Paper, entry, indices, short, slope
 
 STEP = 1e-5
 """Of a central difference in float64: smaller, and rounding outweighs what the formula leaves out."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from amal.show.paper import Entries, Paper, Quantity, entry, of, quantity, sigmoid, sign, slope, total, whether
+from amal.show.quantity import Entries, Paper, Quantity, entry, of, quantity, sigmoid, sign, slope, total, whether
 
 from ._example import Example, Variable
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from amal.proofs.cases import fixed_dropout, like
-from amal.show.paper import Entries, Paper, Quantity, entry, exp, known, of, quantity, sigmoid, sign, slope, whether
+from amal.show.quantity import Entries, Paper, Quantity, entry, exp, known, of, quantity, sigmoid, sign, slope, whether
 
 from ._example import Example, Variable
 

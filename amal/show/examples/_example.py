@@ -9,7 +9,7 @@ from torch import Tensor
 
 from amal import functional
 from amal.proofs.cases import Case
-from amal.show.paper import Entries, Paper
+from amal.show.quantity import Entries, Paper
 from amal.tensors import strided
 
 

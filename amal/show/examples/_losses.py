@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from amal.show.paper import Entries, Paper, Quantity, entry, exp, log, mean, of, sigmoid, sign, slope, total, whether
+from amal.show.quantity import Entries, Paper, Quantity, entry, exp, log, mean, of, sigmoid, sign, slope, total, whether
 
 from ._example import Example, Variable
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from amal.show.paper import (
+from amal.show.quantity import (
     Entries,
     Index,
     Paper,

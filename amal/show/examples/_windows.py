@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import product
 
-from amal.show.paper import Entries, Index, Paper, entry, mean, of, quantity, slope, total
+from amal.show.quantity import Entries, Index, Paper, entry, mean, of, quantity, slope, total
 
 from ._example import Example, Variable
 

@@ -25,13 +25,13 @@ from amal.experiments import find_parts, parts
 from amal.files import plain, write_json
 from amal.locks import release
 from amal.report import charts, pictures
+from amal.report.chapters import has_options, tell
 from amal.report.commands import normalised, special, without_paths
 from amal.report.course import FIGURES
 from amal.report.events import Events, read_run
+from amal.report.numbers import number, spread, table_of
 from amal.report.page import PICTURES, headline, write_report
 from amal.report.runs import find_runs, group_runs, machine_of
-from amal.report.story import has_options, tell
-from amal.report.words import number, spread, table_of
 from amal.runs.folder import open_run_dir
 from amal.runs.logbook import RunLogbook
 

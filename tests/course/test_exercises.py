@@ -216,7 +216,7 @@ def test_the_command_writes_once_and_refuses_the_second_time(tmp_path, capsys):
 
 def wrong_fillings():
     """The entries of wrong_fillings.txt: lab, file, question, what is said, and pairs of what is to be replaced."""
-    text = (Path(__file__).parent / "wrong_fillings.txt").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("wrong_fillings.txt").read_text(encoding="utf-8")
     for entry in text.strip().split("\n\n")[1:]:
         head, *lines = entry.split("\n")
         lab, file, question, said = re.fullmatch(r"(\S+) (\S+) (\S+): (.+)", head).groups()

@@ -20,7 +20,7 @@ from amal.course.exercises import as_text, progress, source
 from amal.doctor.isolation import examine_file
 from amal.sandbox import Ending, Sandbox
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere than on Linux orphans are out of sight")
 
 NASTY = "import os, foreign\nforeign.daemon_and_loop(None, os.environ['FIFO'])\n"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from amal.tensors import memory_of, rolled
 
-from .specimen import Call, Composite, Raised, detached, is_freed, kept_on
+from .function_under_test import Call, Composite, Raised, detached, is_freed, kept_on
 from .subject import Found, Subject, random_like
 
 

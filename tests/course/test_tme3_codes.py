@@ -8,7 +8,7 @@ from running import events_of, run
 
 from amal.data import digits
 from amal.nn import Autoencoder, Denoising, Highway, highway_network, mlp
-from amal.report import image_rows, points_by_class, shades, values_over
+from amal.plots import image_rows, points_by_class, shades, values_over
 from tme3 import _codes, autoencoder, highway, interpolation, latent
 
 # ---------------------------------------------------------------------------------- autoencoders

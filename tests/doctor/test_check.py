@@ -215,7 +215,7 @@ def test_as_a_command_it_ends_with_the_status_that_is_promised(tmp_path):
         [sys.executable, "-m", "amal", "check", str(path)],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 1
     assert "CORRECT Square" in done.stdout
@@ -297,7 +297,7 @@ def test_a_diagnosis_reads_as_text():
 
 
 def test_the_page_of_the_doctor_lists_every_code_and_every_operation():
-    page = (Path(__file__).parents[1] / "docs/DOCTOR.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/DOCTOR.md").read_text(encoding="utf-8")
     assert [code for code in CODES if f"| `{code}` |" not in page] == []
     assert [name for name in all_operations() if f"| {name} |" not in page] == []
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from amal.nn import lenet
 from amal.optim import SGD
-from amal.report import confusion_matrix, image_grid
+from amal.plots import confusion_matrix, image_grid
 from tme3 import (
     classifier,
     convolution,

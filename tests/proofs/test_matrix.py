@@ -12,7 +12,7 @@ from running import answer
 from amal.checking import CASES
 from amal.proofs import matrix
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "OPERATIONS.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "OPERATIONS.md"
 
 
 def test_a_right_operation_has_ticks_and_figures():

@@ -16,7 +16,7 @@ from amal.nn import Autoencoder, lenet
 from amal.proofs.matrix import OPERATIONS
 from amal.show import EXAMPLES, operations, page, source, work
 from amal.show.networks import NETWORKS, graph_of
-from amal.show.paper import Line, Quantity, entry, indices, known, short, slope
+from amal.show.quantity import Line, Quantity, entry, indices, known, short, slope
 from amal.show.worked import as_text as example_as_text
 from tests.faults import ForwardSlightlyOff
 from tme1._mistakes import MISTAKES

@@ -10,8 +10,8 @@ from typing import Any
 from amal.experiments import Part, place
 
 from .course import FIGURES
+from .numbers import Comparison, comparison
 from .runs import Group, Run, group_runs
-from .words import Comparison, comparison
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from fifo import LONG, Fifo
 
 from amal.sandbox import Ending, Limits, Sandbox, processes
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere than on Linux orphans are out of sight")
 
 

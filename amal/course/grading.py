@@ -84,7 +84,7 @@ def grade(test_file: Path, operation: str, time_limit: float, memory_limit: floa
             raise UserError(f"your test rejects the right {operation}{why}\n\n{printed}".rstrip())
         limits = Limits(total=time_limit, memory=memory_limit)
         for mutant in mutants.MUTANTS[operation]:
-            result = trial(sandbox, test_file, module, names, mutants.text_of(operation, mutant), limits)
+            result = trial(sandbox, test_file, module, names, mutant.text, limits)
             survived, lost = result.status == PASSED, result.status is None and result.ending.killed
             yield Outcome(mutant, None if lost else not survived, "" if survived else result.how)
 

@@ -2,11 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from running import answer
 
-from amal.course import mutants
+from amal.course import mutants, solutions
 from amal.course.grading import grade, imported
 from amal.errors import UserError
 
@@ -82,17 +83,50 @@ def graded(path, operation, time_limit=60):
 
 @pytest.mark.parametrize("operation", mutants.SOLUTIONS)
 def test_every_mutant_is_one_text_of_its_own(operation):
-    texts = [mutants.text_of(operation, of) for of in mutants.MUTANTS[operation]]
-    assert len({mutants.SOLUTIONS[operation], *texts}) == len(texts) + 1
-    assert len({of.name for of in mutants.MUTANTS[operation]}) == len(texts)
-    assert all(of.description and of.codes for of in mutants.MUTANTS[operation])
+    wrong = mutants.MUTANTS[operation]
+    assert len({mutants.SOLUTIONS[operation], *(mutant.text for mutant in wrong)}) == len(wrong) + 1
+    assert len({mutant.name for mutant in wrong}) == len(wrong)
     assert mutants.operation_of(mutants.class_name(operation)) == operation
 
 
-@pytest.mark.parametrize("old", ["not there", "grad"])
-def test_a_change_that_is_not_one_is_refused(old):
-    with pytest.raises(ValueError, match=r"times in the solution, expected once"):
-        mutants.mutant("a", "kink", "b", old, "c").of(mutants.SOLUTIONS["relu"])
+def test_every_solution_is_in_the_list():
+    files = {path.stem for path in Path(solutions.__file__).parent.glob("[!_]*.py")}
+    assert files == mutants.SOLUTIONS.keys() == mutants.MUTANTS.keys()
+
+
+MARKED = '''"""The right Tanh, and its mutants.
+
+zero [grad-value grad-sign] there is nothing: at all
+kept [keeps-tensors] two lines for one, and none
+"""
+
+class Tanh:
+    def backward(ctx, grad_output):
+        (y,) = ctx.saved_tensors
+        # ✗ kept:
+        return grad_output * (1 - y**2)
+        # ✗ zero: return 0
+        # ✗ kept: y = ctx.y
+        # ✗ kept: return grad_output * (1 - y**2)
+        # the end
+'''
+
+
+def test_a_mutant_has_its_marked_lines_in_place_of_the_right_ones():
+    right, (zero, kept) = mutants.parse(MARKED)
+    head, saved = "class Tanh:\n    def backward(ctx, grad_output):\n", "        (y,) = ctx.saved_tensors\n"
+    gradient, end = "        return grad_output * (1 - y**2)\n", "        # the end\n"
+    assert right == head + saved + gradient + end
+    assert zero.text == head + saved + "        return 0\n" + end
+    assert kept.text == head + "        y = ctx.y\n" + gradient + end
+    assert zero.codes == ("grad-value", "grad-sign")
+    assert zero.description == "there is nothing: at all"
+
+
+@pytest.mark.parametrize(("before", "after"), [("✗ zero", "✗ nought"), ("zero [", "zero"), ("✗ zero: return 0", "")])
+def test_a_mutant_that_is_listed_or_marked_alone_is_refused(before, after):
+    with pytest.raises(ValueError, match=r"listed or marked, and not both: .*zero"):
+        mutants.parse(MARKED.replace(before, after, 1))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from amal.course.mutants import MUTANTS, SOLUTIONS, class_of, mutant
+from amal.course.mutants import MUTANTS, SOLUTIONS, class_of
 
 from . import right_activations, right_layers, right_linear, right_losses
 from .calls import CALLS, Call
@@ -15,6 +15,7 @@ from .formulas_entrywise import ENTRYWISE
 from .formulas_rows import ROWS
 from .formulas_steep import STEEP
 from .formulas_structures import STRUCTURES
+from .variants import mutant
 
 RIGHT = {
     right_linear: {
@@ -283,7 +284,7 @@ def right():
 def wrong():
     for operation, mutants in MUTANTS.items():
         for place, of in enumerate(mutants):
-            name, source = f"{operation} {of.name}", of.of(SOLUTIONS[operation])
+            name, source = f"{operation} {of.name}", of.text
             yield Entry(name, loaded(source, name), operation, operation, of.codes)
             if place % 3:
                 continue
@@ -295,7 +296,7 @@ def wrong():
     for module, rows in RIGHT.items():
         for base, (operation, kind) in rows.items():
             for of in OTHER_WRONG.get(base, ()):
-                name, source = f"{base} {of.name}", of.of(inspect.getsource(getattr(module, base)))
+                name, source = f"{base} {of.name}", of.text(inspect.getsource(getattr(module, base)))
                 yield Entry(name, loaded(source, name, vars(module)), operation, kind, of.codes)
 
 

@@ -1,0 +1,1 @@
+"""Right Functions as students write them, and their mutants, in the form that `amal.course.mutants` reads."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from amal.course.bugs import Comparison, Version, exhibit
+from amal.course.bugs import Comparison, Version, run_bugs
 from amal.data import Split, noisy_line, random_regression
 from amal.functional import linear, mse_loss
 from amal.ops import LinearFunction, MSEFunction
@@ -61,7 +61,7 @@ class Config(RunConfig):
 
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Show every bug beside its right version."""
-    return exhibit({name: BUGS[name] for name in config.bugs}, config, logbook)
+    return run_bugs({name: BUGS[name] for name in config.bugs}, config, logbook)
 
 
 # ---------------------------------------------------------------------------------- backward called by hand, on noise

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
-from amal.course.bugs import Comparison, Version, exhibit
+from amal.course.bugs import Comparison, Version, run_bugs
 from amal.data import Split
 from amal.functional import mse_loss
 from amal.nn import Linear, Sequential, Tanh
@@ -62,7 +62,7 @@ class Config(DescentConfig):
 
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Show every bug beside its right version."""
-    return exhibit({name: BUGS[name] for name in config.bugs}, config, logbook)
+    return run_bugs({name: BUGS[name] for name in config.bugs}, config, logbook)
 
 
 def gradients_not_zeroed(config: Config) -> Comparison:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Flatten, Sequential
 
-from amal.course.bugs import Comparison, Version, exhibit
+from amal.course.bugs import Comparison, Version, run_bugs
 from amal.data import Split
 from amal.functional import cross_entropy, mse_loss
 from amal.nn import BatchNorm1d, Linear, ReLU, Softmax, highway_network, mlp
@@ -82,7 +82,7 @@ class Config(DescentConfig, ImageConfig):
 
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Show every bug beside its right version."""
-    return exhibit({name: BUGS[name] for name in config.bugs}, config, logbook)
+    return run_bugs({name: BUGS[name] for name in config.bugs}, config, logbook)
 
 
 def softmax_twice(config: Config) -> Comparison:

@@ -1,9 +1,9 @@
-"""Wrong and right side by side: what the labs' galleries of plausible bugs share."""
+"""Plausible bugs: the wrong and the right version of a program, run and shown side by side."""
 
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,73 +38,77 @@ class Comparison:
     pictures: Mapping[str, Callable[[], "Figure"]] = field(default_factory=dict)
     """Name -> what draws a picture, where one says more than the curves; not called if a measure is infinite or NaN."""
 
+    def versions(self) -> dict[str, Version]:
+        """Return the two versions by their names."""
+        return dict(zip(VERSIONS, (self.wrong, self.right), strict=True))
+
     def measures(self) -> dict[str, tuple[float, float]]:
         """Return what is measured -> its number in the wrong version and in the right one."""
         return {name: (self.wrong.measures[name], self.right.measures[name]) for name in self.right.measures}
 
-    def measured(self, version: str) -> Iterable[tuple[str, float]]:
-        """Return what is measured of a version, `wrong` or `right`."""
-        return (self.wrong if version == "wrong" else self.right).measures.items()
-
 
 Bug = Callable[[_C], Comparison]
-"""Runs both versions of a program. Its docstring tells the symptom, the cause, and what sees it."""
+"""Runs both versions of a program. Its docstring gives the symptom, the cause, and what detects it."""
 
 
-def exhibit(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outcome:
-    """Run both versions of every bug; print and write what each does, what it comes from, and what sees it.
+def run_bugs(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outcome:
+    """Run both versions of every bug; print and write its symptom, its cause, and what detects it.
 
-    In TensorBoard there are two runs, `wrong` and `right`, and of each bug one group of charts that shows both.
+    TensorBoard shows two runs, `wrong` and `right`, and for each bug one group of charts with both.
 
     Args:
-        bugs: name -> what runs its two versions.
-        config: passed on to them.
-        logbook: of the gallery; `wrong` and `right` become its children.
+        bugs: name -> the function that runs its two versions.
+        config: the argument of these functions.
+        logbook: it gets two children, `wrong` and `right`.
 
     Raises:
-        UserError: what is measured is infinite or NaN.
+        UserError: a measure is infinite or NaN.
     """
-    found: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = {}
     for name, bug in progress_bar(bugs.items(), config.progress, "bugs"):
-        found[name] = bug(config)
-        write(name, found[name], paragraph(bug), logbook)
+        comparisons[name] = bug(config)
+        write(name, comparisons[name], paragraph(bug), logbook)
     for name, bug in bugs.items():
         print(f"{name.upper()}\n{paragraph(bug)}\n")
     for version in VERSIONS:
-        measures = {f"{name}, {what}": value for name, of in found.items() for what, value in of.measured(version)}
+        measures = {
+            f"{name}, {measure}": value
+            for name, comparison in comparisons.items()
+            for measure, value in comparison.versions()[version].measures.items()
+        }
         logbook.child(version).settings({"version": version}, measures)
-    table = as_table(found)
+    table = as_table(comparisons)
     print(table)
     logbook.text("table", table)
 
-    words: list[str] = []
+    symptoms: list[str] = []
     metrics: dict[str, float] = {}
-    for name, comparison in found.items():
+    for name, comparison in comparisons.items():
         (symptom, (wrong, right)), *_ = comparison.measures().items()
-        words.append(f"{name}, {symptom} {wrong:.3g} / {right:.3g}")
+        symptoms.append(f"{name}, {symptom} {wrong:.3g} / {right:.3g}")
         for measure, values in comparison.measures().items():
-            metrics |= {f"{name}, {measure}_{version}": value for version, value in zip(VERSIONS, values, strict=True)}
-    return Outcome(f"wrong / right: {'; '.join(words)}", metrics)
+            numbers = zip(VERSIONS, values, strict=True)
+            metrics |= {f"{name}, {measure}_{version}": value for version, value in numbers}
+    return Outcome(f"wrong / right: {'; '.join(symptoms)}", metrics)
 
 
 def paragraph(bug: Bug[_C]) -> str:
-    """Return what a bug's docstring says."""
+    """Return a bug's docstring."""
     return inspect.getdoc(bug) or ""
 
 
-def write(name: str, comparison: Comparison, told: str, logbook: Logbook) -> None:
-    """Write what there is to say of a bug, its measures, its curves and its pictures."""
+def write(name: str, comparison: Comparison, description: str, logbook: Logbook) -> None:
+    """Write a bug's description, measures, curves and pictures into TensorBoard."""
     for measure, (wrong, right) in comparison.measures().items():
         finite = math.isfinite(wrong) and math.isfinite(right)
         require(finite, f"{name}: {measure} is {wrong:g} / {right:g}: try lower learning rates")
-    for version, curves in zip(VERSIONS, (comparison.wrong.curves, comparison.right.curves), strict=True):
-        book = logbook.child(version)
-        for curve, values in curves.items():
+    for label, version in comparison.versions().items():
+        for curve, values in version.curves.items():
             for step, value in enumerate(values):
-                book.scalar(f"{name}/{curve}", value, step)
+                logbook.child(label).scalar(f"{name}/{curve}", value, step)
     for tag, draw in comparison.pictures.items():
         logbook.figure(f"{name}/{tag}", draw(), 0)
-    marked = re.sub(r"^(Symptom|Cause|Seen by):", r"\n**\1:**", told, flags=re.MULTILINE)
+    marked = re.sub(r"^(Symptom|Cause|Seen by):", r"\n**\1:**", description, flags=re.MULTILINE)
     logbook.text(name, f"{marked}\n\n{as_table({name: comparison})}")
 
 

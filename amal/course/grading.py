@@ -1,7 +1,7 @@
-"""Which mutants does a test file kill? It runs against the right Function, and against each wrong one.
+"""Which mutants does a test file kill? It runs with the right Function, and with each wrong one.
 
-The test file imports the Function under test, `from functions import Linear`. In each run that module holds the
-solution's text or a mutant's; the other names that it is asked for come from the author's own module of that name, or
+The test file imports the Function under test, `from functions import Linear`. In each run this module
+holds the right Function or a mutant; other names come from the author's own module of that name, or
 from the solutions. A run that does not end is stopped.
 """
 
@@ -20,29 +20,29 @@ from .trial import NOTHING_FOUND, PASSED, PRELOADED, trial
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a test file made of one mutant."""
+    """Whether a test file kills one mutant."""
 
     mutant: mutants.Mutant
     killed: bool | None
-    """None where that is not known: its run was killed from outside, or for want of memory on this machine."""
+    """None where the run says nothing: it was killed from outside, or the machine had too little memory."""
     how: str
-    """What killed it: the test that failed, a limit, a crash; or why that is not known."""
+    """What killed it: the test that failed, a limit, a crash; or why the run says nothing."""
 
 
 def as_json(operation: str, outcomes: list[Outcome]) -> str:
-    """Return what a test file made of the mutants, as JSON."""
-    told = [
+    """Return the outcomes of all mutants of an operation as JSON."""
+    rows = [
         {
-            "name": of.mutant.name,
-            "codes": list(of.mutant.codes),
-            "description": of.mutant.description,
-            "killed": of.killed,
-            "how": of.how,
+            "name": outcome.mutant.name,
+            "codes": list(outcome.mutant.codes),
+            "description": outcome.mutant.description,
+            "killed": outcome.killed,
+            "how": outcome.how,
         }
-        for of in outcomes
+        for outcome in outcomes
     ]
-    killed = sum(bool(of.killed) for of in outcomes)
-    return json.dumps({"operation": operation, "killed": killed, "of": len(told), "mutants": told}, indent=2)
+    killed = sum(bool(outcome.killed) for outcome in outcomes)
+    return json.dumps({"operation": operation, "killed": killed, "of": len(rows), "mutants": rows}, indent=2)
 
 
 def as_text(outcomes: list[Outcome]) -> str:
@@ -61,14 +61,14 @@ def grade(test_file: Path, operation: str, time_limit: float, memory_limit: floa
     """Run a test file against each mutant of an operation, one after the other.
 
     Args:
-        test_file: what pytest can run; it imports a name that means the operation.
+        test_file: a file for pytest; it imports a name that means the operation.
         operation: one of `mutants.SOLUTIONS`.
         time_limit: of each run, in seconds; the right Function has ten times as long.
         memory_limit: GB that the processes of a run may hold together.
 
     Raises:
-        UserError: it does not import the operation, rejects the right one, or holds no tests; or its run with the
-            right one was killed.
+        UserError: the file does not import the operation, rejects the right Function, or holds no tests;
+            or the run with the right Function was killed.
     """
     module, names = imported(test_file, operation)
     with Sandbox(PRELOADED) as sandbox:
@@ -90,10 +90,10 @@ def grade(test_file: Path, operation: str, time_limit: float, memory_limit: floa
 
 
 def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
-    """Return the module from which a test file imports an operation, and the names by which it asks for it.
+    """Return the module from which a test file imports an operation, and the imported names that mean it.
 
     Raises:
-        UserError: no name that it imports means the operation, or it is not Python.
+        UserError: no imported name means the operation, or the file is not Python.
     """
     try:
         tree = ast.parse(test_file.read_bytes(), str(test_file))
@@ -104,9 +104,8 @@ def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
             names = [alias.name for alias in node.names if mutants.operation_of(alias.name) == operation]
             if names:
                 return _absolute(node, test_file), tuple(names)
-    modules = {
-        of.asname or of.name: of.name for node in ast.walk(tree) if isinstance(node, ast.Import) for of in node.names
-    }
+    aliases = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    modules = {alias.asname or alias.name: alias.name for alias in aliases}
     for node in ast.walk(tree):  # import functions ... functions.Linear
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
             continue
@@ -117,7 +116,7 @@ def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _absolute(node: ast.ImportFrom, test_file: Path) -> str:
-    """Return the full name of a module that may be given relative to the test file's package."""
+    """Return the full name of a module; the import may be relative to the test file's package."""
     if not node.level:
         return str(node.module)
     folders: list[str] = []

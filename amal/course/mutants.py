@@ -49,8 +49,8 @@ def parse(source: str) -> tuple[str, tuple[Mutant, ...]]:
         return "".join(f"{line}\n" for right, wrong in lines for line in wrong.get(name, [right]))
 
     rows = ROW.findall(listed)
-    if alone := {name for name, *_ in rows} ^ {name for _, wrong in lines for name in wrong}:
-        raise ValueError(f"listed or marked, and not both: {', '.join(sorted(alone))}")
+    if single := {name for name, *_ in rows} ^ {name for _, wrong in lines for name in wrong}:
+        raise ValueError(f"listed or marked, and not both: {', '.join(sorted(single))}")
     return text(), tuple(
         Mutant(name, tuple(codes.split()), description, text(name)) for name, codes, description in rows
     )

@@ -10,7 +10,7 @@ from running import events_of, run
 import tme1.bugs
 import tme2.bugs
 import tme3.bugs
-from amal.course.bugs import Comparison, Version, exhibit
+from amal.course.bugs import Comparison, Version, run_bugs
 from amal.data import digits, noisy_line, random_regression
 from amal.errors import UserError
 from amal.functional import cross_entropy, linear, mse_loss
@@ -249,4 +249,4 @@ def test_a_measure_that_is_no_number_is_told(value, tmp_path):
         return Comparison(Version({"loss": value}, {}), Version({"loss": 1.0}, {}))
 
     with pytest.raises(UserError, match=rf"a bug: loss is {value} / 1: try lower learning rates"):
-        exhibit({"a bug": bug}, RunConfig(), Silent(tmp_path))
+        run_bugs({"a bug": bug}, RunConfig(), Silent(tmp_path))

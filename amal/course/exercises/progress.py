@@ -22,19 +22,19 @@ MARKS = {"done": "✓", "wrong": "✗", "to do": "·", "killed": "?"}
 
 
 class Answer(NamedTuple):
-    """What is known of one question."""
+    """The state of one question."""
 
     question: str
     title: str
     state: State
     said: str
-    """What is wrong, or what is missing; nothing where all is done."""
+    """What is wrong or missing; empty if the question is done."""
     file: str
     lab: str
 
 
 def labs_in(folder: Path) -> list[str]:
-    """Return the labs of which a folder holds files."""
+    """Return the labs whose files a folder holds."""
     return [lab for lab in LABS if any((folder / name).is_file() for name in _files(lab))]
 
 

@@ -23,18 +23,18 @@ TEST = re.compile(r"test_(\d+(?:_\d+)?[a-z]?)_\w+")
 
 
 class Part(NamedTuple):
-    """One thing to be written."""
+    """A function or class that the student writes."""
 
     question: str
-    """Its place in the lab sheet, such as 6a."""
+    """Its number in the lab sheet, such as 6a."""
     title: str
     """The name of the function or class."""
     file: str
-    """Where it is to be written."""
+    """The file that it belongs to."""
 
 
 class Test(NamedTuple):
-    """One thing that is tried."""
+    """A test of a question."""
 
     question: str
     file: str
@@ -59,7 +59,7 @@ def solved(lab: str) -> dict[str, str]:
 def to_fill_in(lab: str, questions: Collection[str] | None = None) -> dict[str, str]:
     """Return the exercise as a folder that stands alone, without the solution of some questions; None for all."""
     return {
-        name: _alone(without_solution(text, lab, questions)) if name.endswith(".py") else text
+        name: _stand_alone(without_solution(text, lab, questions)) if name.endswith(".py") else text
         for name, text in read(lab).items()
     }
 
@@ -69,69 +69,72 @@ def without_solution(text: str, lab: str, questions: Collection[str] | None = No
 
     Args:
         text: of a file that is solved.
-        lab: which it belongs to.
+        lab: the lab that it belongs to.
         questions: those to leave unanswered; None for all.
 
     Raises:
         ValueError: a mark without its other half, or outside a question.
     """
     places = list(_places(ast.parse(text)))
-    kept, inside, dropping = [], False, False
+    lines, in_solution, dropping = [], False, False
     for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        if line.strip() == (END if inside else BEGIN):
-            inside = not inside
-            question, name = _asked(places, number) if inside else ("", "")
-            dropping = inside and (questions is None or question in questions)
+        if line.strip() == (END if in_solution else BEGIN):
+            in_solution = not in_solution
+            question, name = _question_at(places, number) if in_solution else ("", "")
+            dropping = in_solution and (questions is None or question in questions)
             if dropping:
                 indent = line[: len(line) - len(line.lstrip())]
-                kept.append(f'{indent}raise NotImplementedError("{title(lab)}, question {question}: {name}")\n')
+                message = f"{title(lab)}, question {question}: {name}"
+                lines.append(f'{indent}raise NotImplementedError("{message}")\n')
         elif line.strip() in (BEGIN, END):
             raise ValueError(f"line {number}: {line.strip()} where the other mark was due")
         elif not dropping:
-            kept.append(line)
-    if inside:
+            lines.append(line)
+    if in_solution:
         raise ValueError(f"no {END} at the end")
-    return "".join(kept)
+    return "".join(lines)
 
 
 def parts(file: str, text: str) -> list[Part]:
-    """Return what is to be written in a file."""
+    """Return the parts that a file leaves to the student."""
     if not file.endswith(".py"):
         return []
-    found = ((QUESTION.match(ast.get_docstring(node) or ""), name) for node, name in _places(ast.parse(text)))
-    return [Part(match[1], name, file) for match, name in found if match]
+    places = _places(ast.parse(text))
+    matches = ((QUESTION.match(ast.get_docstring(node) or ""), name) for node, name in places)
+    return [Part(match[1], name, file) for match, name in matches if match]
 
 
 def tests(file: str, text: str) -> list[Test]:
-    """Return what is tried in a file of tests."""
+    """Return the tests of a file, each with its question."""
     if not file.startswith("test_"):
         return []
-    named = (TEST.fullmatch(node.name) for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
-    return [Test(match[1].replace("_", "."), file, match[0]) for match in named if match]
+    functions = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
+    matches = (TEST.fullmatch(function.name) for function in functions)
+    return [Test(match[1].replace("_", "."), file, match[0]) for match in matches if match]
 
 
 _Node = ast.FunctionDef | ast.ClassDef
 
 
-def _places(tree: ast.AST, around: str = "") -> Iterator[tuple[_Node, str]]:
+def _places(tree: ast.AST, parent: str = "") -> Iterator[tuple[_Node, str]]:
     """Yield each function and class with its dotted name, the outer before the inner."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, _Node):
-            name = f"{around}.{node.name}" if around else node.name
+            name = f"{parent}.{node.name}" if parent else node.name
             yield node, name
             yield from _places(node, name)
 
 
-def _asked(places: list[tuple[_Node, str]], line: int) -> tuple[str, str]:
+def _question_at(places: list[tuple[_Node, str]], line: int) -> tuple[str, str]:
     """Return the question that a line answers, and the name of the function that it is in."""
-    around = [(node, name) for node, name in places if node.lineno <= line <= (node.end_lineno or 0)]
-    for node, _ in reversed(around):
+    parents = [(node, name) for node, name in places if node.lineno <= line <= (node.end_lineno or 0)]
+    for node, _ in reversed(parents):
         if match := QUESTION.match(ast.get_docstring(node) or ""):
-            return match[1], around[-1][1]
+            return match[1], parents[-1][1]
     raise ValueError(f"line {line}: a solution outside any question")
 
 
-def _alone(text: str) -> str:
+def _stand_alone(text: str) -> str:
     text = re.sub(r"^from \.(\w+) import ", r"from \1 import ", text, flags=re.MULTILINE)
     text = re.sub(r"^from \. import ", r"import ", text, flags=re.MULTILINE)
     return re.sub(r"  # type: ignore\[.+\]$", "", text, flags=re.MULTILINE)  # of no use to a student

@@ -16,7 +16,8 @@ from amal.sandbox import Ending, Limits, Sandbox
 from . import mutants
 
 PASSED, NOTHING_FOUND = 0, 5  # pytest's exit statuses
-PRELOADED = ["torch", "pytest", "amal.course.trial"]
+PRELOADED = ["torch", "torch.fx.experimental.symbolic_shapes", "pytest", "amal.course.trial"]
+"""Torch imports the second, and sympy with it, at the first gradient with a grad_output: half a second."""
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,7 @@ def test_what_cannot_be_graded_is_said(write, text, message):
 
 
 HOW_IT_ENDS = {
+    "if wrong(): signal.pause()": "the time limit",
     "while wrong(): pass": "the time limit",
     "if wrong(): os._exit(0)": "a crash, or an exit out of turn",
     "if wrong(): os.kill(os.getpid(), signal.SIGSEGV)": "a crash, or an exit out of turn",

@@ -89,7 +89,10 @@ def bias_not_summed(config: Config) -> Comparison:
         versions.append(Version(measures, {"loss on train": losses}))
     picture = partial(
         learning_curves,
-        {name: [*of.curves["loss on train"]][1:] for name, of in zip(("wrong", "right"), versions, strict=True)},
+        {
+            name: [*version.curves["loss on train"]][1:]
+            for name, version in zip(("wrong", "right"), versions, strict=True)
+        },
         {"least squares": error(noise.train, *least_squares(noise.train))},
         "Targets of pure noise, backward called by hand",
         "loss on train",

@@ -82,11 +82,12 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     metrics, sentences = {}, []
     for name, data in splits.items():
         book = Prefixed(logbook.child({"dataset": name}), name)  # the losses are in the squares of different units
-        found = fit_three_ways(name, data.to(choose_device(config.device)), config, book)
-        metrics |= {f"{name}_{key}": value for key, value in found.items()}
+        results = fit_three_ways(name, data.to(choose_device(config.device)), config, book)
+        metrics |= {f"{name}_{key}": value for key, value in results.items()}
         sentences.append(
-            f"{name}: R² test {found['r2_test']:.4f} (train {found['r2_train']:.4f}), "
-            f"scikit-learn {found['r2_test_sklearn']:.4f}, weights {found['distance']:.0e} (relative) from closed form"
+            f"{name}: R² test {results['r2_test']:.4f} (train {results['r2_train']:.4f}), "
+            f"scikit-learn {results['r2_test_sklearn']:.4f}, "
+            f"weights {results['distance']:.0e} (relative) from closed form"
         )
     return Outcome("; ".join(sentences), metrics)
 
@@ -118,14 +119,14 @@ def fit_three_ways(name: str, data: Splits, config: Config, logbook: Logbook) ->
     )
     closed_form = torch.cat([tensor.flatten() for tensor in least_squares(data.train)])
     ours = torch.cat([model.weight.detach().flatten(), model.bias.detach()]).cpu()
-    found = {
+    results = {
         "r2_train": r2(model(data.train.input), data.train.target),
         "r2_test": r2(model(data.test.input), data.test.target),
         "r2_test_sklearn": r2(theirs(data.test.input), data.test.target),
         "distance": float((ours - closed_form).abs().max() / closed_form.abs().max()),
     }
-    logbook.settings({"dataset": name}, found)
-    return found
+    logbook.settings({"dataset": name}, results)
+    return results
 
 
 @torch.no_grad()

@@ -96,12 +96,12 @@ def scaled_by_itself(config: Config) -> Comparison:
     data = TableConfig().load(config.seed)
     heaviest = data.test.input[:, BODY_MASS].argsort(descending=True)[: len(data.test) // 3]
     heavy = Split(data.test.input[heaviest], data.test.target[heaviest])
-    train = scaled(data.train, by=data.train)
+    train = scaled(data.train, standard=data.train)
     model = seeded(config.seed, lambda: Linear(train.input.shape[1], 1))
 
     pairs = [  # the heaviest, and all: scaled by themselves, then by the training set
-        (scaled(heavy, by=heavy), scaled(data.test, by=data.test)),
-        (scaled(heavy, by=data.train), scaled(data.test, by=data.train)),
+        (scaled(heavy, standard=heavy), scaled(data.test, standard=data.test)),
+        (scaled(heavy, standard=data.train), scaled(data.test, standard=data.train)),
     ]
     curves: list[dict[str, list[float]]] = [{"loss on the heaviest third": [], "loss on test": []} for _ in pairs]
     for _ in epochs(model, Adam(model.parameters(), config.scaled_lr), train, config, train_step):
@@ -168,9 +168,9 @@ def step_without_zero_grad(
     return value.detach()
 
 
-def scaled(split: Split, by: Split) -> Split:
-    """Scale each column so that it goes from 0 to 1 in the split `by`."""
-    least, greatest = by.input.amin(0), by.input.amax(0)
+def scaled(split: Split, standard: Split) -> Split:
+    """Scale each column so that it goes from 0 to 1 in the split `standard`."""
+    least, greatest = standard.input.amin(0), standard.input.amax(0)
     return Split((split.input - least) / (greatest - least), split.target)
 
 

@@ -55,9 +55,12 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         "two layers": replace(usual, layers=2),
         "not shuffled": replace(usual, shuffle=False),
     }
-    books = {name: logbook.child({"layers": of.layers, "shuffle": of.shuffle}) for name, of in settings.items()}
-    drawn = [(setting, books[name]) for name, setting in settings.items()]
-    sweep = train([*settings.values(), *relus], config, logbook, drawn)
+    books = {
+        name: logbook.child({"layers": setting.layers, "shuffle": setting.shuffle})
+        for name, setting in settings.items()
+    }
+    plotted = [(setting, books[name]) for name, setting in settings.items()]
+    sweep = train([*settings.values(), *relus], config, logbook, plotted)
 
     runs = {setting: mean_history(members) for setting, members in sweep.items()}
     best = max(relus, key=lambda setting: runs[setting][-1]["accuracy/validation"])

@@ -77,11 +77,11 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         print(f"{name}: {whole:.0f} µs a step\n\n{table}\n")
         logbook.text(f"operations/{name}", table)
     logbook.figure("parts", drawn(shares), 0)
-    told = "; ".join(
+    sentence = "; ".join(
         f"{name} {metrics[f'{name}, µs a step']:.0f} µs, backward {100 * of['backward']:.0f} %"
         for name, of in shares.items()
     )
-    return Outcome(f"a step of {FEATURES}-{config.width}-1: {told}", metrics)
+    return Outcome(f"a step of {FEATURES}-{config.width}-1: {sentence}", metrics)
 
 
 def steps(batch_size: int, width: int, device: torch.device) -> Callable[[], None]:
@@ -123,15 +123,15 @@ def profiled(step: Callable[[], None], device: torch.device) -> Any:
 
 def lines_of(watched: Any) -> list[str]:
     """Return a table of the operations that take most time themselves, those below them left out."""
-    events = [of for of in watched.key_averages() if of.key not in PARTS and of.self_cpu_time_total > 0]
-    events.sort(key=lambda of: -of.self_cpu_time_total)
-    whole = sum(of.self_cpu_time_total for of in watched.key_averages())
+    events = [event for event in watched.key_averages() if event.key not in PARTS and event.self_cpu_time_total > 0]
+    events.sort(key=lambda event: -event.self_cpu_time_total)
+    whole = sum(event.self_cpu_time_total for event in watched.key_averages())
     rows = [
-        f"| `{of.key}` | {of.count / STEPS:.0f} | {of.self_cpu_time_total / STEPS:.1f} | "
-        f"{100 * of.self_cpu_time_total / whole:.0f} % |"
-        for of in events[:10]
+        f"| `{event.key}` | {event.count / STEPS:.0f} | {event.self_cpu_time_total / STEPS:.1f} | "
+        f"{100 * event.self_cpu_time_total / whole:.0f} % |"
+        for event in events[:10]
     ]
-    python = sum(of.self_cpu_time_total for of in watched.key_averages() if of.key in PARTS)
+    python = sum(event.self_cpu_time_total for event in watched.key_averages() if event.key in PARTS)
     rows.append(f"| between them: Python | | {python / STEPS:.1f} | {100 * python / whole:.0f} % |")
     return ["| operation | calls a step | µs a step, itself | share |", "|---|--:|--:|--:|", *rows]
 

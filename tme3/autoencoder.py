@@ -92,22 +92,22 @@ class Config(CodeConfig):
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Train each autoencoder, and set what they keep side by side."""
     data = config.load(config.seed, config.device)
-    found: dict[str, tuple[Autoencoder, Progress]] = {}
+    models: dict[str, tuple[Autoencoder, Progress]] = {}
     for name in config.models:
         plain, change = _split(name)
         changed = replace(config, **CHANGES.get(change, {}))
         images = changed.load(config.seed, config.device) if changed.binarize else data
         model, book = autoencoder(plain, data, changed), logbook.child(called(name))
         done = learn_codes(model, images, changed, book, name)
-        found[name] = model, done
+        models[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
         book.settings({"sizes": name}, results)
 
-    histories = {name: done.history for name, (_, done) in found.items()}
+    histories = {name: done.history for name, (_, done) in models.items()}
     title = f"{data.name}: mean squared error of a pixel"
     logbook.figure("errors", training_curves(histories, "mse", title, log=True), 0)
-    compare(found, data, config, logbook)
-    return tell(found, data, config, logbook)
+    compare(models, data, config, logbook)
+    return tabulate(models, data, config, logbook)
 
 
 def called(name: str) -> dict[str, Any]:
@@ -123,20 +123,22 @@ def _split(name: str) -> tuple[str, str]:
     return (plain, change) if change in CHANGES else (name, "")
 
 
-def compare(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> None:
+def compare(models: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> None:
     """Draw images of the test set above what each autoencoder makes of them."""
-    given = data.test.input[:SHOWN]
-    rows = {"image": given}
+    images = data.test.input[:SHOWN]
+    rows = {"image": images}
     if config.noise == "gaussian":
-        rows["with noise"] = given = spoiled(given, config)
-    rows |= {name: reconstruction(model, given) for name, (model, _) in found.items()}
+        rows["with noise"] = images = spoiled(images, config)
+    rows |= {name: reconstruction(model, images) for name, (model, _) in models.items()}
     columns = [data.classes[number] for number in data.test.target[:SHOWN]]
     logbook.figure("reconstructions", image_rows(rows, f"{data.name}, test set", columns), 0)
 
 
-def tell(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook) -> Outcome:
+def tabulate(
+    models: dict[str, tuple[Autoencoder, Progress]], data: Images, config: Config, logbook: Logbook
+) -> Outcome:
     """Return the errors, reported and measured, beside those of principal components."""
-    sizes = [sizes_of(name)[-1] for name in found]
+    sizes = [sizes_of(name)[-1] for name in models]
     of_pca = {True: pca_errors(binarized(data), sizes), False: pca_errors(data, sizes)}
     heads = ["reported on MNIST, train / test", "train", "test", "BCE test", "PCA test", "parameters", "s"]
     noise = config.noise == "gaussian"
@@ -145,7 +147,7 @@ def tell(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: C
         spoilt = spoiled(data.test.input, config)
     lines = [f"| {data.name}, MSE per pixel | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     metrics = {}
-    for name, (model, done) in found.items():
+    for name, (model, done) in models.items():
         row = done.last_row
         errors = {part: row[f"mse/{part}"] for part in ("train", "test")}
         if noise:
@@ -162,7 +164,7 @@ def tell(found: dict[str, tuple[Autoencoder, Progress]], data: Images, config: C
         lines.append(f"\nThe noise itself is an error of {before:.4f}.")
     print("\n".join(lines))
     logbook.text("errors", "\n".join(lines))
-    words = ", ".join(f"{name} {metrics[f'{name}_train']:.4f} / {metrics[f'{name}_test']:.4f}" for name in found)
+    words = ", ".join(f"{name} {metrics[f'{name}_train']:.4f} / {metrics[f'{name}_test']:.4f}" for name in models)
     return Outcome(f"{data.name}, MSE per pixel, train / test: {words}", metrics)
 
 

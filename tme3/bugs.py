@@ -108,7 +108,7 @@ def softmax_twice(config: Config) -> Comparison:
     names = ("wrong: of probabilities", "right: of logits")
     picture = partial(
         learning_curves,
-        {name: [*of.curves["loss on train"]][1:] for name, of in zip(names, versions, strict=True)},
+        {name: [*version.curves["loss on train"]][1:] for name, version in zip(names, versions, strict=True)},
         {f"ln(1 + ({classes} - 1)/e) = {floor:.4f}": floor},
         f"{data.name}: cross-entropy",
         "loss on train",
@@ -203,13 +203,13 @@ def evaluated_in_training_mode(config: Config) -> Comparison:
 def learn(model: nn.Module, loss: Metric, train: Split, config: Config, looks: Looks) -> dict[str, list[float]]:
     """Train the model; return what each look found before the first epoch and after each."""
     optimizer = Adam(model.parameters(), config.lr)
-    found = {name: [measure(model)] for name, measure in looks.items()}
+    curves = {name: [measure(model)] for name, measure in looks.items()}
     for epoch in range(1, config.epochs + 1):
         for input, target in epoch_batches(train, config.batch_size, config.seed, epoch):
             train_step(model, loss, input, target, optimizer)
         for name, measure in looks.items():
-            found[name].append(measure(model))
-    return found
+            curves[name].append(measure(model))
+    return curves
 
 
 def look(metric: Metric, split: Split) -> Callable[[nn.Module], float]:

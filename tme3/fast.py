@@ -133,10 +133,10 @@ class Trained:
 
 def recipes() -> dict[str, Recipe]:
     """Return name -> recipe: steps build on one another, extras on all of them."""
-    recipe, found = Recipe(), {}
+    recipe, recipes_by_name = Recipe(), {}
     for name, change in STEPS.items():
-        recipe = found[name] = replace(recipe, **change)
-    return found | {name: replace(recipe, **change) for name, change in EXTRAS.items()}
+        recipe = recipes_by_name[name] = replace(recipe, **change)
+    return recipes_by_name | {name: replace(recipe, **change) for name, change in EXTRAS.items()}
 
 
 def train(data: Images, recipe: Recipe, seed: int) -> Trained:
@@ -222,13 +222,13 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     """Train with each recipe, and say how long it took and how good it is."""
     data = config.load(config.seed, config.device)
     times = config.times or (5 if config.dataset == "digits" else 1)
-    found = {
+    chosen = {
         name: replace(recipe, epochs=times * recipe.epochs)
         for name, recipe in recipes().items()
         if name in config.steps
     }
     seconds, accuracies, start_up = {}, {}, {}
-    for name, recipe in found.items():
+    for name, recipe in chosen.items():
         trained = [train(data, recipe, seed) for seed in range(config.seed, config.seed + config.seeds)]
         seconds[name] = sorted(one.seconds for one in trained)[len(trained) // 2]
         start_up[name] = max(one.start_up for one in trained)
@@ -244,7 +244,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         f"| {data.name} | changed | s | faster than {first} | accuracy, test | start-up, s |",
         "|---|---|--:|--:|--:|--:|",
     ]
-    for name in found:
+    for name in chosen:
         what = ", ".join(f"{key} {value}" for key, value in CHANGES[name].items())
         faster = seconds[first] / seconds[name]
         lines.append(
@@ -253,11 +253,13 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     print("\n".join(lines))
     logbook.text("steps", "\n".join(lines))
     logbook.figure("steps", drawn(seconds, accuracies, f"{data.name}: training, step by step"), 0)
-    told = ", ".join(f"{name} {seconds[name]:.2f} s / {accuracies[name]:.4f}" for name in found)
+    sentence = ", ".join(f"{name} {seconds[name]:.2f} s / {accuracies[name]:.4f}" for name in chosen)
     metrics = {
-        f"{name}_{what}": of[name] for name in found for what, of in (("seconds", seconds), ("test", accuracies))
+        f"{name}_{what}": values[name]
+        for name in chosen
+        for what, values in (("seconds", seconds), ("test", accuracies))
     }
-    return Outcome(f"{data.name}, training / accuracy on test: {told}", metrics)
+    return Outcome(f"{data.name}, training / accuracy on test: {sentence}", metrics)
 
 
 def drawn(seconds: Mapping[str, float], accuracies: Mapping[str, float], title: str) -> "Figure":

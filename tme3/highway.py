@@ -88,9 +88,9 @@ class Config(CodeConfig):
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Train highway networks and plain ones, as autoencoders and as classifiers."""
     data = config.load(config.seed, config.device)
-    found = [part(config, data, logbook) for name, part in PARTS.items() if name in config.parts]
-    metrics = {name: value for outcome in found for name, value in outcome.metrics.items()}
-    return Outcome(f"{data.name}, {'; '.join(outcome.measured for outcome in found)}", metrics)
+    outcomes = [part(config, data, logbook) for name, part in PARTS.items() if name in config.parts]
+    metrics = {name: value for outcome in outcomes for name, value in outcome.metrics.items()}
+    return Outcome(f"{data.name}, {'; '.join(outcome.measured for outcome in outcomes)}", metrics)
 
 
 # ---------------------------------------------------------------------------------- autoencoders
@@ -98,25 +98,25 @@ def run(config: Config, logbook: Logbook) -> Outcome:
 
 def train_autoencoders(config: Config, data: Images, logbook: Logbook) -> Outcome:
     """Train an autoencoder with highway layers and those to compare it with."""
-    found: dict[str, tuple[nn.Module, Progress]] = {}
+    models: dict[str, tuple[nn.Module, Progress]] = {}
     for name, make in autoencoders(config, data).items():
         model, book = make(), Prefixed(logbook.child({"part": "autoencoder", "network": name}), "autoencoder")
         done = learn_codes(model, data, config, book, name, partial(draw_gates, model, data, config, book))
-        found[name] = model, done
+        models[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
         book.settings({"part": "autoencoder", "network": name}, results)
 
     title = f"{data.name}, code of {config.code_size}"
-    histories = {name: done.history for name, (_, done) in found.items()}
+    histories = {name: done.history for name, (_, done) in models.items()}
     logbook.figure("autoencoder/errors", training_curves(histories, "mse", f"{title}: error of a pixel", log=True), 0)
     shown = data.test.input[:SHOWN]
-    rows = {"image": shown, **{name: reconstruction(model, shown) for name, (model, _) in found.items()}}
+    rows = {"image": shown, **{name: reconstruction(model, shown) for name, (model, _) in models.items()}}
     logbook.figure("autoencoder/reconstructions", image_rows(rows, f"{title}, test set"), 0)
 
     heads = "reported on MNIST, train / test | train | test | parameters | s"
     lines = [f"| {title}, MSE per pixel | {heads} |", "|---|---|---|---|---|---|"]
     metrics = {}
-    for name, (model, done) in found.items():
+    for name, (model, done) in models.items():
         train, test = done.last_row["mse/train"], done.last_row["mse/test"]
         cells = f"{train:.4f} | {test:.4f} | {parameters(model)} | {done.seconds:.1f}"
         lines.append(f"| {name} | {REPORTED.get(name, '–')} | {cells} |")
@@ -125,7 +125,7 @@ def train_autoencoders(config: Config, data: Images, logbook: Logbook) -> Outcom
     lines.append(f"| principal components | – | | {of_pca:.4f} | | |")
     print("\n".join(lines))
     logbook.text("autoencoders", "\n".join(lines))
-    words = ", ".join(f"{name} {metrics[f'{name}_train']:.4f} / {metrics[f'{name}_test']:.4f}" for name in found)
+    words = ", ".join(f"{name} {metrics[f'{name}_train']:.4f} / {metrics[f'{name}_test']:.4f}" for name in models)
     return Outcome(f"MSE per pixel, train / test: {words}", metrics)
 
 
@@ -155,7 +155,7 @@ def autoencoders(config: Config, data: Images) -> dict[str, Callable[[], Autoenc
 def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome:
     """Train classifiers of every depth, highways and plain ones."""
     shape, classes, width = data.shape, len(data.classes), config.width
-    found: dict[str, dict[float, Progress]] = {name: {} for name in NETWORKS}
+    histories: dict[str, dict[float, Progress]] = {name: {} for name in NETWORKS}
     for depth in config.depths:
 
         def plain(width: int, depth: int = depth) -> nn.Module:
@@ -167,13 +167,15 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
             model = seeded(config.seed, make).to(data.train.input.device)
             run = {"part": "classifier", "depth": digits(depth, config.depths), "network": name}
             book = Prefixed(logbook.child(run), "classifier")  # its loss is not the autoencoders'
-            found[name][depth] = learn_classes(model, data, config, book, name)
-            last = found[name][depth].last_row
+            histories[name][depth] = learn_classes(model, data, config, book, name)
+            last = histories[name][depth].last_row
             results = {f"accuracy_{part}": last[f"accuracy/{part}"] for part in ("train", "test")}
             book.settings({"part": "classifier", "network": name, "depth": depth}, results)
 
     curves = {
-        what: {name: {depth: done.last_row[key] for depth, done in of.items()} for name, of in found.items()}
+        what: {
+            name: {depth: done.last_row[key] for depth, done in depths.items()} for name, depths in histories.items()
+        }
         for what, key in (("accuracy on the test set", "accuracy/test"), ("loss on the training set", "loss/train"))
     }
     title = f"{data.name}: classifiers of more and more layers"
@@ -181,7 +183,7 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
     lines = [f"| {data.name}, accuracy train / test | {' | '.join(NETWORKS)} |", "|---|---|---|---|"]
     metrics = {}
     for depth in config.depths:
-        rows = {name: found[name][depth].last_row for name in NETWORKS}
+        rows = {name: histories[name][depth].last_row for name in NETWORKS}
         cells = (f"{row['accuracy/train']:.3f} / {row['accuracy/test']:.3f}" for row in rows.values())
         lines.append(f"| {depth} layers | {' | '.join(cells)} |")
         metrics |= {f"{name}, {depth} layers_test": row["accuracy/test"] for name, row in rows.items()}

@@ -90,30 +90,30 @@ class Clusters:
 def run(config: Config, logbook: Logbook) -> Outcome:
     """Learn codes, look for clusters in them and in the pixels, and draw both."""
     data = replace(config, binarize=False).load(config.seed, config.device)
-    found = {"pixels": clusters(data.test.input.flatten(1), data.test.target, config.seed)}
-    found["pixels"].scores["neighbours"] = same_class(
+    clusters_by_name = {"pixels": clusters(data.test.input.flatten(1), data.test.target, config.seed)}
+    clusters_by_name["pixels"].scores["neighbours"] = same_class(
         *(part.input.flatten(1) for part in (data.train, data.test)), data
     )
-    centres = {"pixels": found["pixels"].centres.reshape(-1, *data.shape)}
+    centres = {"pixels": clusters_by_name["pixels"].centres.reshape(-1, *data.shape)}
     for name in config.variants:
         setting = replace(config, **CHANGES[name])
         images = setting.load(config.seed, config.device)
         model, book = autoencoder(config.model, images, setting), logbook.child({"images": name})
         done = learn_codes(model, images, setting, book, name)
         train, test = codes_of(model, images.train.input), codes_of(model, images.test.input)
-        found[name] = clusters(test, data.test.target, config.seed)
-        found[name].scores["neighbours"] = same_class(train, test, data)
+        clusters_by_name[name] = clusters(test, data.test.target, config.seed)
+        clusters_by_name[name].scores["neighbours"] = same_class(train, test, data)
         with torch.no_grad():
-            centres[name] = sigmoid(model.decode(found[name].centres))
+            centres[name] = sigmoid(model.decode(clusters_by_name[name].centres))
         draw_neighbours(train, test, data, book, done.step)
         labels = [data.classes[number] for number in data.test.target[:MAPPED]]
         book.embedding(test[:MAPPED], labels, 1 - images.test.input[:MAPPED])
-        book.text("clusters", of_each(found[name], data))
-        book.settings({"images": name}, found[name].scores)
+        book.text("clusters", of_each(clusters_by_name[name], data))
+        book.settings({"images": name}, clusters_by_name[name].scores)
     title = f"{data.name}: means of the clusters, in pixels, or decoded from codes"
     logbook.figure("means", image_rows(centres, title), 0)
-    draw_maps(found, data, config.seed, logbook)
-    return tell(found, data, logbook)
+    draw_maps(clusters_by_name, data, config.seed, logbook)
+    return tabulate(clusters_by_name, data, logbook)
 
 
 def clusters(points: Tensor, target: Tensor, seed: int) -> Clusters:
@@ -162,7 +162,7 @@ def draw_neighbours(train: Tensor, test: Tensor, data: Images, logbook: Logbook,
     logbook.figure("neighbours", image_rows(rows, f"{data.name}: the nearest codes", columns), step)
 
 
-def draw_maps(found: Mapping[str, Clusters], data: Images, seed: int, logbook: Logbook) -> None:
+def draw_maps(clusters_by_name: Mapping[str, Clusters], data: Images, seed: int, logbook: Logbook) -> None:
     """Draw the test set on a plane, by t-SNE and by principal components, in the colours of classes and of clusters."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -175,43 +175,49 @@ def draw_maps(found: Mapping[str, Clusters], data: Images, seed: int, logbook: L
     names = [str(number + 1) for number in range(len(data.classes))]
     for method, make in methods.items():
         points = {
-            name: torch.from_numpy(make().fit_transform(of.points[:MAPPED].cpu().numpy())) for name, of in found.items()
+            name: torch.from_numpy(make().fit_transform(group.points[:MAPPED].cpu().numpy()))
+            for name, group in clusters_by_name.items()
         }
         by_class = {name: (places, truth) for name, places in points.items()}
         title = f"{data.name}, test set, {method}"
         logbook.figure(f"{method}/classes", points_by_class(by_class, data.classes, f"{title}: classes"), 0)
-        by_cluster = {name: (places, found[name].number[:MAPPED]) for name, places in points.items()}
+        by_cluster = {name: (places, clusters_by_name[name].number[:MAPPED]) for name, places in points.items()}
         logbook.figure(f"{method}/clusters", points_by_class(by_cluster, names, f"{title}: clusters of k-means"), 0)
 
 
-def of_each(found: Clusters, data: Images) -> str:
+def of_each(group: Clusters, data: Images) -> str:
     """Return a table of the clusters."""
     lines = ["| cluster | most frequent | purity | images |", "|---|---|---|---|"]
-    sizes = torch.bincount(found.number, minlength=len(found.centres))
-    for place, (majority, purity, size) in enumerate(zip(found.majority, found.purities, sizes, strict=True), start=1):
+    sizes = torch.bincount(group.number, minlength=len(group.centres))
+    for place, (majority, purity, size) in enumerate(zip(group.majority, group.purities, sizes, strict=True), start=1):
         lines.append(f"| {place} | {data.classes[majority]} | {purity:.3f} | {size} |")
     return "\n".join(lines)
 
 
-def tell(found: Mapping[str, Clusters], data: Images, logbook: Logbook) -> Outcome:
+def tabulate(clusters_by_name: Mapping[str, Clusters], data: Images, logbook: Logbook) -> Outcome:
     """Return what was found, beside what is reported."""
     lines = [
         f"| {data.name}, test set | purity, reported on USPS | purity | mean purity, reported | mean purity "
         "| silhouette, reported | silhouette | adjusted Rand | inertia | neighbours of the same class |",
         "|---" * 10 + "|",
     ]
-    for name, of in found.items():
-        reported, scores = REPORTED[name], of.scores
+    for name, group in clusters_by_name.items():
+        reported, scores = REPORTED[name], group.scores
         measured = [f"{scores[what]:.3f}" for what in ("purity", "mean purity", "silhouette", "adjusted Rand")]
-        beside = [cell for pair in zip(reported, measured[:3], strict=True) for cell in pair]
-        cells = [*beside, measured[3], f"{scores['inertia']:.0f}", f"{scores['neighbours']:.3f}"]
+        both = [cell for pair in zip(reported, measured[:3], strict=True) for cell in pair]
+        cells = [*both, measured[3], f"{scores['inertia']:.0f}", f"{scores['neighbours']:.3f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     text = "\n".join(lines)
     print(text)
-    print("\n".join(f"\n{name}\n{of_each(of, data)}" for name, of in found.items()))
+    print("\n".join(f"\n{name}\n{of_each(group, data)}" for name, group in clusters_by_name.items()))
     logbook.text("clusters", text)
-    words = ", ".join(f"{name} {of.scores['purity']:.3f} ({of.scores['silhouette']:.3f})" for name, of in found.items())
-    metrics = {f"{name}_{what}": value for name, of in found.items() for what, value in of.scores.items()}
+    words = ", ".join(
+        f"{name} {group.scores['purity']:.3f} ({group.scores['silhouette']:.3f})"
+        for name, group in clusters_by_name.items()
+    )
+    metrics = {
+        f"{name}_{what}": value for name, group in clusters_by_name.items() for what, value in group.scores.items()
+    }
     return Outcome(f"{data.name}, purity of k-means on test (silhouette): {words}", metrics)
 
 

@@ -57,30 +57,32 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     require(size <= most, f"--model {config.model}: expected a code of at most {most}, the pixels or the images")
     coder = autoencoder(config.model, data, config)
     learn_codes(coder, data, config, Prefixed(logbook.child("autoencoder"), "autoencoder"), "autoencoder")
-    given: dict[str, Encode] = {
+    encodings: dict[str, Encode] = {
         "codes": partial(codes_of, coder),
         "principal components": principal_components(data.train.input, size),
         "pixels": lambda input: input.flatten(1),
     }
-    found: dict[str, Progress] = {}
-    for what, encode in given.items():
-        seen = encoded(data, encode)
+    models: dict[str, Progress] = {}
+    for what, encode in encodings.items():
+        codes = encoded(data, encode)
         for activation in ("tanh", "relu"):
             name = f"{what}, {activation}"
             model = seeded(
-                config.seed, partial(mlp, seen.shape, len(data.classes), (config.units,), ACTIVATIONS[activation])
+                config.seed, partial(mlp, codes.shape, len(data.classes), (config.units,), ACTIVATIONS[activation])
             )
             book = logbook.child({"given": what, "activation": activation})
             model.to(data.train.input.device)
             settings = {"given": what, "activation": activation}
-            found[name] = train_classifier(model, seen, config, book, name, settings=settings, pictures=data.test.input)
+            models[name] = train_classifier(
+                model, codes, config, book, name, settings=settings, pictures=data.test.input
+            )
 
-    histories = {name: done.history for name, done in found.items()}
+    histories = {name: done.history for name, done in models.items()}
     title = f"{data.name}: {size} numbers instead of {pixels}"
     logbook.figure("accuracy", training_curves(histories, "accuracy", title), 0)
     lines = [f"| {title} | reported on USPS, train / test | train | test |", "|---|---|---|---|"]
-    metrics, words = accuracies(found)
-    for name in found:
+    metrics, words = accuracies(models)
+    for name in models:
         shown = " | ".join(f"{metrics[f'{name}_{part}']:.3f}" for part in PAIR)
         lines.append(f"| {name} | {REPORTED.get(name, '–')} | {shown} |")
     print("\n".join(lines))

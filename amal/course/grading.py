@@ -30,7 +30,7 @@ class Outcome:
 
 
 def as_json(operation: str, outcomes: list[Outcome]) -> str:
-    """Return the outcomes of all mutants of an operation as JSON."""
+    """Return what a test file made of the mutants, as JSON."""
     rows = [
         {
             "name": outcome.mutant.name,
@@ -42,7 +42,8 @@ def as_json(operation: str, outcomes: list[Outcome]) -> str:
         for outcome in outcomes
     ]
     killed = sum(bool(outcome.killed) for outcome in outcomes)
-    return json.dumps({"operation": operation, "killed": killed, "of": len(rows), "mutants": rows}, indent=2)
+    summary = {"operation": operation, "killed": killed, "of": len(outcomes), "mutants": rows}
+    return json.dumps(summary, indent=2)
 
 
 def as_text(outcomes: list[Outcome]) -> str:
@@ -104,7 +105,8 @@ def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
             names = [alias.name for alias in node.names if mutants.operation_of(alias.name) == operation]
             if names:
                 return _absolute(node, test_file), tuple(names)
-    aliases = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    aliases = [alias for node in imports for alias in node.names]
     modules = {alias.asname or alias.name: alias.name for alias in aliases}
     for node in ast.walk(tree):  # import functions ... functions.Linear
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):

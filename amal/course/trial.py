@@ -1,6 +1,5 @@
 """One run of a test file, in a process of its own, in which a module holds the Function of a text."""
 
-import functools
 import importlib.util
 import linecache
 import os
@@ -80,13 +79,13 @@ def run_pytest(tell: Callable[..., None], test_file: str, module: str, names: tu
 
 
 def stand_in(module: str, names: tuple[str, ...], text: str, directory: str) -> ModuleType:
-    """Return a module that holds the Function of a text; other names come from the author or the solutions.
+    """Return a module that holds the Function of a text under some names, and finds others where they were.
 
     Args:
         module: its full name.
         names: what the test file calls the Function.
         text: of the solution or of a mutant.
-        directory: the folder of the test file; the author's own module may lie there.
+        directory: of the test file, where the author's own module may be, with other Functions and helpers.
     """
     substitute = ModuleType(module)
     file = f"<{module}, as amal grade has it>"
@@ -95,35 +94,34 @@ def stand_in(module: str, names: tuple[str, ...], text: str, directory: str) -> 
     exec(compile(text, file, "exec"), space)
     function = space[mutants.class_of(text)]
     space.update(dict.fromkeys(names, function))
+    own: list[ModuleType | None] = []
 
-    @functools.cache
-    def author() -> ModuleType | None:
-        return _module_of_author(module, directory)
-
-    def attribute(name: str) -> Any:
+    def others(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if hasattr(author(), name):
-            return getattr(author(), name)
+        if not own:
+            own.append(_own_module(module, directory))
+        if own[0] is not None and hasattr(own[0], name):
+            return getattr(own[0], name)
         operation = mutants.operation_of(name)
         if operation is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         solution: dict[str, Any] = {"__name__": module}
         exec(mutants.SOLUTIONS[operation], solution)
-        return solution[mutants.class_name(operation)]
+        return solution[mutants.class_of(mutants.SOLUTIONS[operation])]
 
-    space["__getattr__"] = attribute
+    space["__getattr__"] = others
     return substitute
 
 
-def _module_of_author(module: str, directory: str) -> ModuleType | None:
+def _own_module(module: str, directory: str) -> ModuleType | None:
     """Return the module of that name that the author of the tests has, if any."""
     parts = module.split(".")
     for folder in (directory, *sys.path):
         path = Path(folder or ".", *parts).with_suffix(".py")
         spec = importlib.util.spec_from_file_location(f"{module} of the author", path) if path.is_file() else None
         if spec is not None and spec.loader is not None:
-            loaded = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(loaded)
-            return loaded
+            own = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(own)
+            return own
     return None

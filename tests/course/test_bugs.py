@@ -55,12 +55,12 @@ SYMPTOMS = {
 @pytest.mark.one_in(2)
 @pytest.mark.parametrize(("gallery", "bug"), SYMPTOMS, ids=lambda value: getattr(value, "__name__", value))
 def test_the_wrong_version_shows_the_symptom_and_the_right_one_does_not(gallery, bug):
-    found = gallery.BUGS[bug](BRIEFLY[gallery])
+    comparison = gallery.BUGS[bug](BRIEFLY[gallery])
     shows = SYMPTOMS[gallery, bug]
-    assert shows(found.wrong.measures)
-    assert not shows(found.right.measures)
-    assert found.wrong.measures.keys() == found.right.measures.keys()
-    lengths = {len(values) for version in (found.wrong, found.right) for values in version.curves.values()}
+    assert shows(comparison.wrong.measures)
+    assert not shows(comparison.right.measures)
+    assert comparison.wrong.measures.keys() == comparison.right.measures.keys()
+    lengths = {len(values) for version in (comparison.wrong, comparison.right) for values in version.curves.values()}
     assert len(lengths) == 1
 
 
@@ -101,17 +101,17 @@ def test_swapped_signs_climb_by_the_factor_of_the_greatest_curvature():
 
 
 def test_squeezed_the_loss_ends_at_the_variance_of_the_target():
-    found = tme1.bugs.squeeze_broadcasts(tme1.bugs.Config(line_steps=500))
+    comparison = tme1.bugs.squeeze_broadcasts(tme1.bugs.Config(line_steps=500))
     variance = float(noisy_line().train.target.var(correction=0))
-    assert found.wrong.measures["loss that is seen"] == pytest.approx(variance, rel=1e-5)
-    assert found.right.measures["loss that is seen"] < variance / 2
+    assert comparison.wrong.measures["loss that is seen"] == pytest.approx(variance, rel=1e-5)
+    assert comparison.right.measures["loss that is seen"] < variance / 2
 
 
 @pytest.mark.parametrize("line_lr", [0.1, 0.02])
 def test_without_zeroing_waves_are_as_high_however_small_the_steps(line_lr):
-    found = tme1.bugs.gradients_not_zeroed(tme1.bugs.Config(line_lr=line_lr, line_steps=400))
-    first, *_ = found.wrong.curves["loss"]
-    assert found.wrong.measures["greatest loss of the second half"] == pytest.approx(first, rel=0.05)
+    comparison = tme1.bugs.gradients_not_zeroed(tme1.bugs.Config(line_lr=line_lr, line_steps=400))
+    first, *_ = comparison.wrong.curves["loss"]
+    assert comparison.wrong.measures["greatest loss of the second half"] == pytest.approx(first, rel=0.05)
 
 
 def test_the_floor_of_cross_entropy_behind_a_softmax():
@@ -156,23 +156,23 @@ def test_mse_loss_refuses_what_broadcasts():
 
 @pytest.mark.parametrize(("step", "empty"), [(tme2.bugs.step_without_zero_grad, False), (train_step, True)])
 def test_gradients_are_none_before_backward(step, empty):
-    seen = []
+    emptiness = []
 
     def loss(prediction, target):
-        seen.append(all(parameter.grad is None for parameter in model.parameters()))
+        emptiness.append(all(parameter.grad is None for parameter in model.parameters()))
         return mse_loss(prediction, target)
 
     model = tme2.bugs.network(0)
     for _ in range(2):
         step(model, loss, torch.ones(3, 10), torch.ones(3, 1), tme2.bugs.SGD(model.parameters(), 0.1))
-    assert seen == [True, empty]
+    assert emptiness == [True, empty]
 
 
 def test_what_an_example_is_scaled_to_depends_on_the_training_set_only():
     data = TableConfig().load(0)
     one = tme2.bugs.Split(data.test.input[:1], data.test.target[:1])
-    right = [tme2.bugs.scaled(split, by=data.train).input[:1] for split in (one, data.test)]
-    wrong = [tme2.bugs.scaled(split, by=split).input[:1] for split in (one, data.test)]
+    right = [tme2.bugs.scaled(split, standard=data.train).input[:1] for split in (one, data.test)]
+    wrong = [tme2.bugs.scaled(split, standard=split).input[:1] for split in (one, data.test)]
     assert torch.equal(*right)
     assert not torch.equal(*wrong)
     assert wrong[0].isnan().all()
@@ -230,8 +230,8 @@ def test_wrong_and_right_share_their_charts(tmp_path, capsys):
     assert metrics["squeeze broadcasts, R² on test_wrong"] < 0.01 < metrics["squeeze broadcasts, R² on test_right"]
     for version in ("wrong", "right"):
         curves = events_of(tmp_path / "run" / version)
-        shown = [tag for tag in curves.Tags()["scalars"] if not tag.startswith("result/")]
-        assert shown == ["squeeze broadcasts/loss that is seen"]
+        tags = [tag for tag in curves.Tags()["scalars"] if not tag.startswith("result/")]
+        assert tags == ["squeeze broadcasts/loss that is seen"]
         [slope] = curves.Scalars("result/squeeze broadcasts, slope of the line")
         assert slope.value == pytest.approx(metrics[f"squeeze broadcasts, slope of the line_{version}"])
         assert len(curves.Scalars("squeeze broadcasts/loss that is seen")) == 21

@@ -48,10 +48,10 @@ def test_the_hardest_are_those_with_the_greatest_losses(data):
     input, target = data.train.input[:40], data.train.target[:40]
     chosen, classes = fast.hardest(model, input, target, recipe)
     losses = cross_entropy(model(input), target, reduction="none")
-    kept = cross_entropy(model(chosen), classes, reduction="none")
+    greatest = cross_entropy(model(chosen), classes, reduction="none")
     assert len(chosen) == 10
-    torch.testing.assert_close(kept.sort().values, losses.sort().values[-10:])
-    assert not kept.requires_grad or chosen.grad_fn is None
+    torch.testing.assert_close(greatest.sort().values, losses.sort().values[-10:])
+    assert not greatest.requires_grad or chosen.grad_fn is None
 
 
 def test_every_epoch_meets_every_image_with_a_loader_and_without(data):

@@ -57,10 +57,10 @@ def test_help_shows_the_flags_and_what_they_do(script, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         launch(importlib.import_module(script).run, ["--help"])
     assert not stop.value.code
-    shown = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for flag in ("--run-dir", "--seed", "--progress, --no-progress"):
-        assert flag in shown
-    assert f"python -m {script}" in shown
+        assert flag in printed
+    assert f"python -m {script}" in printed
 
 
 WRONG = [
@@ -152,10 +152,10 @@ def test_wrong_input_is_answered_in_one_line(script, args, message, tmp_path, mo
 def test_wrong_input_from_the_shell(tmp_path):
     answer = command("tme1.stacked_linear", "--lr", "1e6", cwd=tmp_path)
     assert answer.returncode == 1
-    said = (
+    message = (
         r"tme1\.stacked_linear: the loss is (inf|nan) at step \d+ .*try a --lr below 1e\+06; there is no checkpoint yet"
     )
-    assert re.fullmatch(said, answer.stderr.strip())
+    assert re.fullmatch(message, answer.stderr.strip())
     [metrics] = tmp_path.glob("runs/tme1/stacked_linear/*/metrics.json")
     assert json.loads(metrics.read_text())["status"].startswith("stopped: the loss is")
 
@@ -163,18 +163,18 @@ def test_wrong_input_from_the_shell(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals on Windows")
 def test_wrong_input_on_a_terminal_is_one_plain_line_too(tmp_path):
-    ours, theirs = os.openpty()
+    terminal, its_end = os.openpty()
     program = [sys.executable, "-m", "tme1.classification", "--epochs", "ten"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
     status = subprocess.run(
-        program, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path, env=env, check=False
+        program, stdin=its_end, stdout=its_end, stderr=its_end, cwd=tmp_path, env=env, check=False
     ).returncode
-    os.close(theirs)
-    shown = os.read(ours, 10_000).decode()
-    os.close(ours)
+    os.close(its_end)
+    printed = os.read(terminal, 10_000).decode()
+    os.close(terminal)
     assert status == 2
     assert re.fullmatch(
-        r"python -m tme1\.classification: [^│\x1b]*--epochs[^│\x1b]*'ten' \(--help lists the options\)\r\n", shown
+        r"python -m tme1\.classification: [^│\x1b]*--epochs[^│\x1b]*'ten' \(--help lists the options\)\r\n", printed
     )
 
 
@@ -235,17 +235,17 @@ def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("option", "apart"), [("--compile", 1e-4), ("--amp=bf16", 0.1)])
+@pytest.mark.parametrize(("option", "tolerance"), [("--compile", 1e-4), ("--amp=bf16", 0.1)])
 @pytest.mark.parametrize("lab", [lab for lab in BRIEFLY if lab != "tme1.chain_rule"])  # its functions no graph calls
-def test_every_lab_is_compiled_and_mixes_precisions(lab, option, apart, tmp_path):
+def test_every_lab_is_compiled_and_mixes_precisions(lab, option, tolerance, tmp_path):
     """It finds the same numbers, or nearly so with the eight bits of bfloat16."""
-    script, found = importlib.import_module(lab), []
+    script, results = importlib.import_module(lab), []
     for name, options in (("plain", []), ("other", [option])):
         (tmp_path / name).mkdir()
         metrics, _ = run(script, tmp_path / name, *shlex.split(BRIEFLY[lab]), *options)
-        found.append({name: value for name, value in metrics.items() if value and "seconds" not in name})
-    plain, other = found
-    assert other == pytest.approx(plain, rel=apart, abs=apart)
+        results.append({name: value for name, value in metrics.items() if value and "seconds" not in name})
+    plain, other = results
+    assert other == pytest.approx(plain, rel=tolerance, abs=tolerance)
 
 
 # ---------------------------------------------------------------------------------- amal labs
@@ -299,11 +299,9 @@ def test_labs_succeeds_when_all_scripts_do(tmp_path):
 
 @pytest.mark.slow
 def test_labs_shows_each_script_whole_and_leaves_what_measures_time_alone(tmp_path):
-    alone = "assert not list(Path('runs/tme1').glob('[ab]*/*/running')); return Outcome('alone', {})"
-    beside = (
-        "p = logbook.folder / 'running'; p.touch(); print('first\\nsecond'); p.unlink(); return Outcome('done', {})"
-    )
-    make_lab(tmp_path, timing=alone, a=beside, b=beside, c=beside)
+    timing = "assert not list(Path('runs/tme1').glob('[ab]*/*/running')); return Outcome('alone', {})"
+    other = "p = logbook.folder / 'running'; p.touch(); print('first\\nsecond'); p.unlink(); return Outcome('done', {})"
+    make_lab(tmp_path, timing=timing, a=other, b=other, c=other)
     script = tmp_path / "tme1" / "timing.py"
     script.write_text(script.read_text().replace('.\n"""', '.\n\nAlone: it measures time.\n"""', 1))
     answer = command("amal", "labs", "tme1", "--jobs", "2", cwd=tmp_path)
@@ -323,8 +321,8 @@ def end_group(leader):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups on Windows")
 def test_labs_interrupted_tells_what_was_measured_and_starts_nothing_more(tmp_path):
-    waiting = "import signal; Path({name!r}).write_text('waits'); signal.pause(); return Outcome('never', {{}})"
-    scripts = {name: waiting.format(name=name) for name in ("a", "b", "c")}
+    body = "import signal; Path({name!r}).write_text('waits'); signal.pause(); return Outcome('never', {{}})"
+    scripts = {name: body.format(name=name) for name in ("a", "b", "c")}
     make_lab(tmp_path, good="return Outcome('43 measured', {})", **scripts)
     for name in ("a", "b"):
         os.mkfifo(tmp_path / name)

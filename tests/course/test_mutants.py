@@ -68,14 +68,14 @@ def only(monkeypatch):
     """So that few runs are made: the right one, and these."""
 
     def only(operation, *names):
-        known = {**mutants.MUTANTS, operation: tuple(mutants.find(operation, name) for name in names)}
-        monkeypatch.setattr(mutants, "MUTANTS", known)
+        variants = {**mutants.MUTANTS, operation: tuple(mutants.find(operation, name) for name in names)}
+        monkeypatch.setattr(mutants, "MUTANTS", variants)
 
     return only
 
 
 def graded(path, operation, time_limit=60):
-    return {of.mutant.name: of.killed and of.how for of in grade(path, operation, time_limit)}
+    return {outcome.mutant.name: outcome.killed and outcome.how for outcome in grade(path, operation, time_limit)}
 
 
 # ---------------------------------------------------------------------------------- amal mutants
@@ -113,12 +113,12 @@ class Tanh:
 
 
 def test_a_mutant_has_its_marked_lines_in_place_of_the_right_ones():
-    right, (zero, kept) = mutants.parse(MARKED)
+    right, (zero, context) = mutants.parse(MARKED)
     head, saved = "class Tanh:\n    def backward(ctx, grad_output):\n", "        (y,) = ctx.saved_tensors\n"
     gradient, end = "        return grad_output * (1 - y**2)\n", "        # the end\n"
     assert right == head + saved + gradient + end
     assert zero.text == head + saved + "        return 0\n" + end
-    assert kept.text == head + "        y = ctx.y\n" + gradient + end
+    assert context.text == head + "        y = ctx.y\n" + gradient + end
     assert zero.codes == ("grad-value", "grad-sign")
     assert zero.description == "there is nothing: at all"
 
@@ -146,8 +146,8 @@ def test_the_command_lists():
 
 
 def test_the_command_shows_a_mutant_and_a_solution():
-    shown = answer("mutants", "linear", "--show", "bias-not-summed").stdout
-    assert "-         grad_b = grad_output.sum(0)\n+         grad_b = grad_output\n" in shown
+    printed = answer("mutants", "linear", "--show", "bias-not-summed").stdout
+    assert "-         grad_b = grad_output.sum(0)\n+         grad_b = grad_output\n" in printed
     assert answer("mutants", "linear", "--show", "right").stdout.rstrip() == mutants.SOLUTIONS["linear"].rstrip()
 
 
@@ -182,11 +182,11 @@ SOME = ("bias-not-summed", "weight-changed", "weight-squares-grad-output", "kept
 def test_strong_tests_kill_all(write, only, some):
     if some:
         only("linear", *SOME)
-    done = answer("grade", str(write(STRONG)), "linear", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert told["killed"] == told["of"] == len(mutants.MUTANTS["linear"])
-    killers = {of["name"]: of["how"] for of in told["mutants"]}
+    answered = answer("grade", str(write(STRONG)), "linear", "--json")
+    assert answered.returncode == 0, answered.stdout + answered.stderr
+    graded = json.loads(answered.stdout)
+    assert graded["killed"] == graded["of"] == len(mutants.MUTANTS["linear"])
+    killers = {row["name"]: row["how"] for row in graded["mutants"]}
     assert killers["bias-not-summed"] == "test_what_backward_returns"
     assert killers["weight-changed"] == "test_value"
 

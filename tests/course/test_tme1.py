@@ -93,7 +93,7 @@ def test_chain_rule_predicts_which_learning_rates_diverge():
 
 
 @pytest.mark.parametrize(
-    ("losses", "said"),
+    ("losses", "verdict"),
     [
         ([100.0, 1.0], "converges"),
         ([100.0, 1.98], "converges"),
@@ -103,8 +103,8 @@ def test_chain_rule_predicts_which_learning_rates_diverge():
         ([100.0, float("inf")], "diverges"),
     ],
 )
-def test_chain_rule_says_what_became_of_a_descent(losses, said):
-    assert chain_rule.verdict(losses, best=1.0) == said
+def test_chain_rule_says_what_became_of_a_descent(losses, verdict):
+    assert chain_rule.verdict(losses, best=1.0) == verdict
 
 
 @pytest.mark.parametrize("lr", [20.0, 50.0, 1e300])

@@ -166,16 +166,16 @@ def test_a_wrong_formula_is_seen(tmp_path, monkeypatch, capsys):
 
 def test_every_image_and_every_confusion_is_drawn():
     images = torch.rand(10, 1, 5, 4)
-    drawn = [axes for axes in image_grid(images, [str(n) for n in range(10)], "ten").axes if axes.images]
-    assert [axes.get_title() for axes in drawn] == [str(n) for n in range(10)]
+    panels = [axes for axes in image_grid(images, [str(n) for n in range(10)], "ten").axes if axes.images]
+    assert [axes.get_title() for axes in panels] == [str(n) for n in range(10)]
     assert all(
         torch.equal(torch.tensor(axes.images[0].get_array()), image[0])
-        for axes, image in zip(drawn, images, strict=True)
+        for axes, image in zip(panels, images, strict=True)
     )
     target, predicted = torch.tensor([0, 0, 0, 1, 2]), torch.tensor([0, 0, 1, 1, 0])
     [axes] = confusion_matrix(target, predicted, ["a", "b", "c"], "three").axes
-    shown = {(text.get_position(), text.get_text()) for text in axes.texts}
-    assert shown == {((0, 0), "66.7"), ((1, 0), "33.3"), ((1, 1), "100"), ((0, 2), "100")}
+    texts = {(text.get_position(), text.get_text()) for text in axes.texts}
+    assert texts == {((0, 0), "66.7"), ((1, 0), "33.3"), ((1, 1), "100"), ((0, 2), "100")}
 
 
 def test_the_rate_of_one_cycle_rises_to_its_peak_and_falls_to_nothing():

@@ -49,14 +49,14 @@ def test_a_pca_of_scikit_learn_leaves_the_errors_that_are_printed():
     from sklearn.decomposition import PCA
 
     data = digits(0)
-    found = _codes.pca_errors(data, [10, 3, 64, 500])
+    errors = _codes.pca_errors(data, [10, 3, 64, 500])
     train, test = (part.input.flatten(1).double().numpy() for part in (data.train, data.test))
     for count in (3, 10):
         fitted = PCA(count, svd_solver="full").fit(train)
-        left = ((fitted.inverse_transform(fitted.transform(test)) - test) ** 2).mean()
-        assert found[count] == pytest.approx(left, rel=1e-3)
-    assert found[64] == pytest.approx(0, abs=1e-6)
-    assert list(found) == [3, 10, 64]
+        error = ((fitted.inverse_transform(fitted.transform(test)) - test) ** 2).mean()
+        assert errors[count] == pytest.approx(error, rel=1e-3)
+    assert errors[64] == pytest.approx(0, abs=1e-6)
+    assert list(errors) == [3, 10, 64]
 
 
 @pytest.mark.slow
@@ -90,11 +90,11 @@ def test_binarized_pixels_are_0_or_1_and_nothing_else_changes():
 
 @pytest.mark.slow
 def test_the_loss_that_is_trained_on_is_the_lower_one(tmp_path):
-    found = {}
+    metrics = {}
     for loss in ("mse", "bce"):
         (tmp_path / loss).mkdir()
-        found[loss], _ = run(autoencoder, tmp_path / loss, "--models", "10", "--loss", loss, "--binarize")
-    assert found["bce"]["10_bce"] < found["mse"]["10_bce"]
+        metrics[loss], _ = run(autoencoder, tmp_path / loss, "--models", "10", "--loss", loss, "--binarize")
+    assert metrics["bce"]["10_bce"] < metrics["mse"]["10_bce"]
 
 
 def test_a_saturated_wrong_pixel_has_a_gradient_with_the_cross_entropy_of_logits():
@@ -131,10 +131,10 @@ def test_decoded_noise_is_farther(tmp_path, monkeypatch):
 
 def test_mixtures_go_from_one_image_to_the_other():
     one, other = torch.rand(2, 1, 3, 4)
-    found = interpolation.mixtures(one, other)
-    assert found.shape == (11, 1, 3, 4)
-    torch.testing.assert_close(found[[0, 5, 10]], torch.stack([one, (one + other) / 2, other]))
-    torch.testing.assert_close(found[3], 0.7 * one + 0.3 * other)
+    mixtures = interpolation.mixtures(one, other)
+    assert mixtures.shape == (11, 1, 3, 4)
+    torch.testing.assert_close(mixtures[[0, 5, 10]], torch.stack([one, (one + other) / 2, other]))
+    torch.testing.assert_close(mixtures[3], 0.7 * one + 0.3 * other)
     model = Autoencoder((1, 3, 4), (5,), output=None)
     decoded = interpolation.between_codes(model, one, other)
     torch.testing.assert_close(decoded[[0, 10]], _codes.reconstruction(model, torch.stack([one, other])))
@@ -144,8 +144,8 @@ def test_the_pairs_are_of_every_two_classes():
     data = digits(0)
     first, second = interpolation.pairs_of_classes(data)
     assert len(first) == len(second) == 45 * interpolation.OF_EACH
-    known = {image.numpy().tobytes(): int(number) for image, number in zip(*vars(data.test).values(), strict=True)}
-    pairs = {(known[a.numpy().tobytes()], known[b.numpy().tobytes()]) for a, b in zip(first, second, strict=True)}
+    numbers = {image.numpy().tobytes(): int(number) for image, number in zip(*vars(data.test).values(), strict=True)}
+    pairs = {(numbers[a.numpy().tobytes()], numbers[b.numpy().tobytes()]) for a, b in zip(first, second, strict=True)}
     assert len(pairs) == 45
     assert all(a != b for a, b in pairs)
 
@@ -171,8 +171,8 @@ def test_a_deep_highway_learns_where_a_plain_network_does_not(tmp_path):
     pictures = {"autoencoder/errors", "autoencoder/reconstructions", "classifier/depth"}
     assert pictures <= set(events.Tags()["images"])
     for part, child in (("autoencoder", "network=highway"), ("classifier", "depth=20-network=highway")):
-        drawn = events_of(tmp_path / "run" / f"part={part}-{child}").Tags()["images"]
-        assert f"{part} gates" in drawn
+        images = events_of(tmp_path / "run" / f"part={part}-{child}").Tags()["images"]
+        assert f"{part} gates" in images
     plain = events_of(tmp_path / "run" / "part=classifier-depth=20-network=plain-as-deep")
     assert "classifier gates" not in plain.Tags()["images"]
 
@@ -261,14 +261,14 @@ def test_purity_is_counted_as_it_is_told():
     """Three heaps of 4, 4 and 2 points; in the second one point is of another class."""
     points = torch.tensor([0.0, 0.1, 0.2, 0.3, 10, 10.1, 10.2, 10.3, 20, 20.1]).unsqueeze(1)
     target = torch.tensor([0, 0, 0, 0, 1, 1, 1, 0, 2, 2])
-    found = latent.clusters(points, target, 0)
-    order = found.centres[:, 0].argsort()
-    assert found.majority[order].tolist() == [0, 1, 2]
-    assert found.purities[order].tolist() == [1, 0.75, 1]
-    assert found.scores["purity"] == pytest.approx(0.9)
-    assert found.scores["mean purity"] == pytest.approx(2.75 / 3)
-    assert found.scores["inertia"] == pytest.approx(2 * 0.05 + 0.005)
-    assert found.scores["silhouette"] > 0.9
+    clusters = latent.clusters(points, target, 0)
+    order = clusters.centres[:, 0].argsort()
+    assert clusters.majority[order].tolist() == [0, 1, 2]
+    assert clusters.purities[order].tolist() == [1, 0.75, 1]
+    assert clusters.scores["purity"] == pytest.approx(0.9)
+    assert clusters.scores["mean purity"] == pytest.approx(2.75 / 3)
+    assert clusters.scores["inertia"] == pytest.approx(2 * 0.05 + 0.005)
+    assert clusters.scores["silhouette"] > 0.9
 
 
 def test_neighbours_are_the_nearest():

@@ -1,7 +1,4 @@
-"""What a run drew, read from its TensorBoard files: curves and pictures, and nothing else that lies there.
-
-Most of a file are histograms and graphs; they are decoded, and passed over.
-"""
+"""The curves and pictures of a run, read from its TensorBoard files; everything else there is passed over."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,43 +6,43 @@ from pathlib import Path
 from typing import Any
 
 from amal.experiments import without_number
-from amal.runs.records import CutShort, Damaged, event_files, records
+from amal.runs.records import DamagedFile, TruncatedFile, event_files, records
 
 SMALL = 1000
-"""Bytes of the records whose checksum is verified, all numbers among them; a picture has a checksum of its own."""
+"""Bytes of the largest record whose checksum is verified: all numbers; a picture has its own checksum."""
 
 
 @dataclass
 class Events:
-    """What one folder of a run holds, its children apart."""
+    """The content of one folder of a run, without its children."""
 
     scalars: dict[str, dict[int, float]] = field(default_factory=dict)
-    """Tag without the number of its experiment -> step -> value; NaN and infinite ones included."""
+    """Tag without the number of its experiment -> step -> value; NaN and infinite values included."""
     images: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    """Tag -> the last step, and the picture of it as it was written (PNG)."""
+    """Tag -> its last step, and the picture of that step (PNG)."""
     damage: list[str] = field(default_factory=list)
-    """The names of files of which a part is lost."""
+    """Names of files of which a part is lost."""
 
 
 def read_run(run_dir: Path) -> dict[str, Events]:
-    """Return what a completed run drew: name of the child -> its events; "" is the run itself, and comes first."""
-    found: dict[str, Events] = {}
+    """Return the events of a completed run: name of the child -> its events; the run itself is "", and first."""
+    children: dict[str, Events] = {}
     for folder in sorted({path.parent for path in run_dir.rglob("events.out.tfevents.*")}):
         child = folder.relative_to(run_dir).as_posix()
-        events = found.setdefault("" if child == "." else child, Events())
+        events = children.setdefault("" if child == "." else child, Events())
         files = event_files(folder)
-        *earlier, last = [path for path in files if path.stat().st_size] or files  # a run that was resumed empties some
+        *earlier, last = [path for path in files if path.stat().st_size] or files  # a resumed run empties some
         for path in earlier:  # a kill may have cut the last record, and the run went on in another file
             events.damage += [path.name] if read_file(path, events) > 0 else []
         events.damage += [last.name] if read_file(last, events) != 0 else []
-    return found
+    return children
 
 
 def read_file(path: Path, events: Events) -> int:
-    """Add what one file holds, up to where it is damaged or ends.
+    """Add the content of one file, up to its end or its damage.
 
     Returns:
-        0 if that is all of it, -1 if the last record is cut short, 1 if it is damaged before.
+        0 if the file is whole, -1 if its last record is cut short, 1 if it is damaged before.
     """
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
@@ -55,9 +52,9 @@ def read_file(path: Path, events: Events) -> int:
             event = Event.FromString(record)
             for value in event.summary.value:
                 add(events, value, event.step)
-    except CutShort:
+    except TruncatedFile:
         return -1
-    except (Damaged, DecodeError):
+    except (DamagedFile, DecodeError):
         return 1
     return 0 if path.stat().st_size else 1
 

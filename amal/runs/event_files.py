@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amal.files import sync
 
-from .records import CutShort, Damaged, event_files, records
+from .records import DamagedFile, TruncatedFile, event_files, records
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -141,9 +141,9 @@ def _events(folder: Path, verify: bool = False) -> Iterator[tuple[Position, Any]
                 event = Event.FromString(message)
                 place = Position(path, end)
                 yield place, event
-        except CutShort:  # by a kill
+        except TruncatedFile:  # by a kill
             continue
-        except (Damaged, DecodeError):
+        except (DamagedFile, DecodeError):
             if verify:
                 yield place, None
 

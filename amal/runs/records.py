@@ -1,8 +1,12 @@
-"""The records of TensorBoard's event files, read fast: a checksum in Python costs a hundred times the reading.
+"""The records of TensorBoard's event files, and the byte at which each ends.
 
-A file is a row of records: the length of a message (8 bytes, little-endian), a checksum of it (4), the message, and a
-checksum of that (4). A run that is going on, or was killed, may leave the last record half-written, and a power cut
-zeros after it: reading ends before these, as TensorBoard's does.
+A file is a row of records: the length of a message (8 bytes, little-endian), a checksum of it (4),
+the message, and a checksum of that (4). A run that is going on, or was killed, may leave the last
+record half-written, and a power cut zeros after it: reading ends before these, as TensorBoard's does.
+
+Why not TensorBoard's own reader: it ends in silence where a file is damaged, and does not say at
+which byte, where `--resume` cuts the file and which `amal report` names. And it computes every
+checksum, in Python: 0.23 s for a megabyte, whose reading takes a millisecond (tensorboard 2.21).
 """
 
 import struct
@@ -15,49 +19,49 @@ def event_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("events.out.tfevents.*"))
 
 
-class Damaged(Exception):
+class DamagedFile(Exception):
     """A file is damaged before its last record."""
 
 
-class CutShort(Exception):
+class TruncatedFile(Exception):
     """The last record of a file is not whole."""
 
 
 def records(path: Path, verify: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yield the messages of a file that are there whole, each with the byte at which its record ends.
+    """Yield the whole messages of a file, each with the byte at which its record ends.
 
     Args:
         path: the file.
-        verify: bytes of the largest record whose checksum is looked at (a fifth of a second for a megabyte); the
-            checksums of lengths are, if it is not 0.
+        verify: size in bytes of the largest record whose checksum is verified; unless it is 0, the
+            checksums of all lengths are.
 
     Raises:
-        Damaged: a checksum is another, or the file cannot be read; if `verify`.
-        CutShort: the last record is not whole; if `verify`.
+        DamagedFile: a checksum differs, or the file cannot be read; if `verify`.
+        TruncatedFile: the last record is not whole; if `verify`.
     """
     try:
         content = memoryview(path.read_bytes())
-    except OSError:  # gone since it was found, or not ours to read
+    except OSError:  # removed meanwhile, or of another user
         if verify:
-            raise Damaged from None
+            raise DamagedFile from None
         return
     end = 0
     while end + 16 <= len(content):
         (length,) = struct.unpack_from("<Q", content, end)
         begin, end = end + 12, end + 12 + length + 4
-        if verify and not _fits(content, begin - 12, 8):
-            raise Damaged
+        if verify and not _is_intact(content, begin - 12, 8):
+            raise DamagedFile
         if length == 0 or end > len(content):
             break
-        if length <= verify and not _fits(content, begin, length):
-            raise Damaged
+        if length <= verify and not _is_intact(content, begin, length):
+            raise DamagedFile
         yield end, bytes(content[begin : end - 4])
     if verify and end != len(content):
-        raise CutShort
+        raise TruncatedFile
 
 
-def _fits(content: memoryview, begin: int, length: int) -> bool:
-    """Whether some bytes have the checksum that stands behind them."""
+def _is_intact(content: memoryview, begin: int, length: int) -> bool:
+    """Whether some bytes have the checksum that follows them."""
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
     (checksum,) = struct.unpack_from("<I", content, begin + length)

@@ -1,44 +1,44 @@
-"""Commands as they are shown: what matters to the result, and nothing of the place where they were run."""
+"""Commands as the report shows them: what matters to the result, without the places of one machine."""
 
 import re
 import shlex
 
-NOT_SHOWN = {"--run-dir": 1, "--data-root": 1, "--seed": 1, "--resume": 0, "--progress": 0, "--no-progress": 0}
+LOCAL_OPTIONS = {"--run-dir": 1, "--data-root": 1, "--seed": 1, "--resume": 0, "--progress": 0, "--no-progress": 0}
 """Options that are left out of a command -> how many values follow them."""
-DULL = ("--dataset", "--evaluate-every")
-"""Options that say nothing special of a run; its data stand beside it."""
+COMMON_OPTIONS = ("--dataset", "--evaluate-every")
+"""Options that are nothing special of a run; its data stand beside it."""
 
 
-def special(command: str) -> str:
-    """Return the options of a normalised command that tell what is special about it."""
+def special_options(command: str) -> str:
+    """Return the options that distinguish a normalised command."""
     options: list[list[str]] = []
     for word in shlex.split(command)[3:]:  # after python -m module
         if word.startswith("--"):
             options.append([])
         if options:
             options[-1].append(word)
-    return " ".join(shlex.join(option) for option in options if option[0].partition("=")[0] not in DULL)
+    return " ".join(shlex.join(option) for option in options if option[0].partition("=")[0] not in COMMON_OPTIONS)
 
 
-def normalised(command: str) -> str:
-    """Return a command without the options that are a matter of the place, and without its seed."""
+def normalise(command: str) -> str:
+    """Return a command without its seed and the options that matter on one machine only."""
     try:
         words = shlex.split(command)
     except ValueError:
         words = command.split()
-    kept, skipped = [], 0
+    rest, skip = [], 0
     for word in words:
         option, has_value, _ = word.partition("=")
-        if skipped and not word.startswith("--"):
-            skipped -= 1
-        elif option in NOT_SHOWN:
-            skipped = 0 if has_value else NOT_SHOWN[option]
+        if skip and not word.startswith("--"):
+            skip -= 1
+        elif option in LOCAL_OPTIONS:
+            skip = 0 if has_value else LOCAL_OPTIONS[option]
         else:
-            skipped = 0
-            kept.append(word)
-    return without_paths(shlex.join(kept))
+            skip = 0
+            rest.append(word)
+    return shorten_paths(shlex.join(rest))
 
 
-def without_paths(text: str) -> str:
-    """Shorten every absolute path to its last part: the others are a matter of one machine."""
+def shorten_paths(text: str) -> str:
+    """Shorten every absolute path to its last part: the others matter on one machine only."""
     return re.sub(r"(?<![\w./])/(?:[^\s/'\"]+/)+", "…/", text)

@@ -1,8 +1,8 @@
-"""Which numbers of a run stand beside which figures of the course documents, and which of its pictures tell most.
+"""The figures of the course documents beside numbers of the runs, and the most important pictures.
 
-A figure is subtracted from a measured number only where both are of the same thing: the same data, the same quantity,
-and the settings that the document gives. Small differences are told in a remark. Where they are larger, the two stand
-beside each other and nothing is subtracted.
+A figure is subtracted from a measured number only if both measure the same thing: the same data, the
+same quantity, and the settings that the document gives. A remark names small differences. If they are
+larger, the two stand beside each other, and nothing is subtracted.
 """
 
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that an experiment is judged by, and what the documents report of it, if anything."""
+    """A number that an experiment is judged by, and its value in the documents, if they report one."""
 
     number: str
     """The experiment, such as 3.5."""
-    what: str
+    title: str
     script: str
     metric: str
     """Its name in metrics.json."""
     reported: float | None = None
     source: str = ""
-    where: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     """Settings that a run must have for its number to be this one."""
     better: Literal["more", "less", "neither"] = "more"
     percent: bool = False
-    """Whether it is told in percent; the metric is a share all the same."""
+    """Whether it is shown in percent; the metric is a number from 0 to 1."""
     remark: str = ""
-    """In what the two differ a little, or how the figure was reported."""
-    unlike: bool = False
-    """Whether they differ in too much for a difference to mean anything; the remark says in what."""
+    """Small differences between the two, or how the figure was reported."""
+    is_comparable: bool = True
+    """Whether a difference means something; if not, the remark says why."""
 
 
 MNIST = {"dataset": "mnist"}
@@ -41,30 +41,30 @@ WHICH_POINTS = "R-c does not say whether on train or test"
 
 def _pair(  # train and test of one model, as most documents report them
     number: str,
-    what: str,
+    title: str,
     script: str,
     model: str,
     train: float,
     test: float,
     source: str,
-    where: Mapping[str, object],
+    settings: Mapping[str, object],
     better: Literal["more", "less", "neither"] = "more",
     remark: str = "",
 ) -> tuple[Figure, Figure]:
     return (
-        Figure(number, f"{what}, train", script, f"{model}_train", train, source, where, better, remark=remark),
-        Figure(number, f"{what}, test", script, f"{model}_test", test, source, where, better, remark=remark),
+        Figure(number, f"{title}, train", script, f"{model}_train", train, source, settings, better, remark=remark),
+        Figure(number, f"{title}, test", script, f"{model}_test", test, source, settings, better, remark=remark),
     )
 
 
 FIGURES: tuple[Figure, ...] = (
     Figure(
         "1.4", "R² of descent, test", "tme1.regression", "line_r2_test", 0.52, "R-e 1.3.1",
-        remark="another noisy line", unlike=True,
+        remark="another noisy line", is_comparable=False,
     ),
     Figure(
         "1.4", "R² of scikit-learn, test", "tme1.regression", "line_r2_test_sklearn", 0.47, "R-e 1.3.1",
-        remark="another noisy line", unlike=True,
+        remark="another noisy line", is_comparable=False,
     ),
     Figure(
         "1.5", "accuracy, test", "tme1.classification", "accuracy_test", 1.0, "R-c ch. 2, R-e 1.3.2",
@@ -72,11 +72,11 @@ FIGURES: tuple[Figure, ...] = (
     ),
     Figure(
         "1.6", "loss on noise, bias gradient not summed", "tme1.bugs", "bias not summed, loss on train_wrong", 3e-5,
-        "18 student solutions", better="neither", remark="other noise", unlike=True,
+        "18 student solutions", better="neither", remark="other noise", is_comparable=False,
     ),
     Figure(
         "1.6", "loss on noise, right", "tme1.bugs", "bias not summed, loss on train_right", 2.4,
-        "18 student solutions", better="neither", remark="other noise", unlike=True,
+        "18 student solutions", better="neither", remark="other noise", is_comparable=False,
     ),
     *_pair("2.3", "two layers", "tme2.four_gaussians", "two_layers", 0.996, 1.0, "R-e 3.3.1", {}),
     Figure(
@@ -103,7 +103,7 @@ FIGURES: tuple[Figure, ...] = (
     *_pair("2.6", "learning rate 0.001", "tme2.learning_rate", "0.001", 0.596, 0.586, "R-e 3.3.2", {}),
     Figure(
         "2.7", "two layers, test", "tme2.depth", "two layers_test", 0.6, "R-e 3.3.3", better="neither",
-        remark="reported as “at or below 60 %”", unlike=True,
+        remark="reported as “at or below 60 %”", is_comparable=False,
     ),
     Figure("2.7", "four layers, test", "tme2.depth", "four layers_test"),
     Figure("2.7", "four layers, not shuffled, test", "tme2.depth", "not shuffled_test"),
@@ -124,14 +124,14 @@ FIGURES: tuple[Figure, ...] = (
         "3.2", "MLP, test, beside 256-100-10 with tanh", "tme3.classifier", "accuracy_test", 0.8585, "R-c ch. 5", USPS,
         percent=True, remark=f"256-100-10 there; {OTHER_CUT}; {WHICH_POINTS}",
     ),
-    Figure("3.3", "MLP on MNIST, test", "tme3.classifier", "accuracy_test", where=MNIST, percent=True),
+    Figure("3.3", "MLP on MNIST, test", "tme3.classifier", "accuracy_test", settings=MNIST, percent=True),
     *_pair("3.5", "code of 30, MSE", "tme3.autoencoder", "30", 0.0236, 0.0234, "R-a TP3", MNIST, "less"),
     *_pair("3.6", "500-100-30, MSE", "tme3.autoencoder", "500-100-30", 0.0127, 0.0131, "R-a TP3", MNIST, "less"),
     *_pair("3.8", "highway, MSE", "tme3.highway", "highway", 0.0175, 0.0173, "R-a", MNIST, "less"),
     *_pair("3.8", "one layer, MSE", "tme3.highway", "one layer", 0.0236, 0.0234, "R-a", MNIST, "less"),
     *(
-        Figure("3.12", what, "tme3.latent", metric, reported, source, USPS, remark=OTHER_CUT)
-        for what, metric, reported, source in (
+        Figure("3.12", title, "tme3.latent", metric, reported, source, USPS, remark=OTHER_CUT)
+        for title, metric, reported, source in (
             ("purity, codes, test", "original_purity", 0.6347, "R-c ch. 6"),
             ("purity, codes learnt with noise, test", "noise_purity", 0.6243, "R-c ch. 6"),
             ("purity, codes of binarised images, test", "binarized_purity", 0.5941, "R-c ch. 6"),
@@ -147,10 +147,10 @@ FIGURES: tuple[Figure, ...] = (
     ),
     *(
         Figure(
-            "3.12", f"inertia, {what}", "tme3.latent", f"{key}_inertia", reported, "R-e 5.2.2", USPS, "neither",
-            remark="a sum over other images, and for codes in other units", unlike=True,
+            "3.12", f"inertia, {data}", "tme3.latent", f"{key}_inertia", reported, "R-e 5.2.2", USPS, "neither",
+            remark="a sum over other images, and for codes in other units", is_comparable=False,
         )
-        for what, key, reported in (("pixels", "pixels", 172488.0), ("codes", "original", 2653.0))
+        for data, key, reported in (("pixels", "pixels", 172488.0), ("codes", "original", 2653.0))
     ),
     *_pair(
         "3.14", "codes, 32 hidden, tanh", "tme3.latent_classifier", "codes, tanh", 0.647, 0.634, "R-e 5.2.3", USPS,
@@ -168,20 +168,20 @@ FIGURES: tuple[Figure, ...] = (
         "3.15", "Conv1d, 1100 images of USPS", "tme3.convolution", "Conv1d", 0.574, 0.548, "R-e 6.2.1",
         {**USPS, "examples": 1100}, remark="R-e's test set has 500 images",
     ),
-    Figure("3.15", "Conv1d, all of USPS, test", "tme3.convolution", "Conv1d_test", where={**USPS, "examples": None}),
+    Figure("3.15", "Conv1d, all of USPS, test", "tme3.convolution", "Conv1d_test", settings={**USPS, "examples": None}),
     *_pair(
         "3.16", "Conv2d, 100 batches, lr 0.1, 1000 images of USPS", "tme3.convolution", "100 batches, lr 0.1",
         0.58, 0.505, "R-e 6.2.2", {**USPS, "table": True}, remark="R-e's best setting; its test set has 200 images",
     ),
-    Figure("3.16", "Conv2d, all of USPS, test", "tme3.convolution", "Conv2d_test", where={**USPS, "examples": None}),
-    Figure("3.18", "LeNet on MNIST, test", "tme3.convolution", "LeNet_test", where=MNIST, percent=True),
+    Figure("3.16", "Conv2d, all of USPS, test", "tme3.convolution", "Conv2d_test", settings={**USPS, "examples": None}),
+    Figure("3.18", "LeNet on MNIST, test", "tme3.convolution", "LeNet_test", settings=MNIST, percent=True),
     Figure(
         "3.19", "the example, test", "tme3.reference_example", "the example_test", 0.99, "R-d Q1", MNIST, percent=True,
         remark="reported as “about 99 %”",
     ),
 )  # fmt: skip
 
-TELLING: Mapping[str, tuple[str, ...]] = {
+PICTURE_ORDER: Mapping[str, tuple[str, ...]] = {
     "3.3": ("errors/*",),
     "3.4": ("learning curves*",),
     "3.7": ("interpolation*", "halfway*"),
@@ -192,4 +192,4 @@ TELLING: Mapping[str, tuple[str, ...]] = {
     "3.16": ("filters*",),
     "3.17": ("filters*",),
 }
-"""Experiment -> patterns of the tags of the pictures that belong to its question, the most telling first."""
+"""Experiment -> patterns of the tags of the pictures that answer its question, the most important first."""

@@ -1,4 +1,4 @@
-"""How the report tells numbers: with the digits that mean something, and always with their spread."""
+"""Numbers as the report writes them: with the digits that mean something, and with their range."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,44 +28,46 @@ class Comparison:
     difference: str
     """Ours minus theirs; empty where that means nothing."""
     verdict: str
-    """`better`, `worse` or `equal`; empty where neither is."""
+    """`better`, `worse` or `equal`; empty where no value is better than another."""
 
 
-def comparison(figure: Figure, group: Group) -> Comparison:
-    """Set a figure beside what a group measured, and subtract where both are numbers of the same thing."""
+def compare(figure: Figure, group: Group) -> Comparison:
+    """Return a figure beside what a group measured, with the difference if both measure the same thing."""
     values = group.values(figure.metric)
-    measured = spread(values, figure.percent)
-    if figure.reported is None or figure.unlike:
-        reported = "–" if figure.reported is None else number(figure.reported, figure.percent)
+    measured = format_mean(values, figure.percent)
+    if figure.reported is None or not figure.is_comparable:
+        reported = "–" if figure.reported is None else format_number(figure.reported, figure.percent)
         return Comparison(figure, group, reported, measured, "", "")
     difference = sum(values) / len(values) - figure.reported
-    told = subtracted(difference, figure)
     equal = abs(difference) < 1e-9
     gain = difference if figure.better == "more" else -difference
     verdict = "" if figure.better == "neither" else "equal" if equal else "better" if gain > 0 else "worse"
-    return Comparison(figure, group, number(figure.reported, figure.percent), measured, told, verdict)
+    return Comparison(
+        figure,
+        group,
+        format_number(figure.reported, figure.percent),
+        measured,
+        format_difference(difference, figure),
+        verdict,
+    )
 
 
-def subtracted(difference: float, figure: Figure) -> str:
-    """Write a difference, with the decimals that the figure is reported with, and three at least."""
+def format_difference(difference: float, figure: Figure) -> str:
+    """Return a difference as text, with the decimals of the reported figure, and three at least."""
     if figure.percent:
         return f"{100 * difference:+.2f} points".replace("-", MINUS)
     decimals = max(3, len(str(figure.reported).partition(".")[2]))
     return f"{difference:+.{decimals}f}".replace("-", MINUS)
 
 
-def spread(values: Sequence[float], percent: bool = False) -> str:
-    """Write a mean, then the lowest and the highest value where there are several."""
-    mean = number(sum(values) / len(values), percent)
-    if min(values) == max(values):
-        return mean
-    return f"{mean} ({number(min(values), percent)} – {number(max(values), percent)})".replace(" % –", " –").replace(
-        " %)", ")"
-    )
+def format_mean(values: Sequence[float], percent: bool = False) -> str:
+    """Return a mean as text, then the lowest and the highest value if there are several."""
+    mean, low, high = (format_number(value, percent) for value in (sum(values) / len(values), min(values), max(values)))
+    return mean if min(values) == max(values) else f"{mean} ({low.removesuffix(' %')} – {high.removesuffix(' %')})"
 
 
-def number(value: float, percent: bool = False) -> str:
-    """Write a number with four digits that count; whole numbers whole."""
+def format_number(value: float, percent: bool = False) -> str:
+    """Return a number as text, with four digits that count; whole numbers whole."""
     if percent:
         return f"{100 * value:.2f} %".replace("100.00 %", "100 %")
     if abs(value) < 1e15 and (value == round(value) or abs(value) >= 1e3):
@@ -73,28 +75,27 @@ def number(value: float, percent: bool = False) -> str:
     return f"{value:.4g}".replace("-", MINUS)
 
 
-def seconds(values: Iterable[float]) -> str:
-    """Write how long runs took: one time, or from the shortest to the longest."""
-    known = sorted(value for value in values if value == value)  # NaN is not
-    if not known:
+def format_times(values: Iterable[float]) -> str:
+    """Return how long runs took, from the shortest to the longest; NaN stands for a time that is not known."""
+    times = sorted(value for value in values if value == value)
+    if not times:
         return "time not known"
-    times = list(dict.fromkeys(_seconds(value) for value in (known[0], known[-1])))
-    return " to ".join(times)
+    return " to ".join(dict.fromkeys(_format_time(time) for time in (times[0], times[-1])))
 
 
-def _seconds(value: float) -> str:
+def _format_time(value: float) -> str:
     return f"{value:.1f} s" if value < 10 else f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"
 
 
-def table_of(group: Group, metrics: Sequence[str]) -> Table:
-    """Set what was measured as a table: `30_train` and `30_test` become the row 30 under train and test."""
-    cells = {name: spread(group.values(name)) for name in metrics}
+def metrics_table(group: Group, metrics: Sequence[str]) -> Table:
+    """Return what was measured as a table: `30_train` and `30_test` become the row 30 under train and test."""
+    cells = {name: format_mean(group.values(name)) for name in metrics}
     for split in (str.rpartition, str.partition):
-        placed = {(split(name, "_")[0], split(name, "_")[2]): cell for name, cell in cells.items()}
-        rows, columns = (list(dict.fromkeys(part)) for part in zip(*placed, strict=True)) if placed else ([], [])
-        dense = len(placed) == len(cells) >= 0.7 * len(rows) * len(columns)
-        if dense and 1 < len(rows) < len(cells) and len(columns) <= 6 and "" not in (*rows, *columns):
-            body = [(_words(row), *(placed.get((row, column), "") for column in columns)) for row in rows]
+        places = {(split(name, "_")[0], split(name, "_")[2]): cell for name, cell in cells.items()}
+        rows, columns = (list(dict.fromkeys(part)) for part in zip(*places, strict=True)) if places else ([], [])
+        is_dense = len(places) == len(cells) >= 0.7 * len(rows) * len(columns)
+        if is_dense and 1 < len(rows) < len(cells) and len(columns) <= 6 and "" not in (*rows, *columns):
+            body = [(_words(row), *(places.get((row, column), "") for column in columns)) for row in rows]
             return Table(("", *map(_words, columns)), body)
     return Table(("measured", "value"), [(_words(name), cell) for name, cell in cells.items()])
 

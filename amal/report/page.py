@@ -11,20 +11,20 @@ from amal.errors import UserError
 from amal.experiments import Part, find_parts
 
 from . import charts, numbers, pictures
-from .chapters import Experiment, Share, tell
-from .commands import special, without_paths
-from .course import TELLING
+from .chapters import Experiment, Result, arrange
+from .commands import shorten_paths, special_options
+from .course import PICTURE_ORDER
 from .events import Events, read_run
-from .runs import Group, Run, find_runs, machine_of
+from .runs import Group, Run, find_runs, machine_kind
 
 CHARTS = 4
-"""Charts of one group of runs at most."""
+"""Largest number of charts of one group of runs."""
 PICTURES = 3
-"""Pictures of one group of runs at most."""
+"""Largest number of pictures of one group of runs."""
 PICTURE_BYTES = 9_000_000
-"""What all pictures may take; the text and the curves of a hundred runs take one or two million more."""
-DRAWN_SEEDS = 5
-"""Seeds of a group that are drawn, at most."""
+"""Budget for all pictures; the text and the curves of a hundred runs take one or two million more."""
+SEEDS = 5
+"""Largest number of seeds of a group whose curves are shown."""
 LABS = {
     "1": "TME 1: functions and their derivatives by hand",
     "2": "TME 2: gradient descent, non-linear networks",
@@ -47,43 +47,44 @@ READING = (
     "Commands with --dataset mnist or usps want the files too: --data-root FOLDER, or the environment variable "
     "AMAL_DATA.",
 )
-"""What a reader must know, in paragraphs."""
+"""Advice to the reader, in paragraphs."""
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A share with what is drawn of it."""
+class Article:
+    """A result with its charts and pictures."""
 
-    share: Share
+    result: Result
     charts: Sequence[charts.Chart]
     pictures: Sequence[pictures.Picture]
 
     @property
     def group(self) -> Group:
         """The runs."""
-        return self.share.group
+        return self.result.group
 
     @property
     def measured(self) -> str:
-        """What the run says of itself, where all that it says is of this experiment."""
-        whole = len(self.group.runs) == 1 and len(self.share.metrics) == len(self.group.metrics)
-        return without_paths(self.group.first.measured) if whole else ""
+        """The run's own sentence, if all of it belongs to this experiment."""
+        is_whole = len(self.group.runs) == 1 and len(self.result.metrics) == len(self.group.metrics)
+        return shorten_paths(self.group.first.measured) if is_whole else ""
 
     @property
     def table(self) -> numbers.Table:
-        """What they measured."""
-        return numbers.table_of(self.group, self.share.metrics)
+        """The measures."""
+        return numbers.metrics_table(self.group, self.result.metrics)
 
 
 def write_report(folders: Iterable[Path], output: Path) -> tuple[int, int]:
-    """Write the report of the runs in some folders; return how many runs it tells of, and how many experiments.
+    """Write the report of the runs in some folders; return the numbers of runs and of experiments in it.
 
     Args:
         folders: where to look for runs, below too.
-        output: what to write, .html or .md; its folder is made if it is not there.
+        output: what to write, .html or .md; its folder is made if it does not exist.
 
     Raises:
-        UserError: no runs, a folder that is not there, another suffix, or a file that cannot be written.
+        UserError: no runs, a folder that does not exist, another suffix, or a file that cannot be
+            written.
     """
     suffix = output.suffix.lower()
     if suffix not in (".html", ".htm", ".md"):
@@ -95,124 +96,160 @@ def write_report(folders: Iterable[Path], output: Path) -> tuple[int, int]:
         output.write_text(content, encoding="utf-8", errors="replace")  # the name of a folder may be no text
     except OSError as error:
         raise UserError(f"--output {output} cannot be written ({error.strerror})") from None
-    return len(runs), sum(not experiment.is_missing for experiment in tell(find_parts(), runs)[0])
+    return len(runs), sum(bool(experiment.results) for experiment in arrange(find_parts(), runs)[0])
 
 
 def as_html(runs: Sequence[Run], parts: Iterable[Part]) -> str:
     """Return the report as a page that needs nothing else."""
-    told, strangers, lost = tell(parts, runs)
-    shares = [(experiment.number, share) for experiment in told for of in experiment.chapters for share in of.shares]
-    shares += [("", Share(group, group.metrics, lambda _: True)) for group in strangers]
+    experiments, other_groups, other_unfinished = arrange(parts, runs)
+    results = [(experiment.number, result) for experiment in experiments for result in experiment.results]
+    results += [("", _whole(group)) for group in other_groups]
     events: dict[int, list[Mapping[str, Events]]] = {}
-    for _, share in shares:
-        if id(share.group) not in events:
-            events[id(share.group)] = [read_run(run.folder) for run in share.group.runs[:DRAWN_SEEDS]]
-    wishes = [
-        pictures.ranked(events[id(share.group)][0], TELLING.get(number, ()), share.is_of) for number, share in shares
+    for _, result in results:
+        if id(result.group) not in events:
+            events[id(result.group)] = [read_run(run.folder) for run in result.group.runs[:SEEDS]]
+    candidates = [
+        pictures.rank(events[id(result.group)][0], PICTURE_ORDER.get(number, ()), result.is_shown)
+        for number, result in results
     ]
-    drawn = {
-        id(share): Drawn(share, charts.charts_of(events[id(share.group)], CHARTS, share.is_of), shown)
-        for (_, share), shown in zip(shares, pictures.within(PICTURE_BYTES, wishes, PICTURES), strict=True)
+    chosen = pictures.choose(PICTURE_BYTES, candidates, PICTURES)
+    articles = {
+        id(result): Article(result, charts.select_charts(events[id(result.group)], CHARTS, result.is_shown), shown)
+        for (_, result), shown in zip(results, chosen, strict=True)
     }
-    others = [drawn[id(share)] for number, share in shares if not number]
-    incomplete = dict.fromkeys(
-        f"{run.name}: {'/'.join(filter(None, (child, name)))} is damaged"
-        for _, share in shares
-        for run, found in zip(share.group.runs, events[id(share.group)], strict=False)  # not all seeds are drawn
-        for child, of in found.items()
-        for name in of.damage
+    damage = [
+        f"{run.name}: {'/'.join(filter(None, (child, file)))} is damaged"
+        for _, result in results
+        for run, children in zip(result.group.runs, events[id(result.group)], strict=False)  # some seeds only
+        for child, child_events in children.items()
+        for file in child_events.damage
+    ]
+    damage += [
+        f"{result.group.first.name}: the picture {caption} cannot be read"
+        for (_, result), images in zip(results, candidates, strict=True)
+        for caption in pictures.damage(images, PICTURES)
+    ]
+    return _render(
+        "report.html.j2",
+        runs,
+        experiments,
+        other_unfinished,
+        articles=articles,
+        other_articles=[articles[id(result)] for number, result in results if not number],
+        damage=list(dict.fromkeys(damage)),
     )
-    for (_, share), wish in zip(shares, wishes, strict=True):
-        name = share.group.first.name
-        incomplete |= dict.fromkeys(
-            f"{name}: the picture {caption} cannot be read" for caption in pictures.unreadable(wish, PICTURES)
-        )
-    return _render("report.html.j2", runs, told, lost, drawn=drawn, others=others, incomplete=list(incomplete))
 
 
 def as_markdown(runs: Sequence[Run], parts: Iterable[Part]) -> str:
-    """Return the report as Markdown: everything but the curves and the pictures."""
-    told, strangers, lost = tell(parts, runs)
-    drawn = {id(share): Drawn(share, (), ()) for of in told for chapter in of.chapters for share in chapter.shares}
-    others = [Drawn(Share(group, group.metrics, lambda _: True), (), ()) for group in strangers]
-    return _render("report.md.j2", runs, told, lost, drawn=drawn, others=others)
+    """Return the report as Markdown: everything except the curves and the pictures."""
+    experiments, other_groups, other_unfinished = arrange(parts, runs)
+    return _render(
+        "report.md.j2",
+        runs,
+        experiments,
+        other_unfinished,
+        articles={id(result): Article(result, (), ()) for experiment in experiments for result in experiment.results},
+        other_articles=[Article(_whole(group), (), ()) for group in other_groups],
+    )
 
 
-def _render(name: str, runs: Sequence[Run], told: Sequence[Experiment], lost: Sequence[Run], **rest: Any) -> str:
+def _whole(group: Group) -> Result:
+    """Return all that a group measured, as one result."""
+    return Result(group, group.metrics, lambda _: True)
+
+
+def _render(
+    template: str,
+    runs: Sequence[Run],
+    experiments: Sequence[Experiment],
+    other_unfinished: Sequence[Run],
+    **values: Any,
+) -> str:
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("amal.report"),
-        autoescape=name.endswith(".html.j2"),
+        autoescape=template.endswith(".html.j2"),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"cell": _cell, "id": id}
-    return environment.get_template(name).render(
+    return environment.get_template(template).render(
         version=amal.__version__,
         reading=READING,
-        labs={lab: (title, [of for of in told if of.number.split(".")[0] == lab]) for lab, title in LABS.items()},
-        missing=[experiment for experiment in told if experiment.is_missing],
+        labs={
+            lab: (title, [experiment for experiment in experiments if experiment.number.split(".")[0] == lab])
+            for lab, title in LABS.items()
+        },
+        missing=[experiment for experiment in experiments if not experiment.results],
         count=len(runs),
         completed=sum(run.status == "completed" for run in runs),
-        lost=lost,
+        other_unfinished=other_unfinished,
         headline=headline,
-        about=about,
-        made_with=made_with,
-        special=special,
-        first={chapter.part.script: of.number for of in told for chapter in of.chapters if chapter.part.is_first},
-        chart_size=charts,
-        **rest,
+        describe=describe,
+        provenance=provenance,
+        special_options=special_options,
+        first={
+            chapter.part.script: experiment.number
+            for experiment in experiments
+            for chapter in experiment.chapters
+            if chapter.part.is_first
+        },
+        size=charts,
+        **values,
     )
 
 
 def headline(experiment: Experiment) -> list[tuple[str, str, str]]:
-    """Return what to say of an experiment in a line or two: of what, the number, better or worse by how much.
+    """Return the main results of an experiment: quantity, number, better or worse by how much.
 
-    Of several settings the one that was run with most seeds speaks, then the one run last: never the best one.
+    Of several settings the one with most seeds speaks, then the one run last: never the best one.
     """
     chosen: dict[str, numbers.Comparison] = {}
-    for entry in experiment.comparisons:
-        name = entry.figure.what
-        if not name.endswith(", train") and (
-            name not in chosen or len(entry.group.runs) >= len(chosen[name].group.runs)
-        ):
-            chosen[name] = entry
+    for comparison in experiment.comparisons:
+        title, seeds = comparison.figure.title, len(comparison.group.runs)
+        if not title.endswith(", train") and (title not in chosen or seeds >= len(chosen[title].group.runs)):
+            chosen[title] = comparison
     if chosen:
-        return [(name, of.measured, f"{of.difference}, {of.verdict}".strip(", ")) for name, of in chosen.items()]
-    shares = [share for chapter in experiment.chapters for share in chapter.shares]
-    telling = max(reversed(shares), key=lambda share: len(share.group.runs), default=None)
-    if telling is None:
+        return [
+            (title, comparison.measured, f"{comparison.difference}, {comparison.verdict}".strip(", "))
+            for title, comparison in chosen.items()
+        ]
+    result = max(reversed(experiment.results), key=lambda result: len(result.group.runs), default=None)
+    if result is None:
         return []
-    group = telling.group
-    if len(telling.metrics) < len(group.metrics):
-        tests = [name for name in telling.metrics if name.endswith("_test")] or telling.metrics
-        data = about(group).split(", ")[0]
-        return [(f"{data}: {name.replace('_', ', ')}", numbers.spread(group.values(name)), "") for name in tests[:4]]
+    group = result.group
+    if len(result.metrics) < len(group.metrics):
+        tests = [name for name in result.metrics if name.endswith("_test")] or result.metrics
+        data = describe(group).split(", ")[0]
+        return [
+            (f"{data}: {name.replace('_', ', ')}", numbers.format_mean(group.values(name)), "") for name in tests[:4]
+        ]
     which = f" (seed {group.first.seed} of {len(group.runs)})" if len(group.runs) > 1 else ""
-    return [("", without_paths(group.first.measured) + which, "")]
+    return [("", shorten_paths(group.first.measured) + which, "")]
 
 
-def about(group: Group) -> str:
+def describe(group: Group) -> str:
     """Return the data and the seeds of a group of runs."""
     data = group.first.config.get("dataset", ())
     names = [DATA.get(str(name), str(name)) for name in (data if isinstance(data, list) else [data])] if data else []
     inner = group.first.config.get("seeds")
-    within = f", {inner} seeds inside the run" if isinstance(inner, int) and inner > 1 else ""
+    suffix = f", {inner} seeds inside the run" if isinstance(inner, int) and inner > 1 else ""
     seeds = ", ".join(map(str, group.seeds))
-    return ", ".join([*names, f"{'seeds' if len(group.seeds) > 1 else 'seed'} {seeds}"]) + within
+    return ", ".join([*names, f"{'seeds' if len(group.seeds) > 1 else 'seed'} {seeds}"]) + suffix
 
 
-def made_with(group: Group) -> str:
+def provenance(group: Group) -> str:
     """Return the versions, the machine and the time of a group of runs."""
-    told = []
+    programs = []
     for name in ("torch", "amal", "python"):
         versions = dict.fromkeys(run.environment.get(name, "?") for run in group.runs)
-        told.append(f"{name.replace('python', 'Python')} {' and '.join(versions)}")
-    machines = dict.fromkeys(machine_of(run.environment) for run in group.runs)
+        programs.append(f"{name.replace('python', 'Python')} {' and '.join(versions)}")
+    machines = dict.fromkeys(machine_kind(run.environment) for run in group.runs)
+    times = numbers.format_times(run.seconds for run in group.runs)
     each = " each" if len(group.runs) > 1 else ""
-    return f"{', '.join(told)}; {' and '.join(machines)}; {numbers.seconds(run.seconds for run in group.runs)}{each}"
+    return f"{', '.join(programs)}; {' and '.join(machines)}; {times}{each}"
 
 
 def _cell(text: object) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a run, chosen and made small enough for a page."""
+"""The pictures of runs: chosen, and made small enough for a page."""
 
 import base64
 import io
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import lru_cache
 
-from .charts import natural
+from .charts import natural_key
 from .events import Events
 
 WIDEST = 820
-"""Pixels: about as wide as a page shows them on a fine screen."""
+"""Width in pixels: about what a page shows on a fine screen."""
 COLOURS = 64
 LARGEST = 40_000_000
-"""Pixels of a picture that is opened: a file of some bytes may claim any number."""
+"""Pixels of a picture that is opened: a small file may claim any number."""
 
 
 @dataclass(frozen=True)
@@ -29,56 +29,56 @@ class Picture:
     height: int
 
 
-def ranked(
-    events: Mapping[str, Events], telling: Sequence[str], wanted: Callable[[str], bool]
+def rank(
+    events: Mapping[str, Events], order: Sequence[str], is_shown: Callable[[str], bool]
 ) -> list[tuple[str, bytes]]:
-    """Return captions and pictures of a run, the most telling first, one of each tag.
+    """Return captions and pictures of a run, the most important first, one of each tag.
 
-    What sums up a run comes before what one of its children drew.
+    Pictures of the run itself come before those of its children.
 
     Args:
         events: name of the child -> its events; "" is the run itself.
-        telling: patterns of tags that come first.
-        wanted: whether a child is shown, by its name; the run itself always is.
+        order: patterns of the tags that come first.
+        is_shown: whether a child is shown, by its name; the run itself always is.
     """
-    found = []
-    for child in sorted(events, key=natural):
-        for turn, (tag, (step, image)) in enumerate(events[child].images.items()):
-            place = next((place for place, pattern in enumerate(telling) if fnmatch(tag, pattern)), len(telling))
+    entries = []
+    for child in sorted(events, key=natural_key):
+        for number, (tag, (step, image)) in enumerate(events[child].images.items()):
+            priority = next((index for index, pattern in enumerate(order) if fnmatch(tag, pattern)), len(order))
             caption = ", ".join(filter(None, [tag, child, f"step {step}" if step else ""]))
-            if not child or wanted(child):
-                found.append(((place, child != "", turn), tag, caption, image))
-    shown: dict[str, tuple[str, bytes]] = {}
-    for _, tag, caption, image in sorted(found, key=lambda entry: entry[0]):
-        shown.setdefault(tag, (caption, image))
-    return list(shown.values())
+            if not child or is_shown(child):
+                entries.append(((priority, child != "", number), tag, caption, image))
+    pictures: dict[str, tuple[str, bytes]] = {}
+    for _, tag, caption, image in sorted(entries, key=lambda entry: entry[0]):
+        pictures.setdefault(tag, (caption, image))
+    return list(pictures.values())
 
 
-def unreadable(wishes: Sequence[tuple[str, bytes]], each: int) -> list[str]:
-    """Return the captions of the pictures that one place should have shown, and that cannot be read."""
-    return [caption for caption, image in wishes[:each] if small(caption, image) is None]
+def damage(pictures: Sequence[tuple[str, bytes]], limit: int) -> list[str]:
+    """Return the captions of those among the first `limit` pictures that cannot be read."""
+    return [caption for caption, image in pictures[:limit] if shrink(caption, image) is None]
 
 
-def within(budget: int, wishes: Sequence[Sequence[tuple[str, bytes]]], each: int) -> list[list[Picture]]:
-    """Return the pictures that fit into so many bytes: everybody's first one, then everybody's second one, and so on.
+def choose(budget: int, candidates: Sequence[Sequence[tuple[str, bytes]]], limit: int) -> list[list[Picture]]:
+    """Return the pictures that fit into the budget: the first one of every article, then every second one, and so on.
 
     Args:
         budget: bytes of the page for all of them.
-        wishes: the ranked pictures of every place on the page.
-        each: how many pictures one place shows at most.
+        candidates: the ranked pictures of every article on the page.
+        limit: largest number of pictures of an article.
     """
-    shown: list[list[Picture]] = [[] for _ in wishes]
-    for turn in range(each):
-        for wish, place in zip(wishes, shown, strict=True):
-            picture = small(*wish[turn]) if turn < len(wish) else None
+    chosen: list[list[Picture]] = [[] for _ in candidates]
+    for number in range(limit):
+        for pictures, article in zip(candidates, chosen, strict=True):
+            picture = shrink(*pictures[number]) if number < len(pictures) else None
             if picture and len(picture.encoded) <= budget:
                 budget -= len(picture.encoded)
-                place.append(picture)
-    return shown
+                article.append(picture)
+    return chosen
 
 
 @lru_cache(maxsize=1000)
-def _shrunk(image: bytes) -> tuple[str, int, int] | None:
+def _shrink(image: bytes) -> tuple[str, int, int] | None:
     """Return a picture with fewer pixels and colours, in base64, and its size; None if it cannot be read."""
     from PIL import Image
 
@@ -100,7 +100,7 @@ def _shrunk(image: bytes) -> tuple[str, int, int] | None:
     return base64.b64encode(content.getvalue()).decode(), picture.width, picture.height
 
 
-def small(caption: str, image: bytes) -> Picture | None:
+def shrink(caption: str, image: bytes) -> Picture | None:
     """Return a picture for the page; None if it cannot be read."""
-    shrunk = _shrunk(image)
-    return Picture(caption, *shrunk) if shrunk else None
+    content = _shrink(image)
+    return Picture(caption, *content) if content else None

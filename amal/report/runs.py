@@ -1,4 +1,4 @@
-"""The runs in a folder: how each ended, and which are the same but for the seed."""
+"""The runs in a folder: how each ended, and which differ in their seed alone."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import Any
 from amal.errors import UserError
 from amal.locks import is_locked
 
-from .commands import normalised, without_paths
+from .commands import normalise, shorten_paths
 
 SAME_RUN = ("seed", "run_dir", "data_root", "progress", "resume", "checkpoint_every")
 """Settings in which runs of one group may differ."""
@@ -23,15 +23,15 @@ class Run:
 
     folder: Path
     name: str
-    """Where it lies below the folder that was asked for."""
+    """Its path below the folder in which runs are looked for."""
     script: str
     status: str
-    """`completed`, or in words how far it came; only a completed run has results."""
+    """`completed`, or how far it came in words; only a completed run has results."""
     command: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     experiment: Mapping[str, str] = field(default_factory=dict)
-    """What the script declared when it ran."""
+    """The declaration of the script when it ran."""
     measured: str = ""
     seconds: float = math.nan
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """Completed runs of one script that differ in nothing but the seed, in the order of the seeds."""
+    """Completed runs of one script that differ in their seed alone, in the order of the seeds."""
 
     runs: Sequence[Run]
 
@@ -55,12 +55,12 @@ class Group:
         return self.runs[0]
 
     def values(self, metric: str) -> list[float]:
-        """Return what each run measured, where it did."""
+        """Return the values of a metric, of the runs that have it."""
         return [run.metrics[metric] for run in self.runs if metric in run.metrics]
 
     @property
     def metrics(self) -> list[str]:
-        """The names of what was measured, in the order in which it was written."""
+        """The names of all metrics, in the order in which they were written."""
         return list(dict.fromkeys(name for run in self.runs for name in run.metrics))
 
     @property
@@ -70,12 +70,12 @@ class Group:
 
     @property
     def command_without_seed(self) -> str:
-        """The command without its seed and what is a matter of the place."""
-        return normalised(self.first.command)
+        """The command without its seed and the options that matter on one machine only."""
+        return normalise(self.first.command)
 
     @property
     def command(self) -> str:
-        """The command without what is a matter of the place; S for the seed where there are several."""
+        """The command without the options that matter on one machine only; S for several seeds."""
         command = self.command_without_seed
         if len(self.runs) > 1:
             return f"{command} --seed S"
@@ -88,33 +88,33 @@ def find_runs(folders: Iterable[Path]) -> list[Run]:
     Raises:
         UserError: a folder is not there, or there is no run in any.
     """
-    found: dict[Path, Run] = {}
+    runs: dict[Path, Run] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder} is {'no folder' if folder.exists() else 'not there'}")
         inside = {path.parent for name in ("config.json", "metrics.json") for path in folder.rglob(name)}
         for run_dir in sorted(inside):
             name = run_dir.relative_to(folder).as_posix()
-            found.setdefault(run_dir.resolve(), read_run(run_dir, run_dir.resolve().name if name == "." else name))
-    if not found:
+            runs.setdefault(run_dir.resolve(), read_run(run_dir, run_dir.resolve().name if name == "." else name))
+    if not runs:
         raise UserError(f"no runs in {', '.join(map(str, folders))}: `amal labs` makes some")
-    return list(found.values())
+    return list(runs.values())
 
 
 def read_run(folder: Path, name: str) -> Run:
-    """Read what a run wrote of itself. Whatever is damaged, what is said of it is in the status."""
-    going_on = is_locked(folder)  # first: a run that ends now is seen to have ended
+    """Read the files of a run. If one is damaged, the status says so."""
+    is_running = is_locked(folder)  # first: a run that ends now is seen to have ended
     config, metrics = read_json(folder / "config.json"), read_json(folder / "metrics.json")
-    told = config or metrics
-    if not isinstance(told.get("script"), str) or not isinstance(config.get("config"), dict):
+    identity = config or metrics
+    if not isinstance(identity.get("script"), str) or not isinstance(config.get("config"), dict):
         which = "metrics.json" if (folder / "config.json").exists() and config else "config.json"
-        return Run(folder, name, str(told.get("script", "")), f"damaged: {which} cannot be read")
+        return Run(folder, name, str(identity.get("script", "")), f"damaged: {which} cannot be read")
     run = Run(
         folder,
         name,
-        told["script"],
-        status=status_of(folder, metrics, going_on),
-        command=str(told.get("command", "")),
+        identity["script"],
+        status=find_status(folder, metrics, is_running),
+        command=str(identity.get("command", "")),
         config=config["config"],
         environment=texts(config.get("environment")),
         experiment=texts(config.get("experiment")),
@@ -130,29 +130,29 @@ def read_run(folder: Path, name: str) -> Run:
     return replace(
         run,
         measured=str(metrics.get("measured", "")),
-        seconds=number(metrics.get("seconds")),
-        metrics={name: number(value) for name, value in measures.items() if math.isfinite(number(value))},
+        seconds=as_number(metrics.get("seconds")),
+        metrics={name: as_number(value) for name, value in measures.items() if math.isfinite(as_number(value))},
     )
 
 
-def status_of(folder: Path, metrics: Mapping[str, Any], going_on: bool) -> str:
-    """Say how a run ended."""
+def find_status(folder: Path, metrics: Mapping[str, Any], is_running: bool) -> str:
+    """Return how a run ended, in words."""
     path = folder / "metrics.json"
-    if going_on and not (metrics and path.stat().st_mtime >= (folder / "config.json").stat().st_mtime):
+    if is_running and not (metrics and path.stat().st_mtime >= (folder / "config.json").stat().st_mtime):
         return "still running"
     if not path.exists():
         return "killed, or still running on another machine: it wrote no end"
     if not metrics:
         return "damaged: metrics.json cannot be read"
-    return without_paths(str(metrics.get("status", "damaged: metrics.json has no status")))
+    return shorten_paths(str(metrics.get("status", "damaged: metrics.json has no status")))
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Put completed runs with equal settings but the seed together; of several with one seed, the last one counts."""
+    """Return the completed runs in groups that differ in their seed alone; of one seed the last counts."""
     groups: dict[str, dict[int | str, Run]] = {}
     for run in runs:
         if run.status == "completed":
-            config = run.config.items()  # an option that is off is as good as one that was not there yet
+            config = run.config.items()  # an option that is off equals one that did not exist yet
             settings = {name: value for name, value in config if value not in (None, False) and name not in SAME_RUN}
             key = json.dumps([run.script, settings], sort_keys=True)
             groups.setdefault(key, {})[run.seed] = run
@@ -162,8 +162,8 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
     ]
 
 
-def machine_of(environment: Mapping[str, str]) -> str:
-    """Say on what a run was made: the system, the processor's kind, the GPU if there is one."""
+def machine_kind(environment: Mapping[str, str]) -> str:
+    """Return the system, the kind of processor, and the GPU if there is one."""
     platform = environment.get("machine", "")
     kind = re.search(r"x86_64|amd64|aarch64|arm64|i686|ppc64le|riscv64", platform, re.IGNORECASE)
     gpu = environment.get("cuda", "none")
@@ -171,10 +171,10 @@ def machine_of(environment: Mapping[str, str]) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what a file holds; nothing if it is not there, or damaged, or holds what no run writes."""
+    """Return the content of a file; nothing if it is missing or damaged, or no run writes such content."""
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        # No NaN, and no half of a character but those that stand for the bytes of a path that is no text.
+        # no NaN, and no half of a character except those for the bytes of a path that is no text
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode(errors="surrogateescape")
     except (OSError, ValueError, RecursionError):
         return {}
@@ -186,8 +186,8 @@ def texts(value: Any) -> dict[str, str]:
     return {str(key): str(entry) for key, entry in value.items()} if isinstance(value, dict) else {}
 
 
-def number(value: Any) -> float:
-    """Return a number; NaN for anything else, and for one that is too large."""
+def as_number(value: Any) -> float:
+    """Return a number; NaN for anything else, and for a number that is too large."""
     try:
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
     except OverflowError:
@@ -195,5 +195,5 @@ def number(value: Any) -> float:
 
 
 def is_odd(value: Any) -> bool:
-    """Whether a value is neither a number nor null, which runs write for what is not finite."""
-    return value is not None and math.isnan(number(value))
+    """Whether a value is neither a number nor null, which runs write for NaN and infinity."""
+    return value is not None and math.isnan(as_number(value))

@@ -25,13 +25,13 @@ from amal.experiments import find_parts, parts
 from amal.files import plain, write_json
 from amal.locks import release
 from amal.report import charts, pictures
-from amal.report.chapters import has_options, tell
-from amal.report.commands import normalised, special, without_paths
+from amal.report.chapters import arrange, has_options
+from amal.report.commands import normalise, shorten_paths, special_options
 from amal.report.course import FIGURES
 from amal.report.events import Events, read_run
-from amal.report.numbers import number, spread, table_of
+from amal.report.numbers import format_mean, format_number, metrics_table
 from amal.report.page import PICTURES, headline, write_report
-from amal.report.runs import find_runs, group_runs, machine_of
+from amal.report.runs import find_runs, group_runs, machine_kind
 from amal.runs.folder import open_run_dir
 from amal.runs.logbook import RunLogbook
 
@@ -238,19 +238,19 @@ def test_a_run_of_several_experiments_is_shared_among_them(tmp_path):
     metrics = {"30_test": 0.1, "500-100-30_test": 0.2}
     make_run(tmp_path / "runs" / "a", metrics=metrics, models=["30", "500-100-30"], loss="mse")
     make_run(tmp_path / "runs" / "b", metrics=metrics, models=["30", "500-100-30"], loss="bce")
-    told, *_ = tell(find_parts(), find_runs([tmp_path / "runs"]))
-    shares = {of.number: [share for chapter in of.chapters for share in chapter.shares] for of in told}
-    assert [share.metrics for share in shares["3.5"]] == [["30_test"]]
-    assert [share.metrics for share in shares["3.6"]] == [["500-100-30_test"]]
-    assert [share.metrics for share in shares["3.9"]] == [["30_test", "500-100-30_test"]]
-    assert shares["3.10"] == []
+    told, *_ = arrange(find_parts(), find_runs([tmp_path / "runs"]))
+    results = {of.number: [result for chapter in of.chapters for result in chapter.results] for of in told}
+    assert [result.metrics for result in results["3.5"]] == [["30_test"]]
+    assert [result.metrics for result in results["3.6"]] == [["500-100-30_test"]]
+    assert [result.metrics for result in results["3.9"]] == [["30_test", "500-100-30_test"]]
+    assert results["3.10"] == []
 
 
 def test_of_several_settings_the_one_with_most_seeds_speaks_and_not_the_best(tmp_path):
     autoencoder(tmp_path / "runs" / "z-best", error=0.001, lr=0.5)
     for seed in range(2):
         autoencoder(tmp_path / "runs" / f"a{seed}", seed, error=0.02, lr=0.1)
-    told, *_ = tell(find_parts(), find_runs([tmp_path / "runs"]))
+    told, *_ = arrange(find_parts(), find_runs([tmp_path / "runs"]))
     (experiment,) = (of for of in told if of.number == "3.5")
     assert headline(experiment) == [("code of 30, MSE, test", "0.02", "−0.0034, better")]
 
@@ -341,22 +341,22 @@ def test_nothing_of_the_place_is_shown(tmp_path):
     ],
 )
 def test_a_command_is_shown_without_what_is_a_matter_of_the_place(told, shown):
-    assert normalised(told) == shown
+    assert normalise(told) == shown
 
 
 def test_what_is_special_about_a_command_is_neither_its_data_nor_its_looks():
     assert (
-        special("python -m a --dataset mnist --lr 0.1 --evaluate-every 5 --models 'a b' c")
+        special_options("python -m a --dataset mnist --lr 0.1 --evaluate-every 5 --models 'a b' c")
         == "--lr 0.1 --models 'a b' c"
     )
-    assert special("python -m a") == ""
+    assert special_options("python -m a") == ""
 
 
 def test_machines_are_told_by_their_kind():
-    assert machine_of(ENVIRONMENT) == "Linux, x86_64, CPU"
-    assert machine_of({"machine": "macOS-14.1-arm64-arm-64bit", "cuda": "a GPU"}) == "macOS, arm64, a GPU"
-    assert machine_of({}) == "CPU"
-    assert without_paths("0.5 / 0.6 and a/b and /a/b/c") == "0.5 / 0.6 and a/b and …/c"
+    assert machine_kind(ENVIRONMENT) == "Linux, x86_64, CPU"
+    assert machine_kind({"machine": "macOS-14.1-arm64-arm-64bit", "cuda": "a GPU"}) == "macOS, arm64, a GPU"
+    assert machine_kind({}) == "CPU"
+    assert shorten_paths("0.5 / 0.6 and a/b and /a/b/c") == "0.5 / 0.6 and a/b and …/c"
 
 
 # The page
@@ -471,15 +471,17 @@ def test_children_share_a_chart_and_parts_of_a_group_do(tmp_path):
     def events(tags):
         return Events({tag: dict.fromkeys(range(5), float(place)) for place, tag in enumerate(tags)})
 
-    alone = charts.charts_of([{"": events(["loss/train", "loss/test", "epoch", "learning rate"])}], 9, lambda _: True)
+    alone = charts.select_charts(
+        [{"": events(["loss/train", "loss/test", "epoch", "learning rate"])}], 9, lambda _: True
+    )
     assert [(of.title, [line.name for line in of.lines]) for of in alone] == [("loss", ["train", "test"])]
     several = {"": events([]), "10": events(["loss/test", "mse/test"]), "9": events(["loss/test"])}
-    compared = charts.charts_of([several], 9, lambda _: True)
+    compared = charts.select_charts([several], 9, lambda _: True)
     assert [(of.title, [line.name for line in of.lines]) for of in compared] == [
         ("10 · mse", ["test"]),
         ("loss/test", ["9", "10"]),
     ]
-    assert charts.charts_of([several], 9, lambda name: name == "none") == []
+    assert charts.select_charts([several], 9, lambda name: name == "none") == []
 
 
 @pytest.mark.parametrize(
@@ -502,7 +504,7 @@ def test_axes_hold_what_is_drawn(values):
 
 
 def test_long_curves_are_thinned_and_keep_their_ends():
-    thin = charts.thinned({step: step**0.5 for step in range(10_001)})
+    thin = charts.thin({step: step**0.5 for step in range(10_001)})
     assert len(thin) == charts.POINTS
     assert (min(thin), max(thin)) == (0, 10_000)
 
@@ -511,10 +513,10 @@ def test_nan_and_infinite_values_are_not_drawn():
     events = {
         "": Events({"loss/train": {0: 1.0, 1: math.nan, 2: math.inf, 3: 2.0, 4: 3.0}, "loss/test": {0: math.nan}})
     }
-    (drawn,) = charts.charts_of([events], 9, lambda _: True)
+    (drawn,) = charts.select_charts([events], 9, lambda _: True)
     assert [line.name for line in drawn.lines] == ["train"]
     assert "nan" not in drawn.lines[0].path
-    assert charts.natural("2 layers") < charts.natural("10 layers")
+    assert charts.natural_key("2 layers") < charts.natural_key("10 layers")
 
 
 def test_event_files_that_are_cut_or_damaged_are_read_as_far_as_they_go(tmp_path):
@@ -631,33 +633,33 @@ def test_pictures_are_few_small_and_the_most_telling():
         return Events(images={tag: (5, picture()) for tag in tags})
 
     events = {"b": images("weights", "errors"), "a": images("weights"), "": images("summary")}
-    ranked = pictures.ranked(events, ["err*"], lambda _: True)
+    ranked = pictures.rank(events, ["err*"], lambda _: True)
     assert [caption for caption, _ in ranked] == ["errors, b, step 5", "summary, step 5", "weights, a, step 5"]
-    assert [caption for caption, _ in pictures.ranked(events, [], lambda name: name == "b")][1:] == [
+    assert [caption for caption, _ in pictures.rank(events, [], lambda name: name == "b")][1:] == [
         "weights, b, step 5",
         "errors, b, step 5",
     ]
-    large = pictures.small("large", picture(4000, 2000))
+    large = pictures.shrink("large", picture(4000, 2000))
     assert (large.width, large.height) == (pictures.WIDEST, pictures.WIDEST // 2)
     with Image.open(io.BytesIO(base64.b64decode(large.encoded))) as opened:
         assert opened.size == (large.width, large.height)
 
 
 def test_a_picture_that_cannot_be_read_is_left_out():
-    assert pictures.small("damaged", b"rubbish") is None
-    assert pictures.small("cut", picture(500, 500)[:100]) is None
+    assert pictures.shrink("damaged", b"rubbish") is None
+    assert pictures.shrink("cut", picture(500, 500)[:100]) is None
     assert (
-        pictures.small("huge", picture(1, 1).replace(struct.pack(">II", 1, 1), struct.pack(">II", 9999, 9999))) is None
+        pictures.shrink("huge", picture(1, 1).replace(struct.pack(">II", 1, 1), struct.pack(">II", 9999, 9999))) is None
     )
-    assert pictures.within(10**6, [[("damaged", b"rubbish"), ("right", picture())]], 2)[0][0].caption == "right"
+    assert pictures.choose(10**6, [[("damaged", b"rubbish"), ("right", picture())]], 2)[0][0].caption == "right"
 
 
 def test_pictures_stay_within_their_budget_and_everybody_has_one_before_anybody_has_two():
-    one = len(pictures.small("", picture()).encoded)
+    one = len(pictures.shrink("", picture()).encoded)
     wishes = [[("a1", picture()), ("a2", picture())], [("b1", picture())]]
-    assert [[of.caption for of in place] for place in pictures.within(2 * one, wishes, 9)] == [["a1"], ["b1"]]
-    assert [[of.caption for of in place] for place in pictures.within(3 * one, wishes, 9)] == [["a1", "a2"], ["b1"]]
-    assert pictures.within(0, wishes, 9) == [[], []]
+    assert [[of.caption for of in place] for place in pictures.choose(2 * one, wishes, 9)] == [["a1"], ["b1"]]
+    assert [[of.caption for of in place] for place in pictures.choose(3 * one, wishes, 9)] == [["a1", "a2"], ["b1"]]
+    assert pictures.choose(0, wishes, 9) == [[], []]
 
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path):
@@ -689,20 +691,26 @@ def test_a_run_shows_so_many_pictures_at_most(tmp_path):
 
 
 def test_numbers_are_told_with_the_digits_that_count():
-    assert [number(of) for of in (1.0, 0.02271, -3.5e-7, 172488.64, 12)] == ["1", "0.02271", "−3.5e−07", "172489", "12"]
-    assert number(0.9467, percent=True) == "94.67 %"
-    assert spread([0.94, 0.95], percent=True) == "94.50 % (94.00 – 95.00)"
-    assert spread([0.5]) == spread([0.5, 0.5]) == "0.5"
+    assert [format_number(of) for of in (1.0, 0.02271, -3.5e-7, 172488.64, 12)] == [
+        "1",
+        "0.02271",
+        "−3.5e−07",
+        "172489",
+        "12",
+    ]
+    assert format_number(0.9467, percent=True) == "94.67 %"
+    assert format_mean([0.94, 0.95], percent=True) == "94.50 % (94.00 – 95.00)"
+    assert format_mean([0.5]) == format_mean([0.5, 0.5]) == "0.5"
 
 
 def test_measures_of_several_models_are_a_table(tmp_path):
     metrics = {"a_train": 1.0, "a_test": 2.0, "b_train": 3.0, "b_test": 4.0}
     make_run(tmp_path / "runs" / "a", metrics=metrics)
     (group,) = group_runs(find_runs([tmp_path / "runs"]))
-    table = table_of(group, group.metrics)
+    table = metrics_table(group, group.metrics)
     assert (table.head, table.rows) == (("", "train", "test"), [("a", "1", "2"), ("b", "3", "4")])
-    assert table_of(group, ["a_train"]).rows == [("a train", "1")]
-    assert table_of(group, []).rows == []
+    assert metrics_table(group, ["a_train"]).rows == [("a train", "1")]
+    assert metrics_table(group, []).rows == []
 
 
 def test_measures_are_parted_where_it_makes_a_table(tmp_path):
@@ -710,8 +718,8 @@ def test_measures_are_parted_where_it_makes_a_table(tmp_path):
     others = ("loss_first", "loss_last", "largest_difference")
     make_run(tmp_path / "runs" / "a", metrics=dict.fromkeys((*names, *others), 1.0))
     (group,) = group_runs(find_runs([tmp_path / "runs"]))
-    assert table_of(group, names).head == ("", "loss test", "seconds")
-    assert table_of(group, others).head == ("measured", "value")
+    assert metrics_table(group, names).head == ("", "loss test", "seconds")
+    assert metrics_table(group, others).head == ("measured", "value")
 
 
 # The command

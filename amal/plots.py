@@ -1,4 +1,4 @@
-"""What the labs draw, as matplotlib figures: curves, frontiers, images in rows, maps of points."""
+"""The figures of the labs, by matplotlib: curves, frontiers, images in rows, maps of points."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 Predict = Callable[[Tensor], Tensor]
 Row = dict[str, float]
 SIZE = 0.62
-"""Inches of an image in a row."""
+"""Height of an image in a row, in inches."""
 
 
 def new_figure(width: float = 6.0, height: float = 4.0) -> "Figure":
-    """Return an empty figure, in inches, that belongs to no window and leaves matplotlib's global state alone."""
+    """Return an empty figure of this size in inches, without a window: matplotlib's global state is not touched."""
     from matplotlib.figure import Figure  # half a second to import: not for --help
 
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
@@ -30,7 +30,7 @@ def learning_curves(
     xlabel: str = "epoch",
     log: bool = False,
 ) -> "Figure":
-    """Draw values over the epochs, the epochs on a logarithmic axis, and levels to compare them with as dashed lines.
+    """Draw values over the epochs (logarithmic axis), and levels to compare them with as dashed lines.
 
     Args:
         curves: name -> value after epoch 1, 2, ...
@@ -52,7 +52,7 @@ def learning_curves(
 
 
 def training_curves(histories: dict[str, list[Row]], metric: str, title: str, log: bool = False) -> "Figure":
-    """Draw a metric on train and test against what the training took: epochs, updates, seconds.
+    """Draw a metric on train and test over epochs, updates and seconds of training.
 
     Args:
         histories: name of a training -> its rows, with `epoch`, `step`, `seconds`, `<metric>/train`, `<metric>/test`.
@@ -81,7 +81,7 @@ def training_curves(histories: dict[str, list[Row]], metric: str, title: str, lo
 
 @torch.no_grad()
 def fitted_line(input: Tensor, target: Tensor, predictions: dict[str, Predict], title: str) -> "Figure":
-    """Draw points on a plane and the lines that predictions make of them.
+    """Draw points on a plane, and the lines that models fit to them.
 
     Args:
         input: (n, 1).
@@ -123,7 +123,7 @@ def predicted_against_true(target: Tensor, predictions: dict[str, Tensor], title
 
 @torch.no_grad()
 def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: str) -> "Figure":
-    """Draw two classes of points on a plane, the output of a model behind them, and the frontier where it is 0.
+    """Draw two classes of points on a plane, a model's output behind them, and the frontier where it is 0.
 
     Args:
         input: (n, 2).
@@ -133,18 +133,18 @@ def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: st
     """
     figure = new_figure(6.0, 5.0)
     axes = figure.subplots()
-    reach = 1.1 * float(input.abs().max())
-    ticks = torch.linspace(-reach, reach, 120)
+    limit = 1.1 * float(input.abs().max())
+    ticks = torch.linspace(-limit, limit, 120)
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
     output = predict(torch.stack([x, y], -1).reshape(-1, 2).to(input)).reshape(x.shape).cpu()
     shades = axes.contourf(x, y, output.clamp(-2, 2), levels=torch.linspace(-2, 2, 17).tolist(), cmap="RdBu", alpha=0.6)
     if output.min() < 0 < output.max():
         axes.contour(x, y, output, levels=[0.0], colors="black", linewidths=2)
     for label, colour in ((1, "tab:blue"), (-1, "tab:red")):
-        of_class = input[target[:, 0] == label].cpu()
+        points = input[target[:, 0] == label].cpu()
         axes.scatter(
-            of_class[:, 0],
-            of_class[:, 1],
+            points[:, 0],
+            points[:, 1],
             s=10,
             color=colour,
             edgecolor="white",
@@ -158,7 +158,7 @@ def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: st
 
 
 def confusion_matrix(target: Tensor, predicted: Tensor, classes: Sequence[str], title: str) -> "Figure":
-    """Draw how often each class was taken for each: in percent of a class's examples, the rare ones visible too.
+    """Draw how often each class was taken for each, in percent of the class's examples.
 
     Args:
         target, predicted: (n), numbers of classes.
@@ -167,16 +167,16 @@ def confusion_matrix(target: Tensor, predicted: Tensor, classes: Sequence[str], 
     """
     k = len(classes)
     counts = torch.bincount(k * target.cpu() + predicted.cpu(), minlength=k * k).reshape(k, k)
-    share = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    rates = counts / counts.sum(1, keepdim=True).clamp(min=1)
     figure = new_figure(6.5, 6.0)
     axes = figure.subplots()
-    axes.imshow(share.sqrt().numpy(), cmap="Blues", vmin=0, vmax=1)  # the root, for one error in a hundred to be seen
+    axes.imshow(rates.sqrt().numpy(), cmap="Blues", vmin=0, vmax=1)  # the root shows one error in a hundred
     for row, column in counts.nonzero().tolist():
-        shown = f"{100 * float(share[row, column]):.3g}"
-        colour = "white" if share[row, column] > 0.4 else "black"
-        axes.text(column, row, shown, ha="center", va="center", color=colour, fontsize=8)
-    turned = max(map(len, classes)) > 3
-    axes.set_xticks(range(k), classes, rotation=45 if turned else 0, ha="right" if turned else "center")
+        text = f"{100 * float(rates[row, column]):.3g}"
+        colour = "white" if rates[row, column] > 0.4 else "black"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    is_long = max(map(len, classes)) > 3
+    axes.set_xticks(range(k), classes, rotation=45 if is_long else 0, ha="right" if is_long else "center")
     axes.set_yticks(range(k), classes)
     axes.set(title=title, xlabel="taken for", ylabel="class (each row in percent)")
     return figure
@@ -193,10 +193,10 @@ def image_grid(images: Tensor, captions: Sequence[str], title: str, columns: int
     """
     rows = max(1, -(-len(images) // columns))
     figure = new_figure(1.1 * columns, 1.5 * rows + 0.4)
-    places = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in places:
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels:
         axes.set_axis_off()
-    for axes, image, caption in zip(places, images.cpu(), captions, strict=False):
+    for axes, image, caption in zip(panels, images.cpu(), captions, strict=False):
         axes.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(caption, fontsize=8, y=0, va="top", pad=-4)
     figure.suptitle(title)
@@ -204,7 +204,7 @@ def image_grid(images: Tensor, captions: Sequence[str], title: str, columns: int
 
 
 def image_rows(rows: Mapping[str, Tensor], title: str, columns: Sequence[str] = ()) -> "Figure":
-    """Draw images in rows, one below the other, such as originals and what becomes of them.
+    """Draw images in rows, one below the other, such as originals and their reconstructions.
 
     Args:
         rows: label at the left -> images (n, 1 or 3, height, width), in [0, 1].
@@ -215,15 +215,15 @@ def image_rows(rows: Mapping[str, Tensor], title: str, columns: Sequence[str] = 
     n = max(map(len, images))
     channels, height, width = images[0].shape[1:]
     canvas = torch.zeros(len(images), n, channels, height + 1, width + 1)  # a white line between any two
-    for line, of_row in zip(canvas, images, strict=True):
-        line[: len(of_row), :, :-1, :-1] = of_row.detach().cpu()
+    for line, row in zip(canvas, images, strict=True):
+        line[: len(row), :, :-1, :-1] = row.detach().cpu()
     picture = canvas.permute(0, 3, 1, 4, 2).reshape(len(images) * (height + 1), n * (width + 1), channels)
     labels = 0.085 * max(map(len, rows))
     figure = new_figure(SIZE * n * width / height + labels + 0.4, SIZE * len(images) + (0.65 if any(columns) else 0.45))
     axes = figure.subplots()
     axes.imshow(picture.squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=1)
     axes.set_yticks([(height + 1) * (row + 0.5) - 1 for row in range(len(images))], list(rows))
-    axes.set_xticks([(width + 1) * (place + 0.5) - 1 for place in range(len(columns))], list(columns))
+    axes.set_xticks([(width + 1) * (column + 0.5) - 1 for column in range(len(columns))], list(columns))
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)
     figure.suptitle(title, fontsize=10)
@@ -231,7 +231,7 @@ def image_rows(rows: Mapping[str, Tensor], title: str, columns: Sequence[str] = 
 
 
 def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequence[str], title: str) -> "Figure":
-    """Draw points on planes side by side, each in the colour of its class, whose name stands in the middle of them.
+    """Draw points on planes side by side, in the colour of their class, with its name in their middle.
 
     Args:
         panels: name -> points (n, 2), and the numbers (n) of their classes.
@@ -239,14 +239,14 @@ def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequen
         title: of the figure.
     """
     figure = new_figure(3.6 * len(panels), 4.2)
-    places = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (name, (points, numbers)) in zip(places, panels.items(), strict=True):
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (name, (points, numbers)) in zip(row, panels.items(), strict=True):
         for number, label in enumerate(classes):
-            of_class, colour = points[numbers == number].cpu(), f"C{number % 10}"
-            if len(of_class):
-                axes.scatter(of_class[:, 0], of_class[:, 1], s=5, color=colour)
+            members, colour = points[numbers == number].cpu(), f"C{number % 10}"
+            if len(members):
+                axes.scatter(members[:, 0], members[:, 1], s=5, color=colour)
                 box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "edgecolor": colour}
-                middle = of_class.median(0).values.tolist()
+                middle = members.median(0).values.tolist()
                 axes.text(*middle, label, ha="center", va="center", fontsize=8, bbox=box)
         axes.set(title=name, xticks=[], yticks=[])
     figure.suptitle(title)
@@ -254,7 +254,7 @@ def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequen
 
 
 def shades(values: Tensor, title: str, xlabel: str, ylabel: str, label: str) -> "Figure":
-    """Draw numbers in [0, 1] as shades, the first row at the top; rows and columns are counted from 1.
+    """Draw numbers in [0, 1] as shades, the first row at the top; rows and columns count from 1.
 
     Args:
         values: (rows, columns).
@@ -265,9 +265,9 @@ def shades(values: Tensor, title: str, xlabel: str, ylabel: str, label: str) -> 
     figure = new_figure(7.0, 4.0)
     axes = figure.subplots()
     edges = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
-    drawn = axes.imshow(values.detach().cpu().numpy(), aspect="auto", vmin=0, vmax=1, extent=edges)
+    image = axes.imshow(values.detach().cpu().numpy(), aspect="auto", vmin=0, vmax=1, extent=edges)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    figure.colorbar(drawn, ax=axes, label=label)
+    figure.colorbar(image, ax=axes, label=label)
     return figure
 
 
@@ -283,12 +283,12 @@ def values_over(
         logarithmic: the panels whose values are drawn on a logarithmic axis.
     """
     figure = new_figure(5.0 * len(panels) + 1.6, 4.0)
-    places = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (ylabel, curves) in zip(places, panels.items(), strict=True):
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (ylabel, curves) in zip(row, panels.items(), strict=True):
         for name, points in curves.items():
             axes.plot(list(points), list(points.values()), marker="o", label=name)
         axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if ylabel in logarithmic else "linear")
         axes.grid(alpha=0.3)
-    figure.legend(*places[0].get_legend_handles_labels(), loc="outside right center", fontsize="small")
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside right center", fontsize="small")
     figure.suptitle(title)
     return figure

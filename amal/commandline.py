@@ -8,10 +8,9 @@ import math
 import os
 import re
 import select
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import tyro
 
@@ -36,11 +35,21 @@ class Commands:
         self._app = tyro.extras.SubcommandApp()
 
     def command(self, function: _F) -> _F:
-        """Make a function a command; it is returned as it is."""
+        """Make a function a command; it is returned as it is.
+
+        A UserError that it raises becomes a line on standard error, and the exit status 2.
+        """
 
         @functools.wraps(function)
         def read(*args: Any, **kwargs: Any) -> Callable[[], None]:
-            return functools.partial(function, *args, **kwargs)
+            return functools.partial(run, *args, **kwargs)
+
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                function(*args, **kwargs)
+            except UserError as error:
+                print(f"{self._prog} {function.__name__}: {error}", file=sys.stderr)
+                raise SystemExit(2) from None
 
         self._app.command(read)
         self._names.append(function.__name__)
@@ -68,22 +77,15 @@ class Commands:
             run()
 
 
-def refuse(command: str, why: str) -> NoReturn:
-    """End with a message and the exit status 2."""
-    print(f"amal {command}: {why}", file=sys.stderr)
-    raise SystemExit(2)
+def require_limits(time_limit: float, memory_limit: float) -> None:
+    """Check the limits of a command.
 
-
-def require_limits(command: str, time_limit: float, memory_limit: float) -> None:
-    """Refuse limits within which nothing could run."""
+    Raises:
+        UserError: nothing could run within them.
+    """
     for option, limit in (("--time-limit", time_limit), ("--memory-limit", memory_limit)):
         if not 0 < limit < math.inf:
-            refuse(command, f"{option} {limit:g}: expected a positive number")
-
-
-def terminal_width() -> int:
-    """Return how wide a table may be."""
-    return max(80, min(shutil.get_terminal_size((120, 24)).columns, 160))
+            raise UserError(f"{option} {limit:g}: expected a positive number")
 
 
 def read(ask: Callable[[Sequence[str]], _T], args: Sequence[str], prog: str, commands: Sequence[str] = ()) -> _T:

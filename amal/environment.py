@@ -5,6 +5,7 @@ import platform
 import torch
 
 from amal import __version__
+from amal.text import columns
 
 
 def environment() -> dict[str, str]:
@@ -16,13 +17,13 @@ def environment() -> dict[str, str]:
 
 def as_lines() -> str:
     """Return it to read in a terminal, with the device that `--device auto` takes and the threads of torch."""
-    here = environment()
-    device = "CPU" if here["cuda"] == "none" else f"{here['cuda']}, and CPU"
+    values = environment()
+    device = "CPU" if values["cuda"] == "none" else f"{values['cuda']}, and CPU"
     rows = {
-        "amal": here["amal"],
-        "torch": here["torch"],
-        "Python": here["python"],
-        "machine": here["machine"],
+        "amal": values["amal"],
+        "torch": values["torch"],
+        "Python": values["python"],
+        "machine": values["machine"],
         "device": f"{device} (threads: {torch.get_num_threads()})",
     }
-    return "\n".join(f"{name:<8} {value}" for name, value in rows.items())
+    return "\n".join(columns(rows.items()))

@@ -1,11 +1,7 @@
-"""What checks ask of tensors, whoever wrote the Function: another layout or order, their memory, what is behind one."""
-
-from collections.abc import Iterator
-from typing import Any
+"""What checks ask of tensors, whoever wrote the Function: another layout or order, their memory."""
 
 import torch
 from torch import Tensor
-from torch.autograd.function import BackwardCFunction
 
 
 def strided(tensor: Tensor) -> Tensor:
@@ -30,16 +26,3 @@ def memory_of(tensor: Tensor) -> int | None:
         return tensor.untyped_storage().data_ptr()
     except RuntimeError:
         return None
-
-
-def function_nodes(output: Tensor) -> Iterator[Any]:
-    """Walk the graph behind `output` and yield the nodes of hand-written Functions."""
-    seen, waiting = set(), [output.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if isinstance(node, BackwardCFunction):
-            yield node
-        waiting += [following for following, _ in node.next_functions]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from amal.proofs.properties import function_nodes
+from amal.graph.walk import function_nodes
 
 Formula = Callable[..., Tensor]
 """Takes the variables as tensors, returns one tensor."""
@@ -59,7 +59,7 @@ def pulled(call: Formula, places: Sequence[int], number: int, *values: Tensor) -
     """
     *inputs, grad_output = values
     output = call(*(of if of.requires_grad else of.detach().requires_grad_() for of in inputs))
-    node = next(function_nodes(output))
+    node = function_nodes(output)[0]
     returned = node.apply(grad_output)
     gradient = as_tuple(returned)[places[number]]
     return torch.zeros_like(inputs[number]) if gradient is None else gradient
@@ -147,7 +147,7 @@ def in_library(entry: Any, name: str) -> tuple[Any, list[Tensor]]:
             saved = dict(zip(tensors, ctx.saved_tensors, strict=True))
             again = [of.detach().requires_grad_(place in variables) for place, of in saved.items()]
             outputs = as_tuple(call(*again))
-            returned = as_tuple(next(function_nodes(outputs[0])).apply(*grad_outputs))
+            returned = as_tuple(function_nodes(outputs[0])[0].apply(*grad_outputs))
         return tuple(returned[place] if place in variables else None for place in tensors)
 
     operator.register_autograd(backward, setup_context=setup_context)

@@ -28,6 +28,7 @@ from amal.data import Split, generator, random_regression
 from amal.ops import LinearFunction, MSEFunction
 from amal.plots import new_figure
 from amal.runs import Outcome, launch
+from amal.text import columns
 from amal.training import DescentConfig, Logbook, is_milestone, progress_bar, require
 from tme1._closed_form import least_squares, with_ones
 
@@ -226,16 +227,12 @@ def largest_stable_lr(problem: Problem) -> float:
 
 
 def as_table(learning_rates: tuple[float, ...], data: Split, verdicts: dict[tuple[str, float], str]) -> str:
-    """Set conventions against learning rates."""
-    heading = f"{'squared errors, averaged by':30}{'limit of ε':>12}" + "".join(
-        f"{f'ε = {lr:g}':>13}" for lr in learning_rates
-    )
-    rows = [
-        f"{name:30}{largest_stable_lr(Problem(data, name)):>12.2g}"
-        + "".join(f"{verdicts[name, lr]:>13}" for lr in learning_rates)
-        for name in CONVENTIONS
-    ]
-    return "\n".join([heading, *rows])
+    """Format a table of verdicts: a row for each convention, a column for each learning rate."""
+    rows = [("squared errors, averaged by", "limit of ε", *(f"ε = {lr:g}" for lr in learning_rates))]
+    for name in CONVENTIONS:
+        limit = f"{largest_stable_lr(Problem(data, name)):.2g}"
+        rows.append((name, limit, *(verdicts[name, lr] for lr in learning_rates)))
+    return "\n".join(columns(rows, "<>", widths=[30, 12, *[13] * len(learning_rates)], gap=""))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from amal.runs.launcher import Outcome
+from amal.text import markdown
 from amal.training.config import RunConfig, require
 from amal.training.logbook import Logbook
 from amal.training.loop import progress_bar
@@ -113,13 +114,10 @@ def write(name: str, comparison: Comparison, description: str, logbook: Logbook)
 
 
 def as_table(found: Mapping[str, Comparison]) -> str:
-    """Set the measures of each bug as a Markdown table whose columns are aligned."""
+    """Format the measures of each bug as a Markdown table whose columns are aligned."""
     rows = [("bug", "what is measured", *VERSIONS)]
     for name, comparison in found.items():
         for place, (measure, values) in enumerate(comparison.measures().items()):
             wrong, right = (f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}" for value in values)
             rows.append((name if place == 0 else "", measure, wrong, right))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
-    rule = f"|{'|'.join('-' * (width + 2) for width in widths)}|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    return markdown(rows)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from amal.errors import UserError
 from amal.sandbox import Limits, Sandbox
+from amal.text import columns
 
 from . import mutants
 from .trial import NOTHING_FOUND, PASSED, PRELOADED, trial
@@ -48,14 +49,15 @@ def as_json(operation: str, outcomes: list[Outcome]) -> str:
 
 def as_text(outcomes: list[Outcome]) -> str:
     """Return what a test file made of the mutants as a table, survivors last, and the score."""
-    widest = max(len(of.mutant.name) for of in outcomes)
-    marks = {True: "killed  ", None: "UNKNOWN ", False: "SURVIVED"}
-    lines = [
-        f"{marks[of.killed]}  {of.mutant.name:<{widest}}  {of.mutant.description}" + (f"  [{of.how}]" if of.how else "")
-        for of in sorted(outcomes, key=lambda of: [*marks].index(of.killed))
+    marks = {True: "killed", None: "UNKNOWN", False: "SURVIVED"}
+    rows = [
+        (marks[mark], outcome.mutant.name, outcome.mutant.description + (f"  [{outcome.how}]" if outcome.how else ""))
+        for mark in marks
+        for outcome in outcomes
+        if outcome.killed is mark
     ]
-    killed = sum(bool(of.killed) for of in outcomes)
-    return "\n".join([*lines, "", f"{killed} of {len(outcomes)} killed"])
+    killed = sum(bool(outcome.killed) for outcome in outcomes)
+    return "\n".join([*columns(rows), "", f"{killed} of {len(outcomes)} killed"])
 
 
 def grade(test_file: Path, operation: str, time_limit: float, memory_limit: float = 4.0) -> Iterator[Outcome]:

@@ -6,7 +6,6 @@ import runpy
 import signal
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from types import FrameType
 
 from amal.experiments import Experiment, new_run_dir
 from amal.sandbox import Ending, Sandbox
+from amal.text import columns
 
 PRELOADED = ["torch.utils.tensorboard", "matplotlib.figure", "amal.nn", "amal.training"]
 """What every script of the labs imports: five seconds saved on each."""
@@ -213,28 +213,17 @@ def run_as_main(
 
 
 def as_table(rows: Iterable[Row], width: int, seconds: float) -> str:
-    """Set the rows as a table: experiment, reported, measured, seconds.
+    """Format the rows as a table: experiment, reported, measured, seconds.
 
     Args:
         rows: in the order of the table.
         width: of the table, in characters.
         seconds: that all took, from the first to the last.
     """
-    titles = ("experiment", "documents report", "measured", "s")
     widths = [(width - 10) * share // 10 for share in (3, 3, 4)] + [5]
-
-    def line(*texts: str) -> str:
-        wrapped = [textwrap.wrap(text, size) or [""] for text, size in zip(texts, widths, strict=True)]
-        height = max(map(len, wrapped))
-        columns = [cell + [""] * (height - len(cell)) for cell in wrapped]
-        return "\n".join(
-            "  ".join(text.ljust(size) for text, size in zip(texts, widths, strict=True)).rstrip()
-            for texts in zip(*columns, strict=True)
-        )
-
-    rule = "  ".join("─" * size for size in widths)
+    rule = ["─" * size for size in widths]
     body = [
-        line(
+        (
             f"{row.experiment.number} {row.experiment.title}",
             row.experiment.reported,
             row.measured,
@@ -242,4 +231,5 @@ def as_table(rows: Iterable[Row], width: int, seconds: float) -> str:
         )
         for row in rows
     ]
-    return "\n".join([line(*titles), rule, *body, rule, line("", "", "from first to last", f"{seconds:.1f}")])
+    head, foot = ("experiment", "documents report", "measured", "s"), ("", "", "from first to last", f"{seconds:.1f}")
+    return "\n".join(columns([head, rule, *body, rule, foot], widths=widths))

@@ -1,11 +1,12 @@
 """What the doctor finds, in words that do not change: codes, findings, diagnoses."""
 
 import json
-import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from amal.text import wrap
 
 CODES: Final = {
     "forward-value": "forward does not compute the operation",
@@ -154,15 +155,15 @@ def printable(text: str) -> str:
 def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
     """Return the diagnoses as a table to read in a terminal: verdicts, then what was found, worst first."""
     blocks = []
-    for of in diagnoses:
-        place = "" if of.verdict == "correct" else f"  {of.place}"
-        lines = textwrap.wrap(heading(of) + place, width, subsequent_indent=" " * 8, break_on_hyphens=False)
-        for finding in sorted(of.findings, key=lambda finding: finding.severity):
+    for diagnosis in diagnoses:
+        place = "" if diagnosis.verdict == "correct" else f"  {diagnosis.place}"
+        lines = wrap(heading(diagnosis) + place, width, 8)
+        for finding in sorted(diagnosis.findings, key=lambda finding: finding.severity):
             if finding.code == "definition":
                 continue
-            head = f"  {finding.code:<24}" if finding.severity == "error" else f"  {'note: ' + finding.code:<24}"
-            head += f" {printable(finding.input or ''):<12} "
-            lines += textwrap.wrap(printable(finding.message), width, initial_indent=head, subsequent_indent=" " * 40)
+            code = ("note: " if finding.severity == "note" else "") + finding.code
+            first = f"  {code:<24} {printable(finding.input or ''):<12} "
+            lines += wrap(printable(finding.message), width, 40, first)
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

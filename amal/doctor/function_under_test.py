@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction, FunctionCtx
 
 from amal.errors import did_you_mean
-from amal.tensors import function_nodes, strided
+from amal.graph.walk import function_nodes
+from amal.tensors import strided
 
 from .effort import Effort
 from .randomness import SEED, SEEDS, same_random_numbers
@@ -230,7 +231,7 @@ class Specimen:
 
     def call(self, arguments: Arguments, outputs: tuple[Any, ...], place: int) -> Call:
         """Return the call that gave the outputs."""
-        return Call(arguments, outputs, place, next(function_nodes(outputs[place]), None))
+        return Call(arguments, outputs, place, next(iter(function_nodes(outputs[place])), None))
 
     def by(self, place: int) -> "Specimen":
         """Return the same, examined by another of its outputs."""

@@ -10,6 +10,7 @@ from unittest import SkipTest
 import torch
 
 from amal import functional
+from amal.text import columns
 
 from .budget import DTYPES, LARGEST_ERROR, error_ratio, saved_by
 from .cases import Case
@@ -91,14 +92,9 @@ def _bytes_ratio(case: Case) -> float:
 
 
 def as_text(rows: Iterable[Row]) -> str:
-    """Set the matrix for a terminal."""
+    """Format the matrix for a terminal."""
     titles = ("operation", *COLUMNS, *MEASURED)
-    lines = [titles, *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if not place else cell.center(width) for place, (cell, width) in enumerate(cells))
-        for cells in (zip(line, widths, strict=True) for line in lines)
-    )
+    return "\n".join(columns([titles, *(row.cells() for row in rows)], "<^"))
 
 
 def as_markdown(rows: Iterable[Row]) -> str:

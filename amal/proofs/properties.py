@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.testing import assert_close
 
-from amal.tensors import function_nodes
+from amal.graph.walk import function_nodes
 
 from .absent import none_stays_none
 from .budget import errors_within_budget, saves_no_more
@@ -166,7 +166,7 @@ def exact_shapes(case: Case) -> None:
     """Backward returns, for each input that needs one, a gradient of that very shape, dtype and device."""
     for dtype in DTYPES:
         output = case.operation(*case.inputs(dtype))  # while it lives, so does the graph behind it
-        nodes = list(function_nodes(output))
+        nodes = function_nodes(output)
         assert nodes, "no hand-written Function is behind the output"
         for node in nodes:
             outputs = node._input_metadata

@@ -1,10 +1,11 @@
-"""What `amal show` prints: an operation's derivation, its code, and an example worked through with numbers."""
+"""The pages of `amal show`: an operation's derivation, its code, and an example with all its numbers."""
 
 from amal.proofs.matrix import OPERATIONS
+from amal.text import bold
 
 from . import source
 from .examples import EXAMPLES as EXAMPLES
-from .worked import Worked as Worked
+from .worked import WorkedExample as WorkedExample
 from .worked import as_text as as_text
 from .worked import work as work
 
@@ -15,11 +16,11 @@ def operations() -> dict[str, str]:
 
 
 def page(op: str, width: int, coloured: bool = False) -> str:
-    """Return all that there is to say of one operation.
+    """Return the page of one operation.
 
     Args:
         op: its name, such as `linear`.
-        width: of the terminal, in characters.
+        width: width of the terminal, in characters.
         coloured: whether to colour the code and the headings by ANSI codes.
     """
     parts = {
@@ -28,5 +29,5 @@ def page(op: str, width: int, coloured: bool = False) -> str:
         "A WORKED EXAMPLE": as_text(work(op), width),
     }
     rule = "═" * min(width, 100)
-    texts = [f"{source.title(heading, coloured)}\n\n{text}" for heading, text in parts.items()]
-    return "\n\n".join([f"{rule}\n{source.title(op, coloured)}\n{rule}", *texts])
+    texts = [f"{bold(heading, coloured)}\n\n{text}" for heading, text in parts.items()]
+    return "\n\n".join([f"{rule}\n{bold(op, coloured)}\n{rule}", *texts])

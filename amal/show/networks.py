@@ -1,4 +1,4 @@
-"""Small networks of the labs, to look at their graphs."""
+"""Small networks of the labs, for `amal graph`."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from amal.graph import Graph, describe_graph
 from amal.nn import Autoencoder, Linear, Sequential, Tanh, highway_network, lenet, mlp
 
 SHAPE = (1, 16, 16)
-"""Of the images, those of USPS."""
+"""The shape of the images of USPS."""
 NETWORKS = {
     "mlp": "256-100-10 with tanh, cross-entropy (TME 3)",
     "regressor": "13-20-1 with tanh, mean squared error (TME 2)",
@@ -18,7 +18,7 @@ NETWORKS = {
 }
 
 
-def graph_of(name: str, batch_size: int) -> Graph:
+def network_graph(name: str, batch_size: int) -> Graph:
     """Return the graph of one step of training: the network on a random batch, and its loss.
 
     Args:

@@ -1,7 +1,7 @@
-"""A calculation as it is written on paper: with symbols, with numbers put in, and what it comes to.
+"""A calculation as one writes it on paper: with symbols, with numbers in their place, and its value.
 
-A Quantity is all three at once. Arithmetic on it writes the formula, puts the numbers in and computes the value, so
-that what is printed cannot differ from what was computed.
+A Quantity holds all three. Arithmetic with it writes the formula, puts the numbers in and computes
+the value: the text cannot differ from the calculation.
 """
 
 import math
@@ -12,7 +12,7 @@ from itertools import product
 from torch import Tensor
 
 SUM, PRODUCT, ATOM = range(3)
-"""How tightly a text holds together, and so whether it needs brackets."""
+"""The outermost operation of a formula, which decides where it needs brackets."""
 Index = tuple[int, ...]
 
 
@@ -27,133 +27,136 @@ class Quantity:
 
     def __add__(self, other: "Quantity | float") -> "Quantity":
         other = quantity(other)
-        return self._joined(other, " + ", " + ", self.value + other.value, SUM)
+        return self._join(other, " + ", " + ", self.value + other.value, SUM)
 
     def __radd__(self, other: "Quantity | float") -> "Quantity":
         return self if other == 0 else quantity(other) + self  # sum() begins with 0
 
     def __sub__(self, other: "Quantity | float") -> "Quantity":
         other = quantity(other)
-        other = other if other.level > SUM else other.bracketed()
-        return self._joined(other, " − ", " − ", self.value - other.value, SUM)
+        other = other if other.level > SUM else other.in_brackets()
+        return self._join(other, " − ", " − ", self.value - other.value, SUM)
 
     def __rsub__(self, other: float) -> "Quantity":
         return quantity(other) - self
 
     def __mul__(self, other: "Quantity | float") -> "Quantity":
         other = quantity(other)
-        left, right = (one if one.level > SUM else one.bracketed() for one in (self, other))
-        return left._joined(right, " ", "·", self.value * other.value, PRODUCT)
+        left, right = (factor if factor.level > SUM else factor.in_brackets() for factor in (self, other))
+        return left._join(right, " ", "·", self.value * other.value, PRODUCT)
 
     def __rmul__(self, other: float) -> "Quantity":
         return quantity(other) * self
 
     def __truediv__(self, other: "Quantity | float") -> "Quantity":
         other = quantity(other)
-        left = self if self.level > SUM else self.bracketed()
-        right = other if other.level > PRODUCT else other.bracketed()
-        return left._joined(right, " / ", " / ", self.value / other.value, PRODUCT)
+        left = self if self.level > SUM else self.in_brackets()
+        right = other if other.level > PRODUCT else other.in_brackets()
+        return left._join(right, " / ", " / ", self.value / other.value, PRODUCT)
 
     def __rtruediv__(self, other: float) -> "Quantity":
         return quantity(other) / self
 
     def __neg__(self) -> "Quantity":
-        of = self if self.level > SUM else self.bracketed()
-        return Quantity(f"−{of.symbols}", f"−{_guarded(of.numbers)}", -self.value, SUM)
+        term = self if self.level > SUM else self.in_brackets()
+        return Quantity(f"−{term.symbols}", f"−{_protect(term.numbers)}", -self.value, SUM)
 
-    def squared(self) -> "Quantity":
+    def square(self) -> "Quantity":
         """Return the square."""
-        of = self if self.level > PRODUCT else self.bracketed()
-        return Quantity(f"{of.symbols}²", f"{_guarded(of.numbers)}²", self.value**2)
+        base = self if self.level > PRODUCT else self.in_brackets()
+        return Quantity(f"{base.symbols}²", f"{_protect(base.numbers)}²", self.value**2)
 
-    def bracketed(self) -> "Quantity":
+    def in_brackets(self) -> "Quantity":
         """Return the same in brackets."""
         return Quantity(f"({self.symbols})", f"({self.numbers})", self.value)
 
-    def _joined(self, other: "Quantity", sign: str, numbers_sign: str, value: float, level: int) -> "Quantity":
-        first = _guarded(self.numbers) if level == PRODUCT else self.numbers
+    def _join(self, other: "Quantity", sign: str, numbers_sign: str, value: float, level: int) -> "Quantity":
+        first = _protect(self.numbers) if level == PRODUCT else self.numbers
         symbols = other.symbols if not other.symbols.startswith("−") else f"({other.symbols})"
-        numbers = f"{first}{numbers_sign}{_guarded(other.numbers)}"
+        numbers = f"{first}{numbers_sign}{_protect(other.numbers)}"
         return Quantity(f"{self.symbols}{sign}{symbols}", numbers, value, level)
 
 
-def _guarded(numbers: str) -> str:
+def _protect(numbers: str) -> str:
     return f"({numbers})" if numbers.startswith("−") else numbers
 
 
 def quantity(number: Quantity | float) -> Quantity:
-    """Return a number as a quantity that is its own symbol."""
-    return number if isinstance(number, Quantity) else Quantity(short(number), short(number), number)
+    """Return a number as a quantity whose symbol is the number itself."""
+    return number if isinstance(number, Quantity) else Quantity(numeral(number), numeral(number), number)
 
 
-def known(symbol: str, value: float) -> Quantity:
-    """Return a quantity that has a name."""
-    return Quantity(symbol, short(value), value)
+def symbol(symbol: str, value: float) -> Quantity:
+    """Return a quantity with a name."""
+    return Quantity(symbol, numeral(value), value)
 
 
-def of(name: str, function: Callable[..., float], *arguments: Quantity) -> Quantity:
-    """Apply a function that has a name to quantities."""
-    symbols, numbers = (", ".join(texts) for texts in zip(*((a.symbols, a.numbers) for a in arguments), strict=True))
-    return Quantity(f"{name}({symbols})", f"{name}({numbers})", function(*(a.value for a in arguments)))
+def apply(name: str, function: Callable[..., float], *arguments: Quantity) -> Quantity:
+    """Return a function of quantities, written with its name."""
+    symbols, numbers = (
+        ", ".join(texts)
+        for texts in zip(*((argument.symbols, argument.numbers) for argument in arguments), strict=True)
+    )
+    return Quantity(f"{name}({symbols})", f"{name}({numbers})", function(*(argument.value for argument in arguments)))
 
 
 def exp(x: Quantity) -> Quantity:
     """Return eˣ."""
-    return of("e^", math.exp, x)
+    return apply("e^", math.exp, x)
 
 
 def log(x: Quantity) -> Quantity:
     """Return the natural logarithm."""
-    return of("log", math.log, x)
+    return apply("log", math.log, x)
 
 
 def sqrt(x: Quantity) -> Quantity:
     """Return the square root."""
-    return of("√", math.sqrt, x)
+    return apply("√", math.sqrt, x)
 
 
 def sigmoid(x: Quantity) -> Quantity:
     """Return 1 / (1 + e⁻ˣ)."""
-    return of("σ", lambda number: 1 / (1 + math.exp(-number)), x)
+    return apply("σ", lambda number: 1 / (1 + math.exp(-number)), x)
 
 
 def sign(x: Quantity) -> Quantity:
     """Return 1, 0 or −1."""
-    return of("sign", lambda number: float((number > 0) - (number < 0)), x)
+    return apply("sign", lambda number: float((number > 0) - (number < 0)), x)
 
 
-def whether(claim: str, holds: bool) -> Quantity:
+def indicator(claim: str, holds: bool) -> Quantity:
     """Return [claim]: 1 if it holds, else 0."""
-    return known(f"[{claim}]", float(holds))
+    return symbol(f"[{claim}]", float(holds))
 
 
 def total(quantities: list[Quantity]) -> Quantity:
-    """Return the sum; 0 of nothing."""
-    added: Quantity | float = sum(quantities)
-    return quantity(added)
+    """Return the sum; 0 for no quantities."""
+    result: Quantity | float = sum(quantities)
+    return quantity(result)
 
 
 def mean(quantities: list[Quantity]) -> Quantity:
-    """Return the sum over the number."""
+    """Return the sum, divided by how many there are."""
     return total(quantities) / len(quantities)
 
 
-def short(number: float) -> str:
-    """Write a number as one does on paper: with four significant digits, and twelve decimals at most."""
+def numeral(number: float) -> str:
+    """Return a number as text: four significant digits, at most twelve decimals, a real minus sign."""
     text = format(round(number, 12), ".4g").replace("-", "−")
     return "0" if text == "−0" else text
 
 
 def entry(letter: str, index: Index) -> str:
-    """Name an entry: x_01, and of four dimensions x_00,12. Indices count from 0, as in Python."""
+    """Return the name of an entry: x_01, or x_00,12 in four dimensions. Indices count from 0."""
     digits = "".join(map(str, index))
     digits = digits if len(digits) < 4 else f"{digits[:2]},{digits[2:]}"
     return f"{letter}_{digits}" if digits else letter
 
 
-def slope(of_what: str, by: str) -> str:
-    """Name a derivative."""
-    return f"∂{of_what}/∂{by}"
+def slope(output: str, variable: str) -> str:
+    """Return the name of a derivative, ∂output/∂variable."""
+    return f"∂{output}/∂{variable}"
 
 
 def indices(tensor: Tensor) -> list[Index]:
@@ -169,9 +172,9 @@ class Entries(dict[Index, Quantity]):
         self.shape = shape
 
     @classmethod
-    def given(cls, letter: str, tensor: Tensor) -> "Entries":
-        """Name the entries of a tensor."""
-        entries = {index: known(entry(letter, index), float(tensor[index])) for index in indices(tensor)}
+    def from_tensor(cls, letter: str, tensor: Tensor) -> "Entries":
+        """Return the entries of a tensor, each with its name."""
+        entries = {index: symbol(entry(letter, index), float(tensor[index])) for index in indices(tensor)}
         return cls(entries, tuple(tensor.shape))
 
 
@@ -185,19 +188,19 @@ class Line:
 
 @dataclass
 class Paper:
-    """What is written down, in order: lines, and headings between them."""
+    """A sheet of paper: lines of a calculation, and headings between them, in order."""
 
     lines: list[Line | str] = field(default_factory=list)
 
     def heading(self, text: str) -> None:
-        """Begin a part."""
+        """Begin a part of the calculation."""
         self.lines.append(text)
 
     def write(self, name: str, quantity: Quantity) -> Quantity:
-        """Write what a name stands for, and return it by this name."""
+        """Write `name = quantity`, and return the quantity under this name."""
         self.lines.append(Line(name, quantity))
-        return known(name, quantity.value)
+        return symbol(name, quantity.value)
 
     def gradient(self, letter: str, index: Index, quantity: Quantity) -> None:
-        """Write the derivative of the loss by one entry of a variable."""
+        """Write the derivative of the loss with respect to one entry of a variable."""
         self.write(slope("L", entry(letter, index)), quantity)

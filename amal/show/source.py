@@ -3,23 +3,14 @@
 import ast
 import importlib
 import inspect
-import keyword
-import re
-import textwrap
 from types import ModuleType
 from typing import Any
 
 from amal import functional
-from amal.tensors import function_nodes
+from amal.graph.walk import function_nodes
+from amal.text import wrap
 
 from .examples import EXAMPLES
-
-_BLUE, _GREEN, _DIM, _BOLD, _PLAIN = "\033[34m", "\033[32m", "\033[2m", "\033[1m", "\033[0m"
-_TOKENS = re.compile(
-    r'(?P<text>"""(?:.|\n)*?"""|f?"[^"\n]*"|f?\'[^\'\n]*\')|(?P<comment>#[^\n]*)'
-    rf"|(?P<name>(?<=class )\w+|(?<=def )\w+|@\w+)|\b(?P<keyword>{'|'.join(keyword.kwlist)})\b"
-)
-_COLOURS = {"text": _GREEN, "comment": _DIM, "name": _BOLD, "keyword": _BLUE}
 
 
 def module_of(op: str) -> ModuleType:
@@ -28,7 +19,7 @@ def module_of(op: str) -> ModuleType:
 
 
 def path_of(op: str) -> str:
-    """Return where the file of an operation lies, from the root of the repository."""
+    """Return the path of an operation's file, from the root of the repository."""
     return _path(module_of(op).__name__)
 
 
@@ -42,35 +33,35 @@ def headline(op: str) -> str:
 
 
 def derivation(op: str, width: int) -> str:
-    """Return the docstring of the file, its lines at most this wide."""
+    """Return the docstring of the file, in lines of at most `width` characters."""
     text = inspect.cleandoc(module_of(op).__doc__ or "")
     return "\n\n".join(_paragraph(paragraph, width) for paragraph in text.split("\n\n"))
 
 
 def _paragraph(text: str, width: int) -> str:
-    """Set prose anew where it is too wide; formulas, which are indented, stay on their lines."""
+    """Wrap prose anew if it is too wide; formulas, which are indented, keep their lines."""
     lines = text.splitlines()
     if text.startswith(" ") or max(map(len, lines)) <= width:
-        return fitted(text, width)
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+        return shorten_lines(text, width)
+    return "\n".join(wrap(text, width))
 
 
 def functions_behind(op: str) -> list[type]:
-    """Return the hand-written Functions that the worked example goes through, found in its graph."""
+    """Return the hand-written Functions in the graph of the worked example, in the order of computation."""
     example = EXAMPLES[op]
     output = example.call(op)(*example.tensors())
-    found = dict.fromkeys(_as_written(node._forward_cls) for node in function_nodes(output))
-    return list(found)[::-1]
+    functions = dict.fromkeys(_written_class(node._forward_cls) for node in function_nodes(output))
+    return list(functions)[::-1]
 
 
-def _as_written(function: type) -> type:
-    """Return the class that stands in a file: what autograd calls may be one that was made of it."""
-    return next(of for of in function.__mro__ if "backward" in vars(of))
+def _written_class(function: type) -> type:
+    """Return the class that stands in a file: autograd may call one that was derived from it."""
+    return next(base for base in function.__mro__ if "backward" in vars(base))
 
 
 def code(op: str, width: int, coloured: bool) -> str:
-    """Return the Functions of an operation, what they call to compute, and the public function's signature."""
-    parts: dict[str, dict[str, None]] = {}  # by file, each part once
+    """Return the Functions of an operation, their helpers, and the public function's signature."""
+    parts: dict[str, dict[str, None]] = {}  # module -> its parts, each once
     for function in functions_behind(op):
         parts.setdefault(function.__module__, {})[inspect.getsource(function)] = None
         for helper in _helpers(function):
@@ -78,9 +69,10 @@ def code(op: str, width: int, coloured: bool) -> str:
     public = getattr(functional, op)
     parts.setdefault(public.__module__, {})[_signature(public)] = None
     files = (
-        f"# {_path(module)}\n\n\n" + "\n\n".join(part.strip("\n") + "\n" for part in of) for module, of in parts.items()
+        f"# {_path(module)}\n\n\n" + "\n\n".join(part.strip("\n") + "\n" for part in texts)
+        for module, texts in parts.items()
     )
-    text = fitted("\n\n".join(files), width)
+    text = shorten_lines("\n\n".join(files), width)
     return coloured_code(text) if coloured else text
 
 
@@ -89,22 +81,23 @@ def _helpers(function: type) -> list[Any]:
 
     Those of _public.py, which check and cast, are left out.
     """
-    found: dict[Any, None] = {}
+    helpers: dict[Any, None] = {}
     waiting: list[Any] = [function]
     while waiting:
         caller = waiting.pop(0)
-        known = vars(importlib.import_module(caller.__module__))
+        names = vars(importlib.import_module(caller.__module__))
         for node in ast.walk(ast.parse(inspect.getsource(caller))):
-            of = known.get(node.id) if isinstance(node, ast.Name) else None
-            of_ops = inspect.isfunction(of) and of.__module__.startswith("amal.ops.")
-            if of_ops and of.__module__ != "amal.ops._public" and of not in found:
-                found[of] = None
-                waiting.append(of)
-    return list(found)
+            helper = names.get(node.id) if isinstance(node, ast.Name) else None
+            if not inspect.isfunction(helper) or helper in helpers:
+                continue
+            if helper.__module__.startswith("amal.ops.") and helper.__module__ != "amal.ops._public":
+                helpers[helper] = None
+                waiting.append(helper)
+    return list(helpers)
 
 
 def _signature(function: Any) -> str:
-    """Return a function down to its docstring's first line."""
+    """Return the code of a function up to its docstring's first line."""
     source = inspect.getsource(function)
     definition = ast.parse(source).body[0]
     assert isinstance(definition, ast.FunctionDef)
@@ -113,33 +106,20 @@ def _signature(function: Any) -> str:
     return "\n".join([*head, f'    """{first}"""'])
 
 
-def fitted(text: str, width: int) -> str:
-    """Break lines that are too long, and indent what is left of them further than they are."""
+def shorten_lines(text: str, width: int) -> str:
+    """Break lines that are too long, and indent their rest further than their beginning."""
     lines: list[str] = []
     for line in text.splitlines():
-        indent = line[: len(line) - len(line.lstrip())]
-        if len(line) <= width:
-            lines.append(line)
-        else:
-            lines += textwrap.wrap(
-                line,
-                width,
-                subsequent_indent=indent + "        ",
-                break_on_hyphens=False,
-            )
+        indent = len(line) - len(line.lstrip())
+        lines += [line] if len(line) <= width else wrap(line, width, indent + 8)
     return "\n".join(lines)
 
 
 def coloured_code(text: str) -> str:
-    """Colour Python code for a terminal: keywords, strings, comments and what is defined."""
+    """Return Python code in the colours of a terminal, by Pygments."""
+    from pygments import highlight
+    from pygments.formatters import TerminalFormatter
+    from pygments.lexers import PythonLexer
 
-    def coloured(match: re.Match[str]) -> str:
-        colour = _COLOURS[str(match.lastgroup)]
-        return "\n".join(f"{colour}{line}{_PLAIN}" for line in match[0].split("\n"))
-
-    return _TOKENS.sub(coloured, text)
-
-
-def title(text: str, coloured: bool) -> str:
-    """Set a heading."""
-    return f"{_BOLD}{text}{_PLAIN}" if coloured else text
+    coloured: str = highlight(text, PythonLexer(stripnl=False, ensurenl=False), TerminalFormatter())
+    return coloured

@@ -10,8 +10,9 @@ import torch
 from fifo import LONG
 from torch.autograd import Function
 
-from amal import cli, waiting
+from amal import cli
 from amal.checking import check
+from amal.commands import waiting
 from amal.course.mutants import SOLUTIONS
 from amal.doctor import isolation
 
@@ -72,7 +73,7 @@ def examination(monkeypatch):
     """Put steps in the place of an examination; each may do something first."""
 
     def put(steps, after=0.0):
-        monkeypatch.setattr(waiting, "AFTER", after)
+        monkeypatch.setattr(waiting, "DELAY", after)
         monkeypatch.setattr(isolation, "examination_of", lambda *_: steps())
 
     return put
@@ -138,7 +139,7 @@ def test_an_exercise_is_waited_for_too(terminal, monkeypatch, tmp_path):
         terminal.until(f"trying what is in {tmp_path}"[:60])
         return []
 
-    monkeypatch.setattr(waiting, "AFTER", 0.0)
+    monkeypatch.setattr(waiting, "DELAY", 0.0)
     monkeypatch.setattr(exercises, "is_exercise", lambda _: True)
     monkeypatch.setattr(exercises, "progress", progress)
     with pytest.raises(SystemExit):

@@ -364,6 +364,6 @@ def test_amal_help_is_there():
 def test_labs_are_refused_where_no_run_can_be_written(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as end:
-        cli.labs(runs=tmp_path / "file" / "runs")
+        cli.app.cli(["labs", "--runs", str(tmp_path / "file" / "runs")])
     assert end.value.code == 2
     assert capsys.readouterr().err == f"amal labs: --runs {tmp_path}/file/runs: {tmp_path}/file is no folder\n"

@@ -8,8 +8,8 @@ from torch import nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from amal import check_command
 from amal.checking import check
+from amal.commands.check import check_folder
 from amal.doctor.choice import Chosen
 from amal.doctor.function_under_test import Specimen
 from amal.doctor.samples import found_samples
@@ -329,11 +329,11 @@ def test_of_a_folder_that_is_no_exercise_the_files_with_functions_are_named(tmp_
         (tmp_path / name).write_text(text)
     (tmp_path / "plain.py").write_text("x = 1\n")
     (tmp_path / "broken.py").write_text("from torch.autograd import Function\ndef (\n")
-    assert check_command.check_folder(tmp_path, (), "text", 30, 4) == 2
+    assert check_folder(tmp_path, (), "text", 30, 4) == 2
     complaint = capsys.readouterr().err
     assert f"or give a file, such as {tmp_path}/deep/inside/mine.py; `python -m pytest --doctor" in complaint
     (tmp_path / "deep/inside/mine.py").unlink()
-    assert check_command.check_folder(tmp_path, (), "text", 30, 4) == 2
+    assert check_folder(tmp_path, (), "text", 30, 4) == 2
     assert "such as" not in capsys.readouterr().err
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from amal.graph.walk import is_by_hand, nodes
 from amal.nn import (
     Autoencoder,
     AvgPool2d,
@@ -50,13 +51,7 @@ def test_a_model_takes_images_of_any_size_and_gives_logits(make, shape):
 
 def derivatives(output):
     """Return the names of torch's own derivatives in a graph; those that only reshape are left out."""
-    seen, waiting = set(), [output.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            waiting += [before for before, _ in node.next_functions]
-    names = {node.name() for node in seen if not isinstance(node, torch.autograd.function.BackwardCFunction)}
+    names = {node.name() for node in nodes(output) if not is_by_hand(node)}
     reshaping = ("torch::autograd::AccumulateGrad", "View", "UnsafeView", "Squeeze", "Unsqueeze")
     return {name for name in names if not name.startswith(reshaping)}
 

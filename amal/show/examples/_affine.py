@@ -2,7 +2,7 @@
 
 import torch
 
-from amal.show.quantity import Entries, Paper, Quantity, entry, of, quantity, sigmoid, sign, slope, total, whether
+from amal.show.quantity import Entries, Paper, Quantity, apply, entry, indicator, quantity, sigmoid, sign, slope, total
 
 from ._example import Example, Variable
 
@@ -39,16 +39,16 @@ def _highway(paper: Paper, x: Entries, W: Entries, b: Entries, V: Entries, c: En
     def affine(weight: Entries, bias: Entries, j: int) -> Quantity:
         return total([x[0, k] * weight[j, k] for k in units]) + bias[j,]
 
-    def named(letter: str, j: int, quantity: Quantity) -> Quantity:
+    def write(letter: str, j: int, quantity: Quantity) -> Quantity:
         return paper.write(entry(letter, (0, j)), quantity)
 
     paper.heading("forward: A = x Wᵀ + b, H = relu(A), S = x Vᵀ + c, Z = σ(S), y = H Z + x (1 − Z)")
-    A = [named("A", j, affine(W, b, j)) for j in units]
-    H = [named("H", j, of("max", max, quantity(0), A[j])) for j in units]
-    S = [named("S", j, affine(V, c, j)) for j in units]
-    Z = [named("Z", j, sigmoid(S[j])) for j in units]
+    A = [write("A", j, affine(W, b, j)) for j in units]
+    H = [write("H", j, apply("max", max, quantity(0), A[j])) for j in units]
+    S = [write("S", j, affine(V, c, j)) for j in units]
+    Z = [write("Z", j, sigmoid(S[j])) for j in units]
     for j in units:
-        named("y", j, H[j] * Z[j] + x[0, j] * (1 - Z[j]))
+        write("y", j, H[j] * Z[j] + x[0, j] * (1 - Z[j]))
     paper.heading("local derivatives: three roads from x to y, the carry, H and Z")
     for j in units:
         y = entry("y", (0, j))
@@ -56,9 +56,9 @@ def _highway(paper: Paper, x: Entries, W: Entries, b: Entries, V: Entries, c: En
         paper.write(slope(y, entry("A", (0, j))), Z[j] * sign(H[j]))
         paper.write(slope(y, entry("S", (0, j))), (H[j] - x[0, j]) * Z[j] * (1 - Z[j]))
     paper.heading("the chain: C = g (1 − Z), α = g Z f'(A), ζ = C Z (H − x)")
-    C = [named("C", j, g[0, j] * (1 - Z[j])) for j in units]
-    alpha = [named("α", j, g[0, j] * Z[j] * sign(H[j])) for j in units]
-    zeta = [named("ζ", j, C[j] * Z[j] * (H[j] - x[0, j])) for j in units]
+    C = [write("C", j, g[0, j] * (1 - Z[j])) for j in units]
+    alpha = [write("α", j, g[0, j] * Z[j] * sign(H[j])) for j in units]
+    zeta = [write("ζ", j, C[j] * Z[j] * (H[j] - x[0, j])) for j in units]
     paper.heading("∂L/∂x = C + α W + ζ V")
     for k in units:
         through = [alpha[j] * W[j, k] for j in units] + [zeta[j] * V[j, k] for j in units]
@@ -77,8 +77,8 @@ def _convolution(paper: Paper, x: Entries, W: Entries, b: Entries, g: Entries) -
     entries = {t: {a: (0, 0, *map(sum, zip(t[2:], a[2:], strict=True))) for a in W} for t in g}
     t0 = next(iter(g))
     paper.heading("forward: the kernel slides, y_t = b + Σ_a W_a x_{t+a}")
-    for t, met in entries.items():
-        paper.write(entry("y", t), total([W[a] * x[i] for a, i in met.items()]) + b[0,])
+    for t, window in entries.items():
+        paper.write(entry("y", t), total([W[a] * x[i] for a, i in window.items()]) + b[0,])
     paper.heading("local derivatives, of the first place (elsewhere the window has moved)")
     for a, i in entries[t0].items():
         paper.write(slope(entry("y", t0), entry("x", i)), W[a])
@@ -87,10 +87,12 @@ def _convolution(paper: Paper, x: Entries, W: Entries, b: Entries, g: Entries) -
     paper.write(slope(entry("y", t0), "b_0"), quantity(1))
     paper.heading("the chain: ∂L/∂x_i = Σ over the t and a that meet in i of g_t W_a, a transposed convolution")
     for i in x:
-        paper.gradient("x", i, total([g[t] * W[a] for t, met in entries.items() for a, at in met.items() if at == i]))
+        paper.gradient(
+            "x", i, total([g[t] * W[a] for t, window in entries.items() for a, j in window.items() if j == i])
+        )
     paper.heading("∂L/∂W_a = Σ_t g_t x_{t+a}: each weight is used at every place, and the places add up")
     for a in W:
-        paper.gradient("W", a, total([g[t] * x[met[a]] for t, met in entries.items()]))
+        paper.gradient("W", a, total([g[t] * x[window[a]] for t, window in entries.items()]))
     paper.heading("∂L/∂b = Σ_t g_t")
     paper.gradient("b", (0,), total(list(g.values())))
 
@@ -107,7 +109,7 @@ def _embedding(paper: Paper, W: Entries, g: Entries) -> None:
     paper.heading("local derivatives: ∂y_nd/∂W_vd = [i_n = v], for d = 0")
     for n, token in enumerate(TOKENS):
         for v in range(rows):
-            paper.write(slope(entry("y", (n, 0)), entry("W", (v, 0))), whether(f"{token} = {v}", token == v))
+            paper.write(slope(entry("y", (n, 0)), entry("W", (v, 0))), indicator(f"{token} = {v}", token == v))
     paper.heading("the chain: ∂L/∂W_v = Σ of g_n over the places n where row v was put")
     for v in range(rows):
         for d in range(columns):

@@ -1,4 +1,4 @@
-"""Worked examples of what treats every entry alike."""
+"""Worked examples of entrywise operations."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,20 @@ import torch
 from torch import Tensor
 
 from amal.proofs.cases import fixed_dropout, like
-from amal.show.quantity import Entries, Paper, Quantity, entry, exp, known, of, quantity, sigmoid, sign, slope, whether
+from amal.show.quantity import (
+    Entries,
+    Paper,
+    Quantity,
+    apply,
+    entry,
+    exp,
+    indicator,
+    quantity,
+    sigmoid,
+    sign,
+    slope,
+    symbol,
+)
 
 from ._example import Example, Variable
 
@@ -21,7 +34,7 @@ def _entrywise(
     derivative: str,
     local: Callable[[Paper, str, Quantity, Quantity], Quantity],
 ) -> Callable[[Paper, Entries, Entries], None]:
-    """Make the calculation of a function y(x) with its slope, written from x and y."""
+    """Return the calculation of a function y(x) with its slope, a formula of x and y."""
 
     def chain(paper: Paper, x: Entries, g: Entries) -> None:
         paper.heading(f"forward: {title}")
@@ -38,7 +51,7 @@ def _entrywise(
 
 
 def _gelu_slope(paper: Paper, index: str, x: Quantity, _y: Quantity) -> Quantity:
-    density = paper.write(f"φ{index}", exp(-(x.squared() / 2)) / of("√", math.sqrt, 2 * known("π", math.pi)))
+    density = paper.write(f"φ{index}", exp(-(x.square() / 2)) / apply("√", math.sqrt, 2 * symbol("π", math.pi)))
     return _normal(x) + x * density
 
 
@@ -48,15 +61,15 @@ def _silu_slope(paper: Paper, index: str, x: Quantity, _y: Quantity) -> Quantity
 
 
 def _normal(x: Quantity) -> Quantity:
-    return of("Φ", lambda number: (1 + math.erf(number / math.sqrt(2))) / 2, x)
+    return apply("Φ", lambda number: (1 + math.erf(number / math.sqrt(2))) / 2, x)
 
 
-def _dropped(input: Tensor) -> Tensor:
+def _fixed_dropout(input: Tensor) -> Tensor:
     return fixed_dropout(like(torch.tensor(NOISE), input), input)
 
 
 def _dropout(paper: Paper, x: Entries, g: Entries) -> None:
-    m = {i: known(entry("m", i), NOISE[i[0]]) for i in x}
+    m = {i: symbol(entry("m", i), NOISE[i[0]]) for i in x}
     paper.heading("forward: y = x ∘ m")
     for i in x:
         paper.write(entry("y", i), x[i] * m[i])
@@ -68,7 +81,7 @@ def _dropout(paper: Paper, x: Entries, g: Entries) -> None:
         paper.gradient("x", i, g[i] * m[i])
 
 
-def _of_numbers(
+def _example(
     chain: Callable[..., None],
     constants: dict[str, float] | None = None,
     operation: Callable[..., Tensor] | None = None,
@@ -77,19 +90,17 @@ def _of_numbers(
     return Example((Variable("x", "input", NUMBERS),), [3, -2, 1], chain, constants or {}, operation, note=note)
 
 
-ONE, A = quantity(1), known("a", 0.1)
+ONE, A = quantity(1), symbol("a", 0.1)
 
 ENTRYWISE = {
-    "tanh": _of_numbers(
-        _entrywise("y = tanh x", lambda x: of("tanh", math.tanh, x), "1 − y²", lambda _, _i, _x, y: 1 - y.squared())
+    "tanh": _example(
+        _entrywise("y = tanh x", lambda x: apply("tanh", math.tanh, x), "1 − y²", lambda _, _i, _x, y: 1 - y.square())
     ),
-    "sigmoid": _of_numbers(
-        _entrywise("y = σ(x) = 1 / (1 + e⁻ˣ)", sigmoid, "y (1 − y)", lambda _, _i, _x, y: y * (1 - y))
+    "sigmoid": _example(_entrywise("y = σ(x) = 1 / (1 + e⁻ˣ)", sigmoid, "y (1 − y)", lambda _, _i, _x, y: y * (1 - y))),
+    "relu": _example(
+        _entrywise("y = max(x, 0)", lambda x: apply("max", max, x, quantity(0)), "sign y", lambda _, _i, _x, y: sign(y))
     ),
-    "relu": _of_numbers(
-        _entrywise("y = max(x, 0)", lambda x: of("max", max, x, quantity(0)), "sign y", lambda _, _i, _x, y: sign(y))
-    ),
-    "leaky_relu": _of_numbers(
+    "leaky_relu": _example(
         _entrywise(
             "y = x where x > 0, else a x",
             lambda x: x if x.value > 0 else A * x,
@@ -99,23 +110,23 @@ ENTRYWISE = {
         {"negative_slope": 0.1},
         note="a = 0.1.",
     ),
-    "threshold": _of_numbers(
+    "threshold": _example(
         _entrywise(
             "y = x where x > θ, else v",
-            lambda x: x if x.value > 1 else known("v", -3),
+            lambda x: x if x.value > 1 else symbol("v", -3),
             "[x > θ]",
-            lambda _, _i, x, _y: whether(f"{x.numbers} > 1", x.value > 1),
+            lambda _, _i, x, _y: indicator(f"{x.numbers} > 1", x.value > 1),
         ),
         {"threshold": 1, "value": -3},
         note="θ = 1 and v = −3.",
     ),
-    "gelu": _of_numbers(
+    "gelu": _example(
         _entrywise("y = x Φ(x)", lambda x: x * _normal(x), "Φ(x) + x φ(x), φ the density of Φ", _gelu_slope)
     ),
-    "silu": _of_numbers(_entrywise("y = x σ(x)", lambda x: x * sigmoid(x), "s + x s (1 − s), s = σ(x)", _silu_slope)),
-    "dropout": _of_numbers(
+    "silu": _example(_entrywise("y = x σ(x)", lambda x: x * sigmoid(x), "s + x s (1 − s), s = σ(x)", _silu_slope)),
+    "dropout": _example(
         _dropout,
-        operation=_dropped,
+        operation=_fixed_dropout,
         note="p is 1/2, and this time the middle entry is left out: m = [2, 0, 2].",
     ),
 }

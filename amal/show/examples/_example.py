@@ -1,4 +1,4 @@
-"""What a worked example is made of."""
+"""The parts of a worked example."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,8 +26,8 @@ class Variable:
 class Example:
     """An operation called on numbers small enough to follow on paper.
 
-    The chain is the derivation with these numbers: it is given a Paper to write on, the entries of each variable by
-    position, and those of grad_output.
+    The chain is the derivation with these numbers. It takes a Paper to write on, then the entries of
+    each variable, then those of grad_output.
     """
 
     variables: tuple[Variable, ...]
@@ -36,14 +36,14 @@ class Example:
     constants: dict[str, Any] = field(default_factory=dict)
     """The other arguments, by name."""
     operation: Callable[..., Tensor] | None = None
-    """What is called with them, if not the operation of that name."""
+    """The function to call; None for the operation of that name."""
     output: str = "y"
-    """The letter of the output; of a loss L, and grad_output is then what the rest of a program makes of it."""
+    """The letter of the output: y, or L for a loss."""
     note: str = ""
 
     def tensors(self, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
         """Return the variables."""
-        return tuple(torch.tensor(of.numbers, dtype=dtype, requires_grad=True) for of in self.variables)
+        return tuple(torch.tensor(variable.numbers, dtype=dtype, requires_grad=True) for variable in self.variables)
 
     def gradient(self) -> Tensor:
         """Return grad_output."""
@@ -52,20 +52,23 @@ class Example:
     def call(self, op: str) -> Callable[..., Tensor]:
         """Return the operation as a function of the variables alone."""
         operation: Callable[..., Tensor] = self.operation or getattr(functional, op)
-        names = [of.argument for of in self.variables]
+        names = [variable.argument for variable in self.variables]
         return lambda *tensors: operation(**dict(zip(names, tensors, strict=True)), **self.constants)
 
     def on_paper(self) -> Paper:
         """Write the calculation."""
         paper = Paper()
-        given = [Entries.given(of.letter, torch.tensor(of.numbers, dtype=torch.float64)) for of in self.variables]
-        self.chain(paper, *given, Entries.given("g", self.gradient()))
+        entries = [
+            Entries.from_tensor(variable.letter, torch.tensor(variable.numbers, dtype=torch.float64))
+            for variable in self.variables
+        ]
+        self.chain(paper, *entries, Entries.from_tensor("g", self.gradient()))
         return paper
 
 
 @dataclass(frozen=True)
 class FixedCase(Case):
-    """A row like those of the table of operations, but of given numbers, so that properties can be asked of these."""
+    """A row like those of the table of operations, with the numbers of an example, for the properties to check."""
 
     example: Example | None = None
 
@@ -81,4 +84,4 @@ class FixedCase(Case):
         del seed
         assert self.example is not None
         tensors = (tensor.detach().to(device) for tensor in self.example.tensors(dtype))
-        return tuple((of if contiguous else strided(of)).requires_grad_(requires_grad) for of in tensors)
+        return tuple((tensor if contiguous else strided(tensor)).requires_grad_(requires_grad) for tensor in tensors)

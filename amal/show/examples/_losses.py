@@ -1,6 +1,6 @@
 """Worked examples of the losses.
 
-grad_output is 2, as if the program went on with twice the loss: a 1 would not show where it goes.
+grad_output is 2, as if the program went on with twice the loss: a factor of 1 could not be seen.
 """
 
 from collections.abc import Callable
@@ -8,17 +8,31 @@ from typing import Any
 
 import torch
 
-from amal.show.quantity import Entries, Paper, Quantity, entry, exp, log, mean, of, sigmoid, sign, slope, total, whether
+from amal.show.quantity import (
+    Entries,
+    Paper,
+    Quantity,
+    apply,
+    entry,
+    exp,
+    indicator,
+    log,
+    mean,
+    sigmoid,
+    sign,
+    slope,
+    total,
+)
 
 from ._example import Example, Variable
 
 CLASSES = [2, 0]
 
 
-def _of_difference(
+def _difference_loss(
     title: str, loss: Callable[[Quantity], Quantity], derivative: str, local: Callable[[Quantity], Quantity]
 ) -> Callable[[Paper, Entries, Entries, Entries], None]:
-    """Make the calculation of a mean over the entries of a function of x − t."""
+    """Return the calculation of a loss: the mean of a function of x − t over the entries."""
 
     def chain(paper: Paper, x: Entries, t: Entries, g: Entries) -> None:
         paper.heading(f"forward: {title}")
@@ -44,10 +58,10 @@ def _nll(paper: Paper, x: Entries, g: Entries) -> None:
     paper.write("L", mean(L))
     paper.heading("local derivatives: ∂L_i/∂x_ik = −[k = t_i]")
     for i, k in x:
-        paper.write(slope(f"L_{i}", entry("x", (i, k))), -whether(f"{k} = {CLASSES[i]}", k == CLASSES[i]))
+        paper.write(slope(f"L_{i}", entry("x", (i, k))), -indicator(f"{k} = {CLASSES[i]}", k == CLASSES[i]))
     paper.heading("the chain: ∂L/∂x_ik = −g [k = t_i] / n")
     for i, k in x:
-        paper.gradient("x", (i, k), -(g[()] * whether(f"{k} = {CLASSES[i]}", k == CLASSES[i]) / n))
+        paper.gradient("x", (i, k), -(g[()] * indicator(f"{k} = {CLASSES[i]}", k == CLASSES[i]) / n))
 
 
 def _cross_entropy(paper: Paper, x: Entries, g: Entries) -> None:
@@ -63,7 +77,7 @@ def _cross_entropy(paper: Paper, x: Entries, g: Entries) -> None:
     paper.heading("local derivatives: ∂L_i/∂x_ik = p_ik − [k = t_i]")
     local = {
         (i, k): paper.write(
-            slope(f"L_{i}", entry("x", (i, k))), p[i, k] - whether(f"{k} = {CLASSES[i]}", k == CLASSES[i])
+            slope(f"L_{i}", entry("x", (i, k))), p[i, k] - indicator(f"{k} = {CLASSES[i]}", k == CLASSES[i])
         )
         for i, k in x
     }
@@ -80,7 +94,7 @@ def _binary_cross_entropy(paper: Paper, x: Entries, t: Entries, g: Entries) -> N
     paper.heading("local derivatives: ∂L_i/∂x_i = (x_i − t_i) / (x_i (1−x_i)), ∂L_i/∂t_i = log(1−x_i) − log x_i")
     by_x = {i: paper.write(slope(f"L_{i[0]}", entry("x", i)), (x[i] - t[i]) / (x[i] * (1 - x[i]))) for i in x}
     by_t = {i: paper.write(slope(f"L_{i[0]}", entry("t", i)), log(1 - x[i]) - log(x[i])) for i in x}
-    _mean_of_both(paper, by_x, by_t, g, n)
+    _mean_chain(paper, by_x, by_t, g, n)
 
 
 def _with_logits(paper: Paper, x: Entries, t: Entries, g: Entries) -> None:
@@ -91,10 +105,10 @@ def _with_logits(paper: Paper, x: Entries, t: Entries, g: Entries) -> None:
     paper.heading("local derivatives: ∂L_i/∂x_i = σ(x_i) − t_i, ∂L_i/∂t_i = −x_i")
     by_x = {i: paper.write(slope(f"L_{i[0]}", entry("x", i)), sigmoid(x[i]) - t[i]) for i in x}
     by_t = {i: paper.write(slope(f"L_{i[0]}", entry("t", i)), -x[i]) for i in x}
-    _mean_of_both(paper, by_x, by_t, g, n)
+    _mean_chain(paper, by_x, by_t, g, n)
 
 
-def _mean_of_both(
+def _mean_chain(
     paper: Paper, by_x: dict[tuple[int, ...], Quantity], by_t: dict[tuple[int, ...], Quantity], g: Entries, n: int
 ) -> None:
     paper.heading("the chain: each entry has its n-th part in the mean, ∂L/∂x_i = g ∂L_i/∂x_i / n")
@@ -104,7 +118,7 @@ def _mean_of_both(
 
 
 def _loss(chain: Callable[..., None], x: list[Any], t: list[float] | None = None) -> Example:
-    """Make the example of predictions and targets; without targets, of classes."""
+    """Return an example with predictions and targets; without targets, with CLASSES."""
     variables = [Variable("x", "input", x), *([] if t is None else [Variable("t", "target", t)])]
     constants = {"target": torch.tensor(CLASSES)} if t is None else {}
     return Example(tuple(variables), 2, chain, constants, output="L")
@@ -112,12 +126,12 @@ def _loss(chain: Callable[..., None], x: list[Any], t: list[float] | None = None
 
 LOSSES = {
     "mse_loss": _loss(
-        _of_difference("d = x − t, L = 1/n Σ_i d_i²", lambda d: d.squared(), "2 d_i", lambda d: 2 * d),
+        _difference_loss("d = x − t, L = 1/n Σ_i d_i²", lambda d: d.square(), "2 d_i", lambda d: 2 * d),
         [1, 2, -1, 3],
         [0, 4, -2, 3.5],
     ),
     "l1_loss": _loss(
-        _of_difference("d = x − t, L = 1/n Σ_i |d_i|", lambda d: of("abs", abs, d), "sign d_i", sign),
+        _difference_loss("d = x − t, L = 1/n Σ_i |d_i|", lambda d: apply("abs", abs, d), "sign d_i", sign),
         [1, 2, -1, 3],
         [0, 4, -2, 3.5],
     ),

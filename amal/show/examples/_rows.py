@@ -1,4 +1,4 @@
-"""Worked examples of what looks at whole rows: softmax, normalisation, attention."""
+"""Worked examples of operations on whole rows: softmax, normalisation, attention."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,14 +9,14 @@ from amal.show.quantity import (
     Quantity,
     entry,
     exp,
-    known,
+    indicator,
     log,
     mean,
     quantity,
     slope,
     sqrt,
+    symbol,
     total,
-    whether,
 )
 
 from ._example import Example, Variable
@@ -31,7 +31,7 @@ def _softmax(paper: Paper, x: Entries, g: Entries) -> None:
     y = [paper.write(f"y_{j}", exp(x[j,]) / Z) for j in classes]
     paper.heading("local derivatives: ∂y_j/∂x_k = y_j ([j = k] − y_k), a symmetric matrix")
     local = {
-        (j, k): paper.write(slope(f"y_{j}", f"x_{k}"), y[j] * (whether(f"{j} = {k}", j == k) - y[k]))
+        (j, k): paper.write(slope(f"y_{j}", f"x_{k}"), y[j] * (indicator(f"{j} = {k}", j == k) - y[k]))
         for j in classes
         for k in classes
     }
@@ -53,7 +53,7 @@ def _log_softmax(paper: Paper, x: Entries, g: Entries) -> None:
     paper.heading("local derivatives: ∂y_j/∂x_k = [j = k] − p_k")
     for j in classes:
         for k in classes:
-            paper.write(slope(f"y_{j}", f"x_{k}"), whether(f"{j} = {k}", j == k) - p[k])
+            paper.write(slope(f"y_{j}", f"x_{k}"), indicator(f"{j} = {k}", j == k) - p[k])
     paper.heading("the chain: ∂L/∂x_k = g_k − p_k Σ_j g_j")
     G = paper.write("Σg", total([g[j,] for j in classes]))
     for k in classes:
@@ -65,15 +65,15 @@ def _normalised(
 ) -> tuple[Quantity, list[Quantity]]:
     """Write μ, v, r and x̂; return r and x̂."""
     mu = paper.write("μ", mean(list(x)))
-    v = paper.write("v", mean([(entry - mu).squared() for entry in x]))
-    r = paper.write("r", 1 / sqrt(v + known("ε", epsilon)))
+    v = paper.write("v", mean([(entry - mu).square() for entry in x]))
+    r = paper.write("r", 1 / sqrt(v + symbol("ε", epsilon)))
     return r, [paper.write(f"x̂_{name}", (entry - mu) * r) for entry, name in zip(x, names, strict=True)]
 
 
 def _local_slopes(paper: Paper, r: Quantity, normal: list[Quantity], names: Sequence[str]) -> None:
     m = len(normal)
     for name, hat in zip(names, normal, strict=True):
-        same = whether(f"{name} = {names[0]}", name == names[0])
+        same = indicator(f"{name} = {names[0]}", name == names[0])
         paper.write(slope(f"x̂_{names[0]}", f"x_{name}"), r * (same - quantity(1) / m - normal[0] * hat / m))
 
 
@@ -88,10 +88,13 @@ def _batch_norm(paper: Paper, x: Entries, w: Entries, b: Entries, g: Entries) ->
     )
     _local_slopes(paper, r, normal, names)
     paper.heading("the chain: ∂L/∂b = Σ g, ∂L/∂w = Σ g x̂")
-    of_bias, of_weight = total(list(g.values())), total([g[i] * hat for i, hat in zip(indices, normal, strict=True)])
-    paper.gradient("b", (0,), of_bias)
-    paper.gradient("w", (0,), of_weight)
-    B, V = known("∂L/∂b_0", of_bias.value), known("∂L/∂w_0", of_weight.value)
+    grad_bias, grad_weight = (
+        total(list(g.values())),
+        total([g[i] * hat for i, hat in zip(indices, normal, strict=True)]),
+    )
+    paper.gradient("b", (0,), grad_bias)
+    paper.gradient("w", (0,), grad_weight)
+    B, V = symbol("∂L/∂b_0", grad_bias.value), symbol("∂L/∂w_0", grad_weight.value)
     paper.heading("∂L/∂x = w r (g − ∂L/∂b / m − x̂ ∂L/∂w / m)")
     for index, hat in zip(indices, normal, strict=True):
         paper.gradient("x", index, w[0,] * r * (g[index] - B / len(x) - hat * V / len(x)))
@@ -116,18 +119,18 @@ def _layer_norm(paper: Paper, x: Entries, w: Entries, b: Entries, g: Entries) ->
     paper.heading("h = g w, ∂L/∂x = r (h − mean h − x̂ mean (x̂ h))")
     h = [paper.write(f"h_{names[i]}", g[0, i] * w[i,]) for i in places]
     mean_h = paper.write("mean h", mean(h))
-    along = paper.write("mean x̂h", mean([normal[i] * h[i] for i in places]))
+    mean_xh = paper.write("mean x̂h", mean([normal[i] * h[i] for i in places]))
     for i in places:
-        paper.gradient("x", (0, i), r * (h[i] - mean_h - normal[i] * along))
+        paper.gradient("x", (0, i), r * (h[i] - mean_h - normal[i] * mean_xh))
 
 
 def _attention(paper: Paper, Q: Entries, K: Entries, V: Entries, g: Entries) -> None:
     queries, features = (range(size) for size in Q.shape)
     keys, values = (range(size) for size in V.shape)
-    sigma = known("σ", 0.5)
+    sigma = symbol("σ", 0.5)
 
-    def table(letter: str, of: Callable[[int, int], Quantity]) -> dict[Index, Quantity]:
-        return {(i, j): paper.write(entry(letter, (i, j)), of(i, j)) for i in queries for j in keys}
+    def table(letter: str, formula: Callable[[int, int], Quantity]) -> dict[Index, Quantity]:
+        return {(i, j): paper.write(entry(letter, (i, j)), formula(i, j)) for i in queries for j in keys}
 
     paper.heading("forward: S = σ Q Kᵀ")
     S = table("S", lambda i, j: sigma * total([Q[i, e] * K[j, e] for e in features]))

@@ -1,9 +1,9 @@
-"""Worked examples of pooling: what each window sees, and who gets its gradient."""
+"""Worked examples of pooling: the entries of each window, and their shares of its gradient."""
 
 from collections.abc import Callable
 from itertools import product
 
-from amal.show.quantity import Entries, Index, Paper, entry, mean, of, quantity, slope, total
+from amal.show.quantity import Entries, Index, Paper, apply, entry, mean, quantity, slope, total
 
 from ._example import Example, Variable
 
@@ -11,7 +11,7 @@ Windows = Callable[[Entries, Entries], dict[Index, list[Index]]]
 
 
 def _sliding(kernel: int, stride: int) -> Windows:
-    """Say which entries of x each entry of y sees, where a window slides on every axis but the first two."""
+    """Return the windows of a kernel that slides on every axis but the first two: entry of y -> entries of x."""
 
     def windows(x: Entries, g: Entries) -> dict[Index, list[Index]]:
         offsets = list(product(range(kernel), repeat=len(x.shape) - 2))
@@ -24,22 +24,22 @@ def _sliding(kernel: int, stride: int) -> Windows:
 
 
 def _adaptive(x: Entries, g: Entries) -> dict[Index, list[Index]]:
-    """Say the same of windows as equal as can be that cover the image."""
+    """Return windows that cover the image, as equal as possible: entry of y -> entries of x."""
 
-    def along(axis: int, place: int) -> range:
+    def interval(axis: int, place: int) -> range:
         size, places = x.shape[axis], g.shape[axis]
         return range(place * size // places, -((place + 1) * size // -places))
 
-    return {t: [(0, 0, *at) for at in product(*(along(axis, t[axis]) for axis in (2, 3)))] for t in g}
+    return {t: [(0, 0, *offset) for offset in product(*(interval(axis, t[axis]) for axis in (2, 3)))] for t in g}
 
 
 def _max_pool(windows: Windows) -> Callable[[Paper, Entries, Entries], None]:
     def chain(paper: Paper, x: Entries, g: Entries) -> None:
-        seen = windows(x, g)
+        entries = windows(x, g)
         paper.heading("forward: y_t is the largest entry of window t, i_t the index of this winner")
-        for t, window in seen.items():
-            paper.write(entry("y", t), of("max", max, *(x[i] for i in window)))
-        winners = {t: max(window, key=lambda i: x[i].value) for t, window in seen.items()}
+        for t, window in entries.items():
+            paper.write(entry("y", t), apply("max", max, *(x[i] for i in window)))
+        winners = {t: max(window, key=lambda i: x[i].value) for t, window in entries.items()}
         paper.heading("local derivatives: 1 for the winner, 0 for the others")
         for t, i in winners.items():
             paper.write(slope(entry("y", t), entry("x", i)), quantity(1))
@@ -52,16 +52,16 @@ def _max_pool(windows: Windows) -> Callable[[Paper, Entries, Entries], None]:
 
 def _avg_pool(windows: Windows) -> Callable[[Paper, Entries, Entries], None]:
     def chain(paper: Paper, x: Entries, g: Entries) -> None:
-        seen = windows(x, g)
+        entries = windows(x, g)
         paper.heading("forward: y_t is the mean of window t, of m_t entries")
-        for t, window in seen.items():
+        for t, window in entries.items():
             paper.write(entry("y", t), mean([x[i] for i in window]))
         paper.heading("local derivatives: 1/m_t for every entry of the window; of each the first")
-        for t, window in seen.items():
+        for t, window in entries.items():
             paper.write(slope(entry("y", t), entry("x", window[0])), quantity(1) / len(window))
         paper.heading("the chain: ∂L/∂x_i = Σ of g_t / m_t over the windows t that x_i is in")
         for i in x:
-            paper.gradient("x", i, total([g[t] / len(window) for t, window in seen.items() if i in window]))
+            paper.gradient("x", i, total([g[t] / len(window) for t, window in entries.items() if i in window]))
 
     return chain
 

@@ -1,0 +1,1 @@
+"""The longer commands of `amal`, one to a file."""

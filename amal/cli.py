@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from amal.commandline import Commands, quiet_without_reader
+from amal.commandline import Commands, quiet_without_reader, require_limits
 from amal.commands.check import check
 from amal.commands.labs import labs
-from amal.commands.mutants import grade, mutants
 from amal.errors import UserError, did_you_mean
 from amal.text import columns, has_colours, terminal_width
 
@@ -60,13 +59,11 @@ def report(
 ) -> None:
     """Write one page of every experiment: what is reported beside what was measured, with curves, pictures, commands.
 
-    It is made from run directories alone, and needs no network to be read. The exit status is 2 if
-    nothing was written.
+    It is made from run directories alone, and needs no network to be read. The exit status is 2 if nothing was written.
 
     Args:
         runs: folders with runs.
-        output: what to write, replaced if it is there: a page (.html), or Markdown without curves
-            and pictures (.md).
+        output: what to write, replaced if it is there: a page (.html), or Markdown without curves and pictures (.md).
     """
     from amal.report.page import write_report
 
@@ -117,8 +114,8 @@ def exercise(
 def show(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), /) -> None:
     """Print an operation's derivation, its code, and an example worked through with numbers.
 
-    Everything is computed on the spot: the chain rule on paper, what `backward` returns, the slopes
-    measured by small steps, and the verdict of gradcheck. Without a name, list the operations.
+    Everything is computed on the spot: the chain rule on paper, what `backward` returns, the slopes measured by small
+    steps, and the verdict of gradcheck. Without a name, list the operations.
 
     Args:
         names: the operations, such as `linear mse_loss`.
@@ -177,6 +174,70 @@ def graph(
         print("\n".join(columns(NETWORKS.items())))
 
 
+def mutants(
+    operation: Annotated[str, tyro.conf.Positional] = "",
+    /,
+    show: str = "",
+) -> None:
+    """List the wrong variants of an operation that the package knows; without an operation, what there is.
+
+    Args:
+        operation: such as `linear`.
+        show: the name of a variant to print, its change marked; `right` prints the solution.
+    """
+    from amal.course.mutants import MUTANTS, SOLUTIONS, difference, find
+
+    if not operation:
+        print("\n".join(columns(((name, str(len(variants))) for name, variants in MUTANTS.items()), "<>")))
+        return
+    op = find_operation(operation)
+    if show:
+        try:
+            print(SOLUTIONS[op] if show == "right" else difference(op, find(op, show)))
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        return
+    rows = ((mutant.name, f"{mutant.description}  [{', '.join(mutant.codes)}]") for mutant in MUTANTS[op])
+    print("\n".join(columns(rows)))
+
+
+def grade(
+    test_file: Annotated[Path, tyro.conf.Positional],
+    operation: Annotated[str, tyro.conf.Positional],
+    /,
+    time_limit: float = 20.0,
+    memory_limit: float = 4.0,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> None:
+    """Say which wrong variants of an operation a file of tests kills.
+
+    The file imports the Function under test, as in `from functions import Linear`, and pytest runs it once for the
+    right one and once for each wrong one. Exit status: 0 all killed, 1 some survived, 2 the file cannot be graded, or
+    a run was killed by another program or for want of memory, so that it is not known what its tests say.
+
+    Args:
+        test_file: a file of tests for pytest.
+        operation: such as `linear`; `amal mutants` lists them.
+        time_limit: seconds that one run may take, by the clock on the wall; a wrong variant that takes longer is
+            killed, and the right one has ten times as long.
+        memory_limit: GB that all processes of a run may hold together; a wrong variant that takes more is killed.
+        as_json: print JSON.
+    """
+    from tqdm import tqdm
+
+    from amal.course import grading
+    from amal.course.mutants import MUTANTS
+
+    op = find_operation(operation)
+    require_limits(time_limit, memory_limit)
+    trials = grading.grade(test_file, op, time_limit, memory_limit)
+    outcomes = list(tqdm(trials, total=len(MUTANTS[op]), disable=as_json or None, leave=False))
+    print(grading.as_json(op, outcomes) if as_json else grading.as_text(outcomes))
+    verdicts = {outcome.killed for outcome in outcomes}
+    if verdicts - {True}:
+        raise SystemExit(2 if None in verdicts else 1)
+
+
 def require_names(kind: str, names: Iterable[str], choices: Iterable[str]) -> None:
     """Check names of a command line.
 
@@ -187,6 +248,20 @@ def require_names(kind: str, names: Iterable[str], choices: Iterable[str]) -> No
     unknown = [f"{name}{did_you_mean(name, choices)}" for name in names if name not in choices]
     if unknown:
         raise UserError(f"no {kind} {', '.join(unknown)}; there are {', '.join(choices)}")
+
+
+def find_operation(name: str) -> str:
+    """Return the operation with mutants that a name means.
+
+    Raises:
+        UserError: there is none.
+    """
+    from amal.course.mutants import MUTANTS, operation_of
+
+    operation = operation_of(name)
+    if operation is None:
+        raise UserError(f"no mutants of {name}{did_you_mean(name, MUTANTS)}; there are those of {', '.join(MUTANTS)}")
+    return operation
 
 
 app = Commands(

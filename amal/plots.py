@@ -1,4 +1,4 @@
-"""The figures of the labs, by matplotlib: curves, frontiers, images in rows, maps of points."""
+"""The figures of the labs, by matplotlib: curves, frontiers, images in rows, maps of points; each under its `title`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Predict = Callable[[Tensor], Tensor]
@@ -22,6 +23,11 @@ def new_figure(width: float = 6.0, height: float = 4.0) -> "Figure":
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
+def _new_axes(width: float = 6.0, height: float = 4.0) -> "tuple[Figure, Axes]":
+    figure = new_figure(width, height)
+    return figure, figure.subplots()
+
+
 def learning_curves(
     curves: dict[str, list[float]],
     levels: dict[str, float],
@@ -35,13 +41,11 @@ def learning_curves(
     Args:
         curves: name -> value after epoch 1, 2, ...
         levels: name -> a value that does not change.
-        title: of the figure.
         ylabel: what the values are.
         xlabel: what is counted, if not epochs.
         log: whether the values are drawn on a logarithmic axis too.
     """
-    figure = new_figure()
-    axes = figure.subplots()
+    figure, axes = _new_axes()
     for name, values in curves.items():
         axes.semilogx(range(1, len(values) + 1), values, label=name)
     for name, level in levels.items():
@@ -57,7 +61,6 @@ def training_curves(histories: dict[str, list[Row]], metric: str, title: str, lo
     Args:
         histories: name of a training -> its rows, with `epoch`, `step`, `seconds`, `<metric>/train`, `<metric>/test`.
         metric: such as loss.
-        title: of the figure.
         log: whether the metric is drawn on a logarithmic axis.
     """
     figure = new_figure(12.0, 4.0)
@@ -87,10 +90,8 @@ def fitted_line(input: Tensor, target: Tensor, predictions: dict[str, Predict], 
         input: (n, 1).
         target: (n, 1).
         predictions: name of a line -> function from (m, 1) to (m, 1).
-        title: of the figure.
     """
-    figure = new_figure()
-    axes = figure.subplots()
+    figure, axes = _new_axes()
     axes.scatter(input.cpu(), target.cpu(), s=8, color="0.6", label=f"{len(input)} examples")
     grid = torch.linspace(float(input.min()), float(input.max()), 100).unsqueeze(1).to(input)
     for (name, predict), style in zip(predictions.items(), ("-", "--", ":"), strict=False):
@@ -107,11 +108,9 @@ def predicted_against_true(target: Tensor, predictions: dict[str, Tensor], title
     Args:
         target: (n, 1).
         predictions: name of a model -> (n, 1).
-        title: of the figure.
         unit: what the target measures, for both axes.
     """
-    figure = new_figure(5.0, 5.0)
-    axes = figure.subplots()
+    figure, axes = _new_axes(5.0, 5.0)
     ends = [float(target.min()), float(target.max())]
     axes.plot(ends, ends, color="0.6", label="perfect")
     for (name, prediction), marker in zip(predictions.items(), ("o", "x", "+"), strict=False):
@@ -129,10 +128,8 @@ def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: st
         input: (n, 2).
         target: (n, 1), +1 or -1.
         predict: function from (m, 2) to (m, 1), positive for class +1.
-        title: of the figure.
     """
-    figure = new_figure(6.0, 5.0)
-    axes = figure.subplots()
+    figure, axes = _new_axes(6.0, 5.0)
     limit = 1.1 * float(input.abs().max())
     ticks = torch.linspace(-limit, limit, 120)
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
@@ -142,15 +139,7 @@ def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: st
         axes.contour(x, y, output, levels=[0.0], colors="black", linewidths=2)
     for label, colour in ((1, "tab:blue"), (-1, "tab:red")):
         points = input[target[:, 0] == label].cpu()
-        axes.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=10,
-            color=colour,
-            edgecolor="white",
-            linewidth=0.3,
-            label=f"class {label:+d}",
-        )
+        axes.scatter(*points.T, s=10, color=colour, edgecolor="white", linewidth=0.3, label=f"class {label:+d}")
     axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     axes.legend(loc="upper left")
     figure.colorbar(shades, ax=axes, label="output of the model (cut at ±2)")
@@ -163,13 +152,11 @@ def confusion_matrix(target: Tensor, predicted: Tensor, classes: Sequence[str], 
     Args:
         target, predicted: (n), numbers of classes.
         classes: their names.
-        title: of the figure.
     """
     k = len(classes)
     counts = torch.bincount(k * target.cpu() + predicted.cpu(), minlength=k * k).reshape(k, k)
     rates = counts / counts.sum(1, keepdim=True).clamp(min=1)
-    figure = new_figure(6.5, 6.0)
-    axes = figure.subplots()
+    figure, axes = _new_axes(6.5, 6.0)
     axes.imshow(rates.sqrt().numpy(), cmap="Blues", vmin=0, vmax=1)  # the root shows one error in a hundred
     for row, column in counts.nonzero().tolist():
         text = f"{100 * float(rates[row, column]):.3g}"
@@ -188,7 +175,6 @@ def image_grid(images: Tensor, captions: Sequence[str], title: str, columns: int
     Args:
         images: (n, 1 or 3, height, width), in [0, 1].
         captions: one for each.
-        title: of the figure.
         columns: images in a row.
     """
     rows = max(1, -(-len(images) // columns))
@@ -208,7 +194,6 @@ def image_rows(rows: Mapping[str, Tensor], title: str, columns: Sequence[str] = 
 
     Args:
         rows: label at the left -> images (n, 1 or 3, height, width), in [0, 1].
-        title: of the figure.
         columns: labels below the last row, one for each image of the longest row.
     """
     images = list(rows.values())
@@ -236,7 +221,6 @@ def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequen
     Args:
         panels: name -> points (n, 2), and the numbers (n) of their classes.
         classes: their names.
-        title: of the figure.
     """
     figure = new_figure(3.6 * len(panels), 4.2)
     row = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -244,7 +228,7 @@ def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequen
         for number, label in enumerate(classes):
             members, colour = points[numbers == number].cpu(), f"C{number % 10}"
             if len(members):
-                axes.scatter(members[:, 0], members[:, 1], s=5, color=colour)
+                axes.scatter(*members.T, s=5, color=colour)
                 box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "edgecolor": colour}
                 middle = members.median(0).values.tolist()
                 axes.text(*middle, label, ha="center", va="center", fontsize=8, bbox=box)
@@ -258,12 +242,10 @@ def shades(values: Tensor, title: str, xlabel: str, ylabel: str, label: str) -> 
 
     Args:
         values: (rows, columns).
-        title: of the figure.
         xlabel, ylabel: what columns and rows are.
         label: what the numbers are.
     """
-    figure = new_figure(7.0, 4.0)
-    axes = figure.subplots()
+    figure, axes = _new_axes(7.0, 4.0)
     edges = (0.5, values.shape[1] + 0.5, values.shape[0] + 0.5, 0.5)
     image = axes.imshow(values.detach().cpu().numpy(), aspect="auto", vmin=0, vmax=1, extent=edges)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
@@ -278,7 +260,6 @@ def values_over(
 
     Args:
         panels: what a panel shows -> name of a curve -> setting -> value.
-        title: of the figure.
         xlabel: what the setting is.
         logarithmic: the panels whose values are drawn on a logarithmic axis.
     """

@@ -1,4 +1,4 @@
-"""Text for a terminal: tables, paragraphs, bold type. Imports nothing heavy."""
+"""Text for a terminal: tables and paragraphs. Imports nothing heavy."""
 
 import os
 import re
@@ -23,34 +23,16 @@ def has_colours() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def bold(text: str, coloured: bool) -> str:
-    """Return a heading, in bold if the output is coloured."""
-    return f"\033[1m{text}\033[0m" if coloured else text
-
-
 def wrap(text: str, width: int, indent: int = 0, first: str = "") -> list[str]:
     """Break a paragraph into lines: at blanks, and within a word that is wider than a line.
 
-    Args:
-        text: the paragraph.
-        width: of the lines, in characters.
-        indent: blanks before all lines but the first.
-        first: what begins the first line.
+    `first` begins the first line, `indent` blanks begin the others; `width` counts both.
     """
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=first,
-        subsequent_indent=" " * indent,
-        break_on_hyphens=False,
-    )
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def columns(
-    rows: Iterable[Sequence[str]],
-    align: str = "<",
-    widths: Sequence[int] | None = None,
-    gap: str = "  ",
+    rows: Iterable[Sequence[str]], align: str = "<", widths: Sequence[int] | None = None, gap: str = "  "
 ) -> list[str]:
     """Return the lines of a table, without blanks at their ends.
 

@@ -1,1 +1,1 @@
-"""The longer commands of `amal`, one to a file."""
+"""The longest commands of `amal`, one to a file."""

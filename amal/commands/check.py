@@ -29,34 +29,31 @@ def check(
 
     Of a folder that `amal exercise` has written, tell how far it is done, question by question.
 
-    A Function is known by its name, whatever its case, with or without the ending "Function": MSE,
-    Linear, Tanh, ReLU, Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. One of
-    another name is held against its own forward, with inputs given here or in the file
-    (`sample_inputs = {"Bilinear": (randn(6, 4), ...)}`), or found by trying. The file is run in a
-    process of its own.
+    A Function is known by its name, whatever its case, with or without the ending "Function": MSE, Linear, Tanh, ReLU,
+    Softmax, CrossEntropy, Conv2d, MaxPool, Highway, BatchNorm and others. One of another name is held against its own
+    forward, with inputs given here or in the file (`sample_inputs = {"Bilinear": (randn(6, 4), ...)}`), or found by
+    trying. The file is run in a process of its own.
 
-    What takes more than two seconds is told meanwhile on a terminal (text only), and taken away at
-    the end.
+    What takes more than two seconds is told meanwhile on a terminal (text only), and taken away at the end.
 
-    The exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 3 if
-    something could not be examined and nothing is wrong, 2 if nothing can be said: there is nothing
-    to examine, or its process was killed by another program or for want of memory.
+    The exit status is 0 if all are correct (or done), 1 if something is wrong (or to do), 3 if something could not be
+    examined and nothing is wrong, 2 if nothing can be said: there is nothing to examine, or its process was killed by
+    another program or for want of memory.
 
     Args:
         file: the file, or the folder of an exercise.
-        names: the Functions to examine; all if none. `Name=operation` says what a Function is meant
-            to be, `Name=operation:definition` which definition it follows, such as
-            `Linear=linear:row-bias`, and `Name=any` that it is none that is known.
-        format: `text`, to read; `json`, a list of diagnoses; `sarif`, a log for code scanning
-            services; `github`, commands with which a workflow of GitHub marks the lines.
+        names: the Functions to examine; all if none. `Name=operation` says what a Function is meant to be,
+            `Name=operation:definition` which definition it follows, such as `Linear=linear:row-bias`, and `Name=any`
+            that it is none that is known.
+        format: `text`, to read; `json`, a list of diagnoses; `sarif`, a log for code scanning services; `github`,
+            commands with which a workflow of GitHub marks the lines.
         as_json: short for --format json.
-        inputs: what to call a Function with, as Python:
-            `--inputs 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'`; once for each Function.
-        surrogate: for a gradient that is wrong on purpose, the function whose derivative it is meant
-            to be: `--surrogate 'Round=lambda x: x'`; once for each Function.
-        time_limit: seconds for the import of a file, and for each Function or test, by the clock on
-            the wall, the start of Python and torch not counted. Whatever it does, a file (of an
-            exercise, a lab) has ten times as long.
+        inputs: what to call a Function with, as Python: `--inputs 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'`;
+            once for each Function.
+        surrogate: for a gradient that is wrong on purpose, the function whose derivative it is meant to be:
+            `--surrogate 'Round=lambda x: x'`; once for each Function.
+        time_limit: seconds for the import of a file, and for each Function or test, by the clock on the wall, the start
+            of Python and torch not counted. Whatever it does, a file (of an exercise, a lab) has ten times as long.
         memory_limit: GB that all processes of the file may hold together.
     """
     from amal.doctor import annotations, findings
@@ -70,7 +67,7 @@ def check(
         raise SystemExit(check_folder(file, names, format, time_limit, memory_limit))
     status, diagnoses = 0, []
     try:
-        options = pairs(inputs, "--inputs"), pairs(surrogate, "--surrogate")
+        options = expressions(inputs, "--inputs"), expressions(surrogate, "--surrogate")
         with WaitingLine("starting torch", is_shown=format == "text") as line:
             for step in examination_of(file, names, time_limit, memory_limit, *options):
                 if isinstance(step, Report):
@@ -104,20 +101,16 @@ def check(
         raise SystemExit(3 if verdicts <= {"correct", "not examined"} else 1)
 
 
-def pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
+def expressions(texts: tuple[str, ...], option: str) -> dict[str, str]:
     """Return name -> expression, for an option that is written `Name=expression`.
 
     Raises:
         UserError: a text is no such pair.
     """
-    result = {}
-    for text in texts:
-        name, _, expression = map(str.strip, text.partition("="))
-        if not name or not expression:
-            example = "'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'"
-            raise UserError(f"{option}: expected Name=EXPRESSION, such as {example}")
-        result[name] = expression
-    return result
+    pairs = [(name.strip(), expression.strip()) for name, _, expression in (text.partition("=") for text in texts)]
+    if not all(name and expression for name, expression in pairs):
+        raise UserError(f"{option}: expected Name=EXPRESSION, such as 'Bilinear=randn(6, 4), randn(4, 3), randn(6, 3)'")
+    return dict(pairs)
 
 
 def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: float, memory_limit: float) -> int:
@@ -134,17 +127,16 @@ def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: 
         raise UserError(f"--format {format} is for a file; how far an exercise is can be told as text or json")
     as_json = format == "json"
     if names or not exercises.is_exercise(folder):
+        reason = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
         if names:
             reason = "is a folder: give a file with names"
-        else:
-            reason = "holds no exercise: `amal exercise tme1 DIR` writes one, or give a file"
-            if files := files_with_functions(folder):
-                rest = f" and {len(files) - 3} more" if len(files) > 3 else ""
-                reason += f", such as {', '.join(map(str, files[:3]))}{rest}"
-                reason += f"; `python -m pytest --doctor {folder}` examines all"
+        elif files := files_with_functions(folder):
+            rest = f" and {len(files) - 3} more" if len(files) > 3 else ""
+            reason += (
+                f", such as {', '.join(map(str, files[:3]))}{rest}; `python -m pytest --doctor {folder}` examines all"
+            )
         print(f"amal check: {folder} {reason}", file=sys.stderr)
-        if as_json:
-            print("[]")
+        print("[]" if as_json else "", end="\n" if as_json else "")
         return 2
     with WaitingLine(findings.printable(f"trying what is in {folder}"), is_shown=not as_json):
         answers = exercises.progress(folder, time_limit, memory_limit)

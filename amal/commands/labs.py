@@ -23,9 +23,8 @@ def labs(
 ) -> None:
     """Run every experiment of the labs with its default settings, then compare with the course documents.
 
-    Each script runs in a process of its own; one that fails does not stop the others, and the exit
-    status is then 1. Several run at once, and the output of each is shown when it is done; those
-    that measure time come last, alone.
+    Each script runs in a process of its own; one that fails does not stop the others, and the exit status is then 1.
+    Several run at once, and what one prints is shown when it is done; those that measure time come last, alone.
 
     Args:
         names: the labs to run.
@@ -40,10 +39,7 @@ def labs(
         raise UserError(f"--runs {runs}: {file} is no folder")
     experiments, jobs = find_experiments(names), jobs or at_once()
     if jobs > 1:
-        print(
-            f"{len(experiments)} scripts, {jobs} at once; what one prints is shown when it is done",
-            flush=True,
-        )
+        print(f"{len(experiments)} scripts, {jobs} at once; what one prints is shown when it is done", flush=True)
     started, rows, status = time.perf_counter(), {}, 1
     try:
         for row in run_labs(experiments, runs, progress, jobs):

@@ -49,12 +49,11 @@ def as_json(operation: str, outcomes: list[Outcome]) -> str:
 
 def as_text(outcomes: list[Outcome]) -> str:
     """Return what a test file made of the mutants as a table, survivors last, and the score."""
-    marks = {True: "killed", None: "UNKNOWN", False: "SURVIVED"}
     rows = [
-        (marks[mark], outcome.mutant.name, outcome.mutant.description + (f"  [{outcome.how}]" if outcome.how else ""))
-        for mark in marks
+        (mark, outcome.mutant.name, outcome.mutant.description + (f"  [{outcome.how}]" if outcome.how else ""))
+        for killed, mark in ((True, "killed"), (None, "UNKNOWN"), (False, "SURVIVED"))
         for outcome in outcomes
-        if outcome.killed is mark
+        if outcome.killed is killed
     ]
     killed = sum(bool(outcome.killed) for outcome in outcomes)
     return "\n".join([*columns(rows), "", f"{killed} of {len(outcomes)} killed"])

@@ -51,6 +51,11 @@ class Experiment:
     comparisons: Sequence[Comparison]
 
     @property
+    def lab(self) -> str:
+        """The number of its lab."""
+        return self.number.partition(".")[0]
+
+    @property
     def results(self) -> list[Result]:
         """The results of its completed runs."""
         return [result for chapter in self.chapters for result in chapter.results]

@@ -1,9 +1,8 @@
 """The curves of a run as charts: chosen and laid out here, drawn as SVG by the template.
 
-Why matplotlib does not draw them: its SVG of such a chart has 10 kB instead of 2.5 kB and takes
-58 ms instead of 0.5 ms (matplotlib 3.11; a page may have hundreds), its colours stand in the `style`
-of each element, where no dark mode reaches them, and its ids are the same in every chart of a page.
-The round numbers of an axis are matplotlib's.
+Matplotlib chooses the round numbers of an axis, but draws nothing: its SVG of such a chart has 10 kB
+instead of 2.5 and takes 58 ms instead of 0.5 (matplotlib 3.11; a page may have hundreds of charts),
+and its colours stand in the `style` of each element, where no dark mode reaches them.
 """
 
 import math

@@ -35,21 +35,14 @@ def compare(figure: Figure, group: Group) -> Comparison:
     """Return a figure beside what a group measured, with the difference if both measure the same thing."""
     values = group.values(figure.metric)
     measured = format_mean(values, figure.percent)
+    reported = "–" if figure.reported is None else format_number(figure.reported, figure.percent)
     if figure.reported is None or not figure.is_comparable:
-        reported = "–" if figure.reported is None else format_number(figure.reported, figure.percent)
         return Comparison(figure, group, reported, measured, "", "")
     difference = sum(values) / len(values) - figure.reported
     equal = abs(difference) < 1e-9
     gain = difference if figure.better == "more" else -difference
     verdict = "" if figure.better == "neither" else "equal" if equal else "better" if gain > 0 else "worse"
-    return Comparison(
-        figure,
-        group,
-        format_number(figure.reported, figure.percent),
-        measured,
-        format_difference(difference, figure),
-        verdict,
-    )
+    return Comparison(figure, group, reported, measured, format_difference(difference, figure), verdict)
 
 
 def format_difference(difference: float, figure: Figure) -> str:

@@ -1,10 +1,9 @@
 """The report: one page, or one Markdown file, made from run directories alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import amal
 from amal.errors import UserError
@@ -75,6 +74,11 @@ class Article:
         return numbers.metrics_table(self.group, self.result.metrics)
 
 
+Results = Sequence[tuple[str, Result]]
+"""Results, each with the number of its experiment; "" for a script that is none."""
+Illustrate = Callable[[Results], tuple[list[Article], list[str]]]
+
+
 def write_report(folders: Iterable[Path], output: Path) -> tuple[int, int]:
     """Write the report of the runs in some folders; return the numbers of runs and of experiments in it.
 
@@ -101,9 +105,18 @@ def write_report(folders: Iterable[Path], output: Path) -> tuple[int, int]:
 
 def as_html(runs: Sequence[Run], parts: Iterable[Part]) -> str:
     """Return the report as a page that needs nothing else."""
-    experiments, other_groups, other_unfinished = arrange(parts, runs)
-    results = [(experiment.number, result) for experiment in experiments for result in experiment.results]
-    results += [("", _whole(group)) for group in other_groups]
+    return _render("report.html.j2", runs, list(parts), _with_pictures)
+
+
+def as_markdown(runs: Sequence[Run], parts: Iterable[Part]) -> str:
+    """Return the report as Markdown: everything except the curves and the pictures."""
+    return _render(
+        "report.md.j2", runs, list(parts), lambda results: ([Article(result, (), ()) for _, result in results], [])
+    )
+
+
+def _with_pictures(results: Results) -> tuple[list[Article], list[str]]:
+    """Return an article for each result, and sentences about what cannot be read."""
     events: dict[int, list[Mapping[str, Events]]] = {}
     for _, result in results:
         if id(result.group) not in events:
@@ -112,11 +125,10 @@ def as_html(runs: Sequence[Run], parts: Iterable[Part]) -> str:
         pictures.rank(events[id(result.group)][0], PICTURE_ORDER.get(number, ()), result.is_shown)
         for number, result in results
     ]
-    chosen = pictures.choose(PICTURE_BYTES, candidates, PICTURES)
-    articles = {
-        id(result): Article(result, charts.select_charts(events[id(result.group)], CHARTS, result.is_shown), shown)
-        for (_, result), shown in zip(results, chosen, strict=True)
-    }
+    articles = [
+        Article(result, charts.select_charts(events[id(result.group)], CHARTS, result.is_shown), shown)
+        for (_, result), shown in zip(results, pictures.choose(PICTURE_BYTES, candidates, PICTURES), strict=True)
+    ]
     damage = [
         f"{run.name}: {'/'.join(filter(None, (child, file)))} is damaged"
         for _, result in results
@@ -129,44 +141,16 @@ def as_html(runs: Sequence[Run], parts: Iterable[Part]) -> str:
         for (_, result), images in zip(results, candidates, strict=True)
         for caption in pictures.damage(images, PICTURES)
     ]
-    return _render(
-        "report.html.j2",
-        runs,
-        experiments,
-        other_unfinished,
-        articles=articles,
-        other_articles=[articles[id(result)] for number, result in results if not number],
-        damage=list(dict.fromkeys(damage)),
-    )
+    return articles, list(dict.fromkeys(damage))
 
 
-def as_markdown(runs: Sequence[Run], parts: Iterable[Part]) -> str:
-    """Return the report as Markdown: everything except the curves and the pictures."""
-    experiments, other_groups, other_unfinished = arrange(parts, runs)
-    return _render(
-        "report.md.j2",
-        runs,
-        experiments,
-        other_unfinished,
-        articles={id(result): Article(result, (), ()) for experiment in experiments for result in experiment.results},
-        other_articles=[Article(_whole(group), (), ()) for group in other_groups],
-    )
-
-
-def _whole(group: Group) -> Result:
-    """Return all that a group measured, as one result."""
-    return Result(group, group.metrics, lambda _: True)
-
-
-def _render(
-    template: str,
-    runs: Sequence[Run],
-    experiments: Sequence[Experiment],
-    other_unfinished: Sequence[Run],
-    **values: Any,
-) -> str:
+def _render(template: str, runs: Sequence[Run], parts: Sequence[Part], illustrate: Illustrate) -> str:
     import jinja2
 
+    experiments, other_groups, other_unfinished = arrange(parts, runs)
+    results = [(experiment.number, result) for experiment in experiments for result in experiment.results]
+    others = [("", Result(group, group.metrics, lambda _: True)) for group in other_groups]
+    articles, damage = illustrate([*results, *others])
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("amal.report"),
         autoescape=template.endswith(".html.j2"),
@@ -178,26 +162,20 @@ def _render(
     return environment.get_template(template).render(
         version=amal.__version__,
         reading=READING,
-        labs={
-            lab: (title, [experiment for experiment in experiments if experiment.number.split(".")[0] == lab])
-            for lab, title in LABS.items()
-        },
-        missing=[experiment for experiment in experiments if not experiment.results],
+        labs=LABS,
+        experiments=experiments,
+        articles={id(article.result): article for article in articles},
+        other_articles=articles[len(results) :],
+        other_unfinished=other_unfinished,
+        damage=damage,
         count=len(runs),
         completed=sum(run.status == "completed" for run in runs),
-        other_unfinished=other_unfinished,
+        first={part.script: part.number for part in parts if part.is_first},
         headline=headline,
         describe=describe,
         provenance=provenance,
         special_options=special_options,
-        first={
-            chapter.part.script: experiment.number
-            for experiment in experiments
-            for chapter in experiment.chapters
-            if chapter.part.is_first
-        },
         size=charts,
-        **values,
     )
 
 

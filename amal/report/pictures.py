@@ -78,8 +78,8 @@ def choose(budget: int, candidates: Sequence[Sequence[tuple[str, bytes]]], limit
 
 
 @lru_cache(maxsize=1000)
-def _shrink(image: bytes) -> tuple[str, int, int] | None:
-    """Return a picture with fewer pixels and colours, in base64, and its size; None if it cannot be read."""
+def shrink(caption: str, image: bytes) -> Picture | None:
+    """Return a picture with fewer pixels and colours; None if it cannot be read."""
     from PIL import Image
 
     content = io.BytesIO()
@@ -97,10 +97,4 @@ def _shrink(image: bytes) -> tuple[str, int, int] | None:
         picture.quantize(COLOURS, dither=Image.Dither.NONE).save(content, "PNG")
     except Exception:  # a picture may be wrong in any way
         return None
-    return base64.b64encode(content.getvalue()).decode(), picture.width, picture.height
-
-
-def shrink(caption: str, image: bytes) -> Picture | None:
-    """Return a picture for the page; None if it cannot be read."""
-    content = _shrink(image)
-    return Picture(caption, *content) if content else None
+    return Picture(caption, base64.b64encode(content.getvalue()).decode(), picture.width, picture.height)

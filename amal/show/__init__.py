@@ -1,7 +1,6 @@
 """The pages of `amal show`: an operation's derivation, its code, and an example with all its numbers."""
 
 from amal.proofs.matrix import OPERATIONS
-from amal.text import bold
 
 from . import source
 from .examples import EXAMPLES as EXAMPLES
@@ -29,5 +28,6 @@ def page(op: str, width: int, coloured: bool = False) -> str:
         "A WORKED EXAMPLE": as_text(work(op), width),
     }
     rule = "═" * min(width, 100)
-    texts = [f"{bold(heading, coloured)}\n\n{text}" for heading, text in parts.items()]
-    return "\n\n".join([f"{rule}\n{bold(op, coloured)}\n{rule}", *texts])
+    bold, plain = ("\033[1m", "\033[0m") if coloured else ("", "")
+    texts = [f"{bold}{heading}{plain}\n\n{text}" for heading, text in parts.items()]
+    return "\n\n".join([f"{rule}\n{bold}{op}{plain}\n{rule}", *texts])

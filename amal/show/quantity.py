@@ -7,6 +7,7 @@ the value: the text cannot differ from the calculation.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 
 from torch import Tensor
@@ -91,7 +92,7 @@ def symbol(symbol: str, value: float) -> Quantity:
     return Quantity(symbol, numeral(value), value)
 
 
-def apply(name: str, function: Callable[..., float], *arguments: Quantity) -> Quantity:
+def call(name: str, function: Callable[..., float], *arguments: Quantity) -> Quantity:
     """Return a function of quantities, written with its name."""
     symbols, numbers = (
         ", ".join(texts)
@@ -100,32 +101,14 @@ def apply(name: str, function: Callable[..., float], *arguments: Quantity) -> Qu
     return Quantity(f"{name}({symbols})", f"{name}({numbers})", function(*(argument.value for argument in arguments)))
 
 
-def exp(x: Quantity) -> Quantity:
-    """Return eˣ."""
-    return apply("e^", math.exp, x)
+exp = partial(call, "e^", math.exp)
+log = partial(call, "log", math.log)
+sqrt = partial(call, "√", math.sqrt)
+sigmoid = partial(call, "σ", lambda number: 1 / (1 + math.exp(-number)))
+sign = partial(call, "sign", lambda number: float((number > 0) - (number < 0)))
 
 
-def log(x: Quantity) -> Quantity:
-    """Return the natural logarithm."""
-    return apply("log", math.log, x)
-
-
-def sqrt(x: Quantity) -> Quantity:
-    """Return the square root."""
-    return apply("√", math.sqrt, x)
-
-
-def sigmoid(x: Quantity) -> Quantity:
-    """Return 1 / (1 + e⁻ˣ)."""
-    return apply("σ", lambda number: 1 / (1 + math.exp(-number)), x)
-
-
-def sign(x: Quantity) -> Quantity:
-    """Return 1, 0 or −1."""
-    return apply("sign", lambda number: float((number > 0) - (number < 0)), x)
-
-
-def indicator(claim: str, holds: bool) -> Quantity:
+def truth(claim: str, holds: bool) -> Quantity:
     """Return [claim]: 1 if it holds, else 0."""
     return symbol(f"[{claim}]", float(holds))
 
@@ -174,7 +157,7 @@ class Entries(dict[Index, Quantity]):
     @classmethod
     def from_tensor(cls, letter: str, tensor: Tensor) -> "Entries":
         """Return the entries of a tensor, each with its name."""
-        entries = {index: symbol(entry(letter, index), float(tensor[index])) for index in indices(tensor)}
+        entries = {index: symbol(entry(letter, index), float(tensor[index].detach())) for index in indices(tensor)}
         return cls(entries, tuple(tensor.shape))
 
 

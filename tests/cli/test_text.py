@@ -2,7 +2,7 @@
 
 import pytest
 
-from amal.text import bold, columns, markdown, wrap
+from amal.text import columns, markdown, wrap
 
 ROWS = [("name", "n"), ("a", "10"), ("longest", "5")]
 
@@ -39,8 +39,3 @@ def test_a_markdown_table_has_aligned_columns():
 
 def test_a_paragraph_is_broken_between_words_only():
     assert wrap("see not-summed here", 12, 4, "- ") == ["- see", "    not-summed", "    here"]
-
-
-def test_bold_is_for_coloured_output():
-    assert bold("title", coloured=False) == "title"
-    assert bold("title", coloured=True) == "\033[1mtitle\033[0m"

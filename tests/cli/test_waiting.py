@@ -81,7 +81,7 @@ def examination(monkeypatch):
 
 def lines():
     """The threads that show a line."""
-    return [of for of in threading.enumerate() if of.name == waiting.__name__]
+    return [thread for thread in threading.enumerate() if thread.name == waiting.__name__]
 
 
 def test_a_terminal_shows_what_is_examined_and_then_nothing(terminal, examination, tmp_path):
@@ -154,7 +154,7 @@ def test_each_function_is_named_before_it_is_examined_and_counted_over_all_proce
     *steps, report = isolation.examination_of(path)
     begun = "importing lab.py"
     assert steps == [begun, "examining Crash (1 of 2)", begun, "examining MSE (2 of 2)"]
-    assert [of.verdict for of in report.diagnoses] == ["error", "correct"]
+    assert [diagnosis.verdict for diagnosis in report.diagnoses] == ["error", "correct"]
 
 
 def test_the_library_prints_nothing(capfd, caplog):

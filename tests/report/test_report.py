@@ -59,8 +59,8 @@ def make_run(
 ):
     """Write a run directory as a script does: its settings, its events, its end."""
     folder.mkdir(parents=True)
-    told = f"python -m {script} {line}--seed {seed} --run-dir={folder} --no-progress --data-root /secret/data"
-    identity = {"script": script, "command": told, "experiment": None}
+    command = f"python -m {script} {line}--seed {seed} --run-dir={folder} --no-progress --data-root /secret/data"
+    identity = {"script": script, "command": command, "experiment": None}
     settings = {"run_dir": str(folder), "seed": seed, "progress": False, "data_root": "/secret/data", **config}
     write_json(folder / "config.json", identity | {"config": settings, "environment": ENVIRONMENT})
     if draw:
@@ -118,7 +118,11 @@ class Page(HTMLParser):
         self.words.append(data)
 
     def all(self, tag, **wanted):
-        return [has for name, has in self.tags if name == tag and all(has.get(key) == of for key, of in wanted.items())]
+        return [
+            has
+            for name, has in self.tags
+            if name == tag and all(has.get(key) == value for key, value in wanted.items())
+        ]
 
     @property
     def text(self):
@@ -227,19 +231,22 @@ def test_experiments_without_a_run_are_named_with_the_command_that_makes_one(tmp
 
 def test_the_default_settings_of_the_scripts_leave_no_experiment_without_a_run():
     """For `make` runs them with these, and the report would begin by naming what is missing."""
-    told = {}
+    is_run = {}
     for part in find_parts():
         config = plain(asdict(get_type_hints(import_module(part.script).run)["config"]()))
-        told[part.number] = told.get(part.number, False) or has_options(config, part.options)
-    assert [number for number, is_run in told.items() if not is_run] == []
+        is_run[part.number] = is_run.get(part.number, False) or has_options(config, part.options)
+    assert [number for number, has_run in is_run.items() if not has_run] == []
 
 
 def test_a_run_of_several_experiments_is_shared_among_them(tmp_path):
     metrics = {"30_test": 0.1, "500-100-30_test": 0.2}
     make_run(tmp_path / "runs" / "a", metrics=metrics, models=["30", "500-100-30"], loss="mse")
     make_run(tmp_path / "runs" / "b", metrics=metrics, models=["30", "500-100-30"], loss="bce")
-    told, *_ = arrange(find_parts(), find_runs([tmp_path / "runs"]))
-    results = {of.number: [result for chapter in of.chapters for result in chapter.results] for of in told}
+    experiments, *_ = arrange(find_parts(), find_runs([tmp_path / "runs"]))
+    results = {
+        experiment.number: [result for chapter in experiment.chapters for result in chapter.results]
+        for experiment in experiments
+    }
     assert [result.metrics for result in results["3.5"]] == [["30_test"]]
     assert [result.metrics for result in results["3.6"]] == [["500-100-30_test"]]
     assert [result.metrics for result in results["3.9"]] == [["30_test", "500-100-30_test"]]
@@ -250,8 +257,8 @@ def test_of_several_settings_the_one_with_most_seeds_speaks_and_not_the_best(tmp
     autoencoder(tmp_path / "runs" / "z-best", error=0.001, lr=0.5)
     for seed in range(2):
         autoencoder(tmp_path / "runs" / f"a{seed}", seed, error=0.02, lr=0.1)
-    told, *_ = arrange(find_parts(), find_runs([tmp_path / "runs"]))
-    (experiment,) = (of for of in told if of.number == "3.5")
+    experiments, *_ = arrange(find_parts(), find_runs([tmp_path / "runs"]))
+    (experiment,) = (experiment for experiment in experiments if experiment.number == "3.5")
     assert headline(experiment) == [("code of 30, MSE, test", "0.02", "−0.0034, better")]
 
 
@@ -279,7 +286,7 @@ def test_runs_that_did_not_complete_are_named_and_their_numbers_not_shown(tmp_pa
     assert not page.all("article")
     assert "0.777" not in text
     assert "secret" not in text
-    for name, told in {
+    for name, status in {
         "interrupted": "interrupted",
         "failed": "failed",
         "stopped": "stopped: …/mnist is not there",
@@ -288,7 +295,7 @@ def test_runs_that_did_not_complete_are_named_and_their_numbers_not_shown(tmp_pa
         "strange": "damaged: config.json cannot be read",
         "half": "damaged: config.json cannot be read",
     }.items():
-        assert f"{name} : {told}" in text, name
+        assert f"{name} : {status}" in text, name
     assert "7 runs" in text
     assert "0 of them completed" in text
 
@@ -330,7 +337,7 @@ def test_nothing_of_the_place_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("command", "short"),
     [
         ("python -m a --run-dir=/x/y --lr 0.1", "python -m a --lr 0.1"),
         ("python -m a --lr 0.1 --seed 3 --data-root /x --models 'a b' c", "python -m a --lr 0.1 --models 'a b' c"),
@@ -340,8 +347,8 @@ def test_nothing_of_the_place_is_shown(tmp_path):
         ("python -m a 'not closed", "python -m a ''\"'\"'not' closed"),
     ],
 )
-def test_a_command_is_shown_without_what_is_a_matter_of_the_place(told, shown):
-    assert normalise(told) == shown
+def test_a_command_is_shown_without_what_is_a_matter_of_the_place(command, short):
+    assert normalise(command) == short
 
 
 def test_what_is_special_about_a_command_is_neither_its_data_nor_its_looks():
@@ -413,7 +420,7 @@ def test_dark_and_light_have_the_same_colours_and_enough_contrast():
 
     def luminance(colour):
         parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
-        red, green, blue = (of / 12.92 if of <= 0.03928 else ((of + 0.055) / 1.055) ** 2.4 for of in parts)
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
     def contrast(a, b):
@@ -464,7 +471,9 @@ def test_curves_of_several_seeds_are_thin_lines_and_a_mean(tmp_path):
         autoencoder(tmp_path / "runs" / f"a{seed}", seed, draw=curves)
     page = report(tmp_path / "runs")
     lines = [has["class"] for has in page.all("path") if "class" in has and "M1 4H23" not in has["d"]]
-    assert sorted(of for of in lines if of != "grid") == ["line c0", "line c1"] + ["seed c0"] * 3 + ["seed c1"] * 3
+    assert (
+        sorted(line for line in lines if line != "grid") == ["line c0", "line c1"] + ["seed c0"] * 3 + ["seed c1"] * 3
+    )
 
 
 def test_children_share_a_chart_and_parts_of_a_group_do(tmp_path):
@@ -474,10 +483,10 @@ def test_children_share_a_chart_and_parts_of_a_group_do(tmp_path):
     alone = charts.select_charts(
         [{"": events(["loss/train", "loss/test", "epoch", "learning rate"])}], 9, lambda _: True
     )
-    assert [(of.title, [line.name for line in of.lines]) for of in alone] == [("loss", ["train", "test"])]
+    assert [(chart.title, [line.name for line in chart.lines]) for chart in alone] == [("loss", ["train", "test"])]
     several = {"": events([]), "10": events(["loss/test", "mse/test"]), "9": events(["loss/test"])}
     compared = charts.select_charts([several], 9, lambda _: True)
-    assert [(of.title, [line.name for line in of.lines]) for of in compared] == [
+    assert [(chart.title, [line.name for line in chart.lines]) for chart in compared] == [
         ("10 · mse", ["test"]),
         ("loss/test", ["9", "10"]),
     ]
@@ -498,7 +507,7 @@ def test_children_share_a_chart_and_parts_of_a_group_do(tmp_path):
 def test_axes_hold_what_is_drawn(values):
     drawn = charts.chart("loss", {"train": [dict(enumerate(values))]})
     assert 2 <= len(drawn.y_ticks) <= 8
-    numbers = [float(of) for of in re.findall(r"[-\d.e+]+", drawn.lines[0].path)]
+    numbers = [float(number) for number in re.findall(r"[-\d.e+]+", drawn.lines[0].path)]
     assert all(charts.LEFT - 1 <= x <= charts.WIDTH for x in numbers[::2])
     assert all(charts.TOP - 1 <= y <= charts.HEIGHT - charts.BOTTOM + 1 for y in numbers[1::2])
 
@@ -595,8 +604,8 @@ def test_a_run_with_odd_numbers_is_named_and_the_rest_is_shown(tmp_path, name):
 )
 def test_a_run_with_odd_settings_costs_no_other(tmp_path, odd):
     folder = autoencoder(tmp_path / "runs" / "odd", seed=1, error=0.7)
-    told = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(told).replace('"mse"', odd))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config).replace('"mse"', odd))
     autoencoder(tmp_path / "runs" / "right", error=0.0345)
     text = report(tmp_path / "runs").text
     assert "odd : damaged: config.json cannot be read" in text or "0.7" in text
@@ -657,8 +666,11 @@ def test_a_picture_that_cannot_be_read_is_left_out():
 def test_pictures_stay_within_their_budget_and_everybody_has_one_before_anybody_has_two():
     one = len(pictures.shrink("", picture()).encoded)
     wishes = [[("a1", picture()), ("a2", picture())], [("b1", picture())]]
-    assert [[of.caption for of in place] for place in pictures.choose(2 * one, wishes, 9)] == [["a1"], ["b1"]]
-    assert [[of.caption for of in place] for place in pictures.choose(3 * one, wishes, 9)] == [["a1", "a2"], ["b1"]]
+    assert [[picture.caption for picture in place] for place in pictures.choose(2 * one, wishes, 9)] == [["a1"], ["b1"]]
+    assert [[picture.caption for picture in place] for place in pictures.choose(3 * one, wishes, 9)] == [
+        ["a1", "a2"],
+        ["b1"],
+    ]
     assert pictures.choose(0, wishes, 9) == [[], []]
 
 
@@ -691,7 +703,7 @@ def test_a_run_shows_so_many_pictures_at_most(tmp_path):
 
 
 def test_numbers_are_told_with_the_digits_that_count():
-    assert [format_number(of) for of in (1.0, 0.02271, -3.5e-7, 172488.64, 12)] == [
+    assert [format_number(value) for value in (1.0, 0.02271, -3.5e-7, 172488.64, 12)] == [
         "1",
         "0.02271",
         "−3.5e−07",

@@ -57,8 +57,8 @@ def test_every_operation_has_an_example():
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_paper_backward_and_slope_agree(op):
     worked = work(op)
-    assert all(of.paper is not None for of in (*worked.output, *worked.gradients))
-    assert max(of.error for of in (*worked.output, *worked.gradients)) < 1e-8
+    assert all(number.paper is not None for number in (*worked.output, *worked.gradients))
+    assert max(number.error for number in (*worked.output, *worked.gradients)) < 1e-8
     assert all(holds for holds, _ in worked.verdicts.values()), worked.verdicts
     assert len(worked.gradients) == sum(tensor.numel() for tensor in EXAMPLES[op].tensors())
 
@@ -135,7 +135,7 @@ def test_numbers_are_short(number, text):
 
 def test_a_wrong_factor_shows_in_every_column_and_in_the_verdict():
     wrong = work("linear", lambda x, W, b: MISTAKES["SwappedOrder"].operation(x, W, b))
-    assert max(of.error for of in wrong.gradients) > 1
+    assert max(number.error for number in wrong.gradients) > 1
     assert wrong.verdicts["gradcheck"][0] is False
     text = example_as_text(wrong, 100)
     assert "torch.autograd.gradcheck: False" in text
@@ -153,12 +153,12 @@ def test_a_bias_gradient_that_is_not_summed_shows_although_gradcheck_says_true()
 
 def test_a_wrong_forward_shows_beside_the_paper():
     wrong = work("linear", lambda x, W, b: ForwardSlightlyOff.apply(x, W, b))
-    assert max(of.error for of in wrong.output) == pytest.approx(0.005)  # of 5, a thousandth
+    assert max(number.error for number in wrong.output) == pytest.approx(0.005)  # of 5, a thousandth
 
 
 def test_a_wrong_calculation_on_paper_shows(monkeypatch):
     monkeypatch.setitem(EXAMPLES, "tanh", replace(EXAMPLES["tanh"], chain=EXAMPLES["sigmoid"].chain))
-    assert min(of.error for of in work("tanh").gradients) > 1e-3
+    assert min(number.error for number in work("tanh").gradients) > 1e-3
 
 
 def test_wrong_numbers_put_in_are_seen():
@@ -296,7 +296,7 @@ def tied():
 def test_the_bytes_of_a_tied_autoencoder_are_those_that_hooks_see():
     graph, size, number, blocks = tied()
     assert (graph.bytes, len(graph.saved)) == (size, number)
-    parameters = {of.block: of.block_bytes for of in graph.saved if of.has_name}
+    parameters = {tensor.block: tensor.block_bytes for tensor in graph.saved if tensor.has_name}
     assert graph.own_bytes == blocks - sum(parameters.values())
 
 
@@ -317,7 +317,7 @@ def test_a_tied_weight_is_one_leaf_used_twice():
 def test_every_network_is_drawn(network):
     graph = network_graph(network, 3)
     assert [node.number for node in graph.nodes] == list(range(1, len(graph.nodes) + 1))
-    assert all(of < node.number for node in graph.nodes for of in node.sources if isinstance(of, int))
+    assert all(source < node.number for node in graph.nodes for source in node.sources if isinstance(source, int))
     assert not [leaf.name for leaf in graph.leaves if leaf.name.startswith("unnamed")]
     assert graph.nodes[-1].shapes == ((),)
     assert {node.name for node in graph.nodes if not node.by_hand} <= {"torch.T", "torch.Transpose", "torch.View"}
@@ -355,7 +355,7 @@ def test_who_keeps_a_slice_keeps_all_of_it():
     whole = torch.rand(100, 4, requires_grad=True)
     inner = whole.exp()
     graph = describe_graph(relu(inner[:1]).sum() + (inner[:1] * inner[1:2]).sum(), {"whole": whole})
-    assert sum({of.block: of.bytes for of in graph.saved if not of.has_name}.values()) < 100
+    assert sum({tensor.block: tensor.bytes for tensor in graph.saved if not tensor.has_name}.values()) < 100
     assert graph.own_bytes == whole.nbytes + relu(inner[:1]).nbytes
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from amal.show.quantity import Entries, Paper, Quantity, apply, entry, indicator, quantity, sigmoid, sign, slope, total
+from amal.show.quantity import Entries, Paper, Quantity, call, entry, quantity, sigmoid, sign, slope, total, truth
 
 from ._example import Example, Variable
 
@@ -44,7 +44,7 @@ def _highway(paper: Paper, x: Entries, W: Entries, b: Entries, V: Entries, c: En
 
     paper.heading("forward: A = x Wᵀ + b, H = relu(A), S = x Vᵀ + c, Z = σ(S), y = H Z + x (1 − Z)")
     A = [write("A", j, affine(W, b, j)) for j in units]
-    H = [write("H", j, apply("max", max, quantity(0), A[j])) for j in units]
+    H = [write("H", j, call("max", max, quantity(0), A[j])) for j in units]
     S = [write("S", j, affine(V, c, j)) for j in units]
     Z = [write("Z", j, sigmoid(S[j])) for j in units]
     for j in units:
@@ -109,7 +109,7 @@ def _embedding(paper: Paper, W: Entries, g: Entries) -> None:
     paper.heading("local derivatives: ∂y_nd/∂W_vd = [i_n = v], for d = 0")
     for n, token in enumerate(TOKENS):
         for v in range(rows):
-            paper.write(slope(entry("y", (n, 0)), entry("W", (v, 0))), indicator(f"{token} = {v}", token == v))
+            paper.write(slope(entry("y", (n, 0)), entry("W", (v, 0))), truth(f"{token} = {v}", token == v))
     paper.heading("the chain: ∂L/∂W_v = Σ of g_n over the places n where row v was put")
     for v in range(rows):
         for d in range(columns):

@@ -7,20 +7,7 @@ import torch
 from torch import Tensor
 
 from amal.proofs.cases import fixed_dropout, like
-from amal.show.quantity import (
-    Entries,
-    Paper,
-    Quantity,
-    apply,
-    entry,
-    exp,
-    indicator,
-    quantity,
-    sigmoid,
-    sign,
-    slope,
-    symbol,
-)
+from amal.show.quantity import Entries, Paper, Quantity, call, entry, exp, quantity, sigmoid, sign, slope, symbol, truth
 
 from ._example import Example, Variable
 
@@ -51,7 +38,7 @@ def _entrywise(
 
 
 def _gelu_slope(paper: Paper, index: str, x: Quantity, _y: Quantity) -> Quantity:
-    density = paper.write(f"φ{index}", exp(-(x.square() / 2)) / apply("√", math.sqrt, 2 * symbol("π", math.pi)))
+    density = paper.write(f"φ{index}", exp(-(x.square() / 2)) / call("√", math.sqrt, 2 * symbol("π", math.pi)))
     return _normal(x) + x * density
 
 
@@ -61,7 +48,7 @@ def _silu_slope(paper: Paper, index: str, x: Quantity, _y: Quantity) -> Quantity
 
 
 def _normal(x: Quantity) -> Quantity:
-    return apply("Φ", lambda number: (1 + math.erf(number / math.sqrt(2))) / 2, x)
+    return call("Φ", lambda number: (1 + math.erf(number / math.sqrt(2))) / 2, x)
 
 
 def _fixed_dropout(input: Tensor) -> Tensor:
@@ -94,11 +81,11 @@ ONE, A = quantity(1), symbol("a", 0.1)
 
 ENTRYWISE = {
     "tanh": _example(
-        _entrywise("y = tanh x", lambda x: apply("tanh", math.tanh, x), "1 − y²", lambda _, _i, _x, y: 1 - y.square())
+        _entrywise("y = tanh x", lambda x: call("tanh", math.tanh, x), "1 − y²", lambda _, _i, _x, y: 1 - y.square())
     ),
     "sigmoid": _example(_entrywise("y = σ(x) = 1 / (1 + e⁻ˣ)", sigmoid, "y (1 − y)", lambda _, _i, _x, y: y * (1 - y))),
     "relu": _example(
-        _entrywise("y = max(x, 0)", lambda x: apply("max", max, x, quantity(0)), "sign y", lambda _, _i, _x, y: sign(y))
+        _entrywise("y = max(x, 0)", lambda x: call("max", max, x, quantity(0)), "sign y", lambda _, _i, _x, y: sign(y))
     ),
     "leaky_relu": _example(
         _entrywise(
@@ -115,7 +102,7 @@ ENTRYWISE = {
             "y = x where x > θ, else v",
             lambda x: x if x.value > 1 else symbol("v", -3),
             "[x > θ]",
-            lambda _, _i, x, _y: indicator(f"{x.numbers} > 1", x.value > 1),
+            lambda _, _i, x, _y: truth(f"{x.numbers} > 1", x.value > 1),
         ),
         {"threshold": 1, "value": -3},
         note="θ = 1 and v = −3.",

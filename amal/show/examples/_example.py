@@ -58,10 +58,8 @@ class Example:
     def on_paper(self) -> Paper:
         """Write the calculation."""
         paper = Paper()
-        entries = [
-            Entries.from_tensor(variable.letter, torch.tensor(variable.numbers, dtype=torch.float64))
-            for variable in self.variables
-        ]
+        letters = (variable.letter for variable in self.variables)
+        entries = map(Entries.from_tensor, letters, self.tensors())
         self.chain(paper, *entries, Entries.from_tensor("g", self.gradient()))
         return paper
 

@@ -8,21 +8,7 @@ from typing import Any
 
 import torch
 
-from amal.show.quantity import (
-    Entries,
-    Paper,
-    Quantity,
-    apply,
-    entry,
-    exp,
-    indicator,
-    log,
-    mean,
-    sigmoid,
-    sign,
-    slope,
-    total,
-)
+from amal.show.quantity import Entries, Paper, Quantity, call, entry, exp, log, mean, sigmoid, sign, slope, total, truth
 
 from ._example import Example, Variable
 
@@ -58,10 +44,10 @@ def _nll(paper: Paper, x: Entries, g: Entries) -> None:
     paper.write("L", mean(L))
     paper.heading("local derivatives: ∂L_i/∂x_ik = −[k = t_i]")
     for i, k in x:
-        paper.write(slope(f"L_{i}", entry("x", (i, k))), -indicator(f"{k} = {CLASSES[i]}", k == CLASSES[i]))
+        paper.write(slope(f"L_{i}", entry("x", (i, k))), -truth(f"{k} = {CLASSES[i]}", k == CLASSES[i]))
     paper.heading("the chain: ∂L/∂x_ik = −g [k = t_i] / n")
     for i, k in x:
-        paper.gradient("x", (i, k), -(g[()] * indicator(f"{k} = {CLASSES[i]}", k == CLASSES[i]) / n))
+        paper.gradient("x", (i, k), -(g[()] * truth(f"{k} = {CLASSES[i]}", k == CLASSES[i]) / n))
 
 
 def _cross_entropy(paper: Paper, x: Entries, g: Entries) -> None:
@@ -77,7 +63,7 @@ def _cross_entropy(paper: Paper, x: Entries, g: Entries) -> None:
     paper.heading("local derivatives: ∂L_i/∂x_ik = p_ik − [k = t_i]")
     local = {
         (i, k): paper.write(
-            slope(f"L_{i}", entry("x", (i, k))), p[i, k] - indicator(f"{k} = {CLASSES[i]}", k == CLASSES[i])
+            slope(f"L_{i}", entry("x", (i, k))), p[i, k] - truth(f"{k} = {CLASSES[i]}", k == CLASSES[i])
         )
         for i, k in x
     }
@@ -131,7 +117,7 @@ LOSSES = {
         [0, 4, -2, 3.5],
     ),
     "l1_loss": _loss(
-        _difference_loss("d = x − t, L = 1/n Σ_i |d_i|", lambda d: apply("abs", abs, d), "sign d_i", sign),
+        _difference_loss("d = x − t, L = 1/n Σ_i |d_i|", lambda d: call("abs", abs, d), "sign d_i", sign),
         [1, 2, -1, 3],
         [0, 4, -2, 3.5],
     ),

@@ -9,7 +9,6 @@ from amal.show.quantity import (
     Quantity,
     entry,
     exp,
-    indicator,
     log,
     mean,
     quantity,
@@ -17,6 +16,7 @@ from amal.show.quantity import (
     sqrt,
     symbol,
     total,
+    truth,
 )
 
 from ._example import Example, Variable
@@ -31,7 +31,7 @@ def _softmax(paper: Paper, x: Entries, g: Entries) -> None:
     y = [paper.write(f"y_{j}", exp(x[j,]) / Z) for j in classes]
     paper.heading("local derivatives: ∂y_j/∂x_k = y_j ([j = k] − y_k), a symmetric matrix")
     local = {
-        (j, k): paper.write(slope(f"y_{j}", f"x_{k}"), y[j] * (indicator(f"{j} = {k}", j == k) - y[k]))
+        (j, k): paper.write(slope(f"y_{j}", f"x_{k}"), y[j] * (truth(f"{j} = {k}", j == k) - y[k]))
         for j in classes
         for k in classes
     }
@@ -53,7 +53,7 @@ def _log_softmax(paper: Paper, x: Entries, g: Entries) -> None:
     paper.heading("local derivatives: ∂y_j/∂x_k = [j = k] − p_k")
     for j in classes:
         for k in classes:
-            paper.write(slope(f"y_{j}", f"x_{k}"), indicator(f"{j} = {k}", j == k) - p[k])
+            paper.write(slope(f"y_{j}", f"x_{k}"), truth(f"{j} = {k}", j == k) - p[k])
     paper.heading("the chain: ∂L/∂x_k = g_k − p_k Σ_j g_j")
     G = paper.write("Σg", total([g[j,] for j in classes]))
     for k in classes:
@@ -73,7 +73,7 @@ def _normalised(
 def _local_slopes(paper: Paper, r: Quantity, normal: list[Quantity], names: Sequence[str]) -> None:
     m = len(normal)
     for name, hat in zip(names, normal, strict=True):
-        same = indicator(f"{name} = {names[0]}", name == names[0])
+        same = truth(f"{name} = {names[0]}", name == names[0])
         paper.write(slope(f"x̂_{names[0]}", f"x_{name}"), r * (same - quantity(1) / m - normal[0] * hat / m))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import product
 
-from amal.show.quantity import Entries, Index, Paper, apply, entry, mean, quantity, slope, total
+from amal.show.quantity import Entries, Index, Paper, call, entry, mean, quantity, slope, total
 
 from ._example import Example, Variable
 
@@ -38,7 +38,7 @@ def _max_pool(windows: Windows) -> Callable[[Paper, Entries, Entries], None]:
         entries = windows(x, g)
         paper.heading("forward: y_t is the largest entry of window t, i_t the index of this winner")
         for t, window in entries.items():
-            paper.write(entry("y", t), apply("max", max, *(x[i] for i in window)))
+            paper.write(entry("y", t), call("max", max, *(x[i] for i in window)))
         winners = {t: max(window, key=lambda i: x[i].value) for t, window in entries.items()}
         paper.heading("local derivatives: 1 for the winner, 0 for the others")
         for t, i in winners.items():

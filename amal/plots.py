@@ -1,4 +1,4 @@
-"""The figures of the labs, by matplotlib: curves, frontiers, images in rows, maps of points; each under its `title`."""
+"""The figures of the labs, by matplotlib, each under its `title`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ SIZE = 0.62
 
 
 def new_figure(width: float = 6.0, height: float = 4.0) -> "Figure":
-    """Return an empty figure of this size in inches, without a window: matplotlib's global state is not touched."""
+    """Return an empty figure of this size in inches; matplotlib's global state is not touched."""
     from matplotlib.figure import Figure  # half a second to import: not for --help
 
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
@@ -36,7 +36,7 @@ def learning_curves(
     xlabel: str = "epoch",
     log: bool = False,
 ) -> "Figure":
-    """Draw values over the epochs (logarithmic axis), and levels to compare them with as dashed lines.
+    """Draw values over the epochs (logarithmic axis), and levels to compare with as dashed lines.
 
     Args:
         curves: name -> value after epoch 1, 2, ...
@@ -122,7 +122,7 @@ def predicted_against_true(target: Tensor, predictions: dict[str, Tensor], title
 
 @torch.no_grad()
 def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: str) -> "Figure":
-    """Draw two classes of points on a plane, a model's output behind them, and the frontier where it is 0.
+    """Draw two classes of points, a model's output behind them, and the frontier where it is 0.
 
     Args:
         input: (n, 2).
@@ -216,7 +216,7 @@ def image_rows(rows: Mapping[str, Tensor], title: str, columns: Sequence[str] = 
 
 
 def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequence[str], title: str) -> "Figure":
-    """Draw points on planes side by side, in the colour of their class, with its name in their middle.
+    """Draw points on planes side by side, in the colour of their class, its name in their middle.
 
     Args:
         panels: name -> points (n, 2), and the numbers (n) of their classes.

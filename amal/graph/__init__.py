@@ -1,4 +1,4 @@
-"""The graph that autograd writes down behind a tensor: its nodes, their inputs, and the tensors kept for backward."""
+"""The graph that autograd writes down behind a tensor: nodes, inputs, tensors kept for backward."""
 
 from .drawing import as_dot as as_dot
 from .drawing import as_text as as_text

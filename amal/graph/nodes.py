@@ -47,7 +47,7 @@ class Node:
     number: int
     """Counted from 1, in the order of computation."""
     name: str
-    """The name of a hand-written Function; for torch's own operations `torch.` and autograd's name."""
+    """Name of a hand-written Function; for torch's own operations `torch.` and autograd's name."""
     by_hand: bool
     shapes: tuple[Shape, ...]
     """Shapes of its outputs, as far as the graph uses them."""
@@ -146,7 +146,7 @@ def _name(node: Any) -> str:
 
 
 def _saved_tensors(node: Any) -> Iterator[Tensor]:
-    """Yield what a node keeps: saved_tensors of a hand-written one, attributes _saved_... of torch's."""
+    """Yield the tensors that a node keeps; torch's own nodes have them in attributes _saved_..."""
     if walk.is_by_hand(node):
         yield from (tensor for tensor in node.saved_tensors if tensor is not None)
         return

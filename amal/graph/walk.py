@@ -9,7 +9,7 @@ from torch.autograd.function import BackwardCFunction
 def nodes(output: Tensor) -> list[Any]:
     """Return every node behind a tensor, each before the nodes that it is computed from.
 
-    The first is `output.grad_fn`; leaves are nodes with a `variable`. No recursion: graphs may be deep.
+    The first is `output.grad_fn`; leaves have a `variable`. No recursion: graphs may be deep.
     """
     order, entered, waiting = [], set(), [(output.grad_fn, False)]
     while waiting:

@@ -62,7 +62,7 @@ class Experiment:
 
 
 def arrange(parts: Iterable[Part], runs: Sequence[Run]) -> tuple[list[Experiment], list[Group], list[Run]]:
-    """Return every experiment with its runs, and the groups and unfinished runs of unknown scripts."""
+    """Return the experiments with their runs; then groups, and unfinished runs, of other scripts."""
     course = sorted(parts, key=lambda part: (place(part.number), not part.is_first, part.script))
     groups = group_runs(runs)
     unfinished = [run for run in runs if run.status != "completed"]
@@ -112,7 +112,7 @@ def find_result(part: Part, parts: Iterable[Part], group: Group) -> Result | Non
 
 
 def _choices(config: Mapping[str, Any], part: Part) -> list[str]:
-    """Return the names that a part's options choose from a list in the config, such as the models."""
+    """Return the names that a part's options choose from lists in the config, such as models."""
     return [name for option, values in part.options.items() if isinstance(config.get(option), list) for name in values]
 
 

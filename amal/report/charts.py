@@ -149,7 +149,7 @@ def mean(seeds: Sequence[Values]) -> Values:
 
 
 def thin(values: Values) -> Values:
-    """Return the values of at most POINTS steps, evenly spread, the first and the last one among them."""
+    """Return the values of at most POINTS steps, evenly spread, from the first to the last."""
     if len(values) <= POINTS:
         return values
     steps = list(values)
@@ -164,7 +164,7 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 
 
 def round_numbers(low: float, high: float, integer: bool = False) -> list[float]:
-    """Return about five round numbers, the first at `low` or below it, the last at `high` or above it."""
+    """Return about five round numbers, from one that is at most `low` to one at least `high`."""
     from matplotlib.ticker import MaxNLocator
 
     if low == high:

@@ -1,4 +1,4 @@
-"""Commands as the report shows them: what matters to the result, without the places of one machine."""
+"""Commands as the report shows them: without the paths and options of one machine."""
 
 import re
 import shlex

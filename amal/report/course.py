@@ -12,7 +12,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that an experiment is judged by, and its value in the documents, if they report one."""
+    """A number that an experiment is judged by, and its value in the documents, if there is one."""
 
     number: str
     """The experiment, such as 3.5."""
@@ -192,4 +192,4 @@ PICTURE_ORDER: Mapping[str, tuple[str, ...]] = {
     "3.16": ("filters*",),
     "3.17": ("filters*",),
 }
-"""Experiment -> patterns of the tags of the pictures that answer its question, the most important first."""
+"""Experiment -> patterns of tags: the pictures that answer its question, in their order."""

@@ -1,4 +1,4 @@
-"""The curves and pictures of a run, read from its TensorBoard files; everything else there is passed over."""
+"""The curves and pictures of a run, read from its TensorBoard files."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from amal.experiments import without_number
 from amal.runs.records import DamagedFile, TruncatedFile, event_files, records
 
 SMALL = 1000
-"""Bytes of the largest record whose checksum is verified: all numbers; a picture has its own checksum."""
+"""Largest record, in bytes, whose checksum is verified: a number; pictures have their own."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Events:
 
 
 def read_run(run_dir: Path) -> dict[str, Events]:
-    """Return the events of a completed run: name of the child -> its events; the run itself is "", and first."""
+    """Return name of the child -> its events, for a completed run; the run itself is "", and first."""
     children: dict[str, Events] = {}
     for folder in sorted({path.parent for path in run_dir.rglob("events.out.tfevents.*")}):
         child = folder.relative_to(run_dir).as_posix()

@@ -32,7 +32,7 @@ class Comparison:
 
 
 def compare(figure: Figure, group: Group) -> Comparison:
-    """Return a figure beside what a group measured, with the difference if both measure the same thing."""
+    """Return a figure beside what a group measured, with the difference if it is comparable."""
     values = group.values(figure.metric)
     measured = format_mean(values, figure.percent)
     reported = "–" if figure.reported is None else format_number(figure.reported, figure.percent)
@@ -69,7 +69,7 @@ def format_number(value: float, percent: bool = False) -> str:
 
 
 def format_times(values: Iterable[float]) -> str:
-    """Return how long runs took, from the shortest to the longest; NaN stands for a time that is not known."""
+    """Return how long runs took, from the shortest to the longest; NaN is a time not known."""
     times = sorted(value for value in values if value == value)
     if not times:
         return "time not known"
@@ -81,7 +81,7 @@ def _format_time(value: float) -> str:
 
 
 def metrics_table(group: Group, metrics: Sequence[str]) -> Table:
-    """Return what was measured as a table: `30_train` and `30_test` become the row 30 under train and test."""
+    """Return the measures as a table: `30_train` and `30_test` are the row 30 under train and test."""
     cells = {name: format_mean(group.values(name)) for name in metrics}
     for split in (str.rpartition, str.partition):
         places = {(split(name, "_")[0], split(name, "_")[2]): cell for name, cell in cells.items()}

@@ -21,7 +21,7 @@ CHARTS = 4
 PICTURES = 3
 """Largest number of pictures of one group of runs."""
 PICTURE_BYTES = 9_000_000
-"""Budget for all pictures; the text and the curves of a hundred runs take one or two million more."""
+"""Budget for all pictures; text and curves of a hundred runs take one or two million more."""
 SEEDS = 5
 """Largest number of seeds of a group whose curves are shown."""
 LABS = {
@@ -80,7 +80,7 @@ Illustrate = Callable[[Results], tuple[list[Article], list[str]]]
 
 
 def write_report(folders: Iterable[Path], output: Path) -> tuple[int, int]:
-    """Write the report of the runs in some folders; return the numbers of runs and of experiments in it.
+    """Write the report of the runs in some folders; return its numbers of runs and experiments.
 
     Args:
         folders: where to look for runs, below too.

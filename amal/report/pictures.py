@@ -60,7 +60,7 @@ def damage(pictures: Sequence[tuple[str, bytes]], limit: int) -> list[str]:
 
 
 def choose(budget: int, candidates: Sequence[Sequence[tuple[str, bytes]]], limit: int) -> list[list[Picture]]:
-    """Return the pictures that fit into the budget: the first one of every article, then every second one, and so on.
+    """Return the pictures that fit into the budget: every article's first, then every second, ...
 
     Args:
         budget: bytes of the page for all of them.

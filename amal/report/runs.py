@@ -148,7 +148,7 @@ def find_status(folder: Path, metrics: Mapping[str, Any], is_running: bool) -> s
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Return the completed runs in groups that differ in their seed alone; of one seed the last counts."""
+    """Return completed runs in groups that differ in their seed alone; the last run of a seed counts."""
     groups: dict[str, dict[int | str, Run]] = {}
     for run in runs:
         if run.status == "completed":
@@ -171,7 +171,7 @@ def machine_kind(environment: Mapping[str, str]) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a file; nothing if it is missing or damaged, or no run writes such content."""
+    """Return the content of a file; nothing if it is missing, or not what a run writes."""
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         # no NaN, and no half of a character except those for the bytes of a path that is no text

@@ -1,4 +1,4 @@
-"""The pages of `amal show`: an operation's derivation, its code, and an example with all its numbers."""
+"""The pages of `amal show`: an operation's derivation, its code, and a worked example."""
 
 from amal.proofs.matrix import OPERATIONS
 

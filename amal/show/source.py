@@ -47,7 +47,7 @@ def _paragraph(text: str, width: int) -> str:
 
 
 def functions_behind(op: str) -> list[type]:
-    """Return the hand-written Functions in the graph of the worked example, in the order of computation."""
+    """Return the hand-written Functions of the worked example, in the order of computation."""
     example = EXAMPLES[op]
     output = example.call(op)(*example.tensors())
     functions = dict.fromkeys(_written_class(node._forward_cls) for node in function_nodes(output))

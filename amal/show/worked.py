@@ -15,7 +15,7 @@ from .examples import EXAMPLES, Example, FixedCase
 from .quantity import Index, Line, Paper, entry, indices, numeral, slope
 
 STEP = 1e-5
-"""Step of a central difference in float64: with a smaller one rounding outweighs the formula's own error."""
+"""Step of a central difference in float64: below it rounding outweighs the formula's error."""
 PROPERTIES = {
     "gradcheck": "torch.autograd.gradcheck",
     "gradgradcheck": "torch.autograd.gradgradcheck, of second derivatives",
@@ -87,7 +87,7 @@ def work(op: str, operation: Callable[..., Tensor] | None = None) -> WorkedExamp
 def measure(
     call: Callable[..., Tensor], variables: tuple[Tensor, ...], position: int, index: Index, grad_output: Tensor
 ) -> float:
-    """Return the slope of Σ grad_output · output along one entry of one variable, by a central difference."""
+    """Return the slope of Σ grad_output · output along one entry, by a central difference."""
 
     def value_after(step: float) -> float:
         tensors = [tensor.detach().clone() for tensor in variables]

@@ -37,5 +37,6 @@ def test_a_markdown_table_has_aligned_columns():
     ]
 
 
-def test_a_paragraph_is_broken_between_words_only():
-    assert wrap("see not-summed here", 12, 4, "- ") == ["- see", "    not-summed", "    here"]
+def test_a_paragraph_is_broken_at_blanks_and_not_at_hyphens():
+    assert wrap("see not-summed here", 14, 4, "- ") == ["- see", "    not-summed", "    here"]
+    assert wrap("123456 x", 4) == ["1234", "56 x"]

@@ -11,8 +11,8 @@ import torch
 from running import answer
 
 from amal import cli, text
-from amal.functional import linear, relu
-from amal.graph import as_dot, as_text, describe_graph
+from amal.functional import linear, relu, tanh
+from amal.graph import as_dot, as_text, describe_graph, walk
 from amal.nn import Autoencoder, lenet
 from amal.proofs.matrix import OPERATIONS
 from amal.show import EXAMPLES, operations, page, source, work
@@ -371,6 +371,17 @@ def test_a_deep_graph_needs_no_recursion():
     for _ in range(3000):
         x = relu(x)
     assert len(describe_graph(x, {}).nodes) == 3000
+
+
+@pytest.mark.parametrize("output", [lambda a, b: a + b, lambda a, b: b + a])
+def test_the_walk_meets_a_node_before_those_that_it_is_computed_from(output):
+    hidden = relu(torch.rand(2, requires_grad=True))
+    order = walk.nodes(output(hidden, tanh(hidden)))
+    sources = [(node, source) for node in order for source, _ in node.next_functions if source]
+    assert len(order) == len(set(order)) == 4
+    assert all(order.index(node) < order.index(source) for node, source in sources)
+    assert [node.name() for node in order if walk.is_by_hand(node)] == ["TanhFunctionBackward", "ReLUFunctionBackward"]
+    assert walk.function_nodes(torch.ones(2)) == []
 
 
 def test_without_a_graph_it_is_said():

@@ -66,7 +66,7 @@ class Example:
 
 @dataclass(frozen=True)
 class FixedCase(Case):
-    """A row like those of the table of operations, with the numbers of an example, for the properties to check."""
+    """A row like those of the table of operations, with the numbers of an example."""
 
     example: Example | None = None
 

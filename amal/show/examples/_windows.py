@@ -11,7 +11,7 @@ Windows = Callable[[Entries, Entries], dict[Index, list[Index]]]
 
 
 def _sliding(kernel: int, stride: int) -> Windows:
-    """Return the windows of a kernel that slides on every axis but the first two: entry of y -> entries of x."""
+    """Return the windows of a kernel that slides on all axes but two: entry of y -> entries of x."""
 
     def windows(x: Entries, g: Entries) -> dict[Index, list[Index]]:
         offsets = list(product(range(kernel), repeat=len(x.shape) - 2))

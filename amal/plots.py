@@ -138,8 +138,8 @@ def decision_frontier(input: Tensor, target: Tensor, predict: Predict, title: st
     if output.min() < 0 < output.max():
         axes.contour(x, y, output, levels=[0.0], colors="black", linewidths=2)
     for label, colour in ((1, "tab:blue"), (-1, "tab:red")):
-        points = input[target[:, 0] == label].cpu()
-        axes.scatter(*points.T, s=10, color=colour, edgecolor="white", linewidth=0.3, label=f"class {label:+d}")
+        x, y = input[target[:, 0] == label].cpu().unbind(1)
+        axes.scatter(x, y, s=10, color=colour, edgecolor="white", linewidth=0.3, label=f"class {label:+d}")
     axes.set(title=title, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     axes.legend(loc="upper left")
     figure.colorbar(shades, ax=axes, label="output of the model (cut at ±2)")
@@ -228,7 +228,7 @@ def points_by_class(panels: Mapping[str, tuple[Tensor, Tensor]], classes: Sequen
         for number, label in enumerate(classes):
             members, colour = points[numbers == number].cpu(), f"C{number % 10}"
             if len(members):
-                axes.scatter(*members.T, s=5, color=colour)
+                axes.scatter(*members.unbind(1), s=5, color=colour)
                 box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.8, "edgecolor": colour}
                 middle = members.median(0).values.tolist()
                 axes.text(*middle, label, ha="center", va="center", fontsize=8, bbox=box)

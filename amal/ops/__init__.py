@@ -25,7 +25,6 @@ from .gelu import gelu as gelu
 from .highway import HighwayFunction as HighwayFunction
 from .highway import highway as highway
 from .l1_loss import L1Function as L1Function
-from .l1_loss import WeightedL1Function as WeightedL1Function
 from .l1_loss import l1_loss as l1_loss
 from .layer_norm import LayerNormFunction as LayerNormFunction
 from .layer_norm import layer_norm as layer_norm
@@ -39,7 +38,6 @@ from .max_pool1d import max_pool1d as max_pool1d
 from .max_pool2d import MaxPool2dFunction as MaxPool2dFunction
 from .max_pool2d import max_pool2d as max_pool2d
 from .mse_loss import MSEFunction as MSEFunction
-from .mse_loss import WeightedMSEFunction as WeightedMSEFunction
 from .mse_loss import mse_loss as mse_loss
 from .nll_loss import NLLFunction as NLLFunction
 from .nll_loss import nll_loss as nll_loss

@@ -1,37 +1,25 @@
-"""Convolution along any number of axes: its Function, its two gradients as convolutions, and its checks.
+"""Convolution along any number of axes: its Function, its two gradients as convolutions, and the public function.
 
 Shapes below: input (n, in, *size), weight (out, in / groups, *kernel), output (n, out, *places), where * is one axis
 (conv1d) or two (conv2d), and every option is a tuple of one number per axis.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ._convolution_options import Steps, check_convolution
 from ._function import Function
-from ._public import check_tensors
-from ._window import AXES, Sizes, check_image, per_axis
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The options of a convolution, one number per axis each. No tuple: torch.func would take it apart."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-
-    def __iter__(self) -> Iterator[Any]:
-        """Let the options be unpacked."""
-        return iter((self.stride, self.padding, self.dilation, self.groups))
+from ._public import autocast
+from ._window import Sizes
 
 
 class ConvolutionFunction(Function):
     """y = W * x + b for input (n, in, *size), weight (out, in / groups, *kernel), bias (out) or None."""
+
+    kind = "bilinear"
 
     @staticmethod
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
@@ -39,25 +27,18 @@ class ConvolutionFunction(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, Steps], output: Tensor) -> None:
-        input, weight, _, ctx.steps = inputs
+        input, weight, _, *ctx.options = inputs
         ctx.save_for_backward(input, weight)
-        ctx.save_for_forward(input, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
         needs_input, needs_weight, needs_bias, _ = ctx.needs_input_grad
-        grad_input = gradient_of_input(grad_output, weight, input.shape[2:], ctx.steps) if needs_input else None
-        grad_weight = gradient_of_weight(input, grad_output, weight, ctx.steps) if needs_weight else None
+        (steps,) = ctx.options
+        grad_input = gradient_of_input(grad_output, weight, input.shape[2:], steps) if needs_input else None
+        grad_weight = gradient_of_weight(input, grad_output, weight, steps) if needs_weight else None
         grad_bias = grad_output.sum((0, *range(2, grad_output.dim()))) if needs_bias else None
         return grad_input, grad_weight, grad_bias, None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor | None, weight_dot: Tensor | None, bias_dot: Tensor | None, _: None) -> Tensor:
-        input, weight = ctx.saved_tensors
-        x_dot = torch.zeros_like(input) if input_dot is None else input_dot
-        output_dot = convolve(x_dot, weight, bias_dot, ctx.steps)
-        return output_dot if weight_dot is None else output_dot + convolve(input, weight_dot, None, ctx.steps)
 
 
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
@@ -134,67 +115,40 @@ def _nothing(grad_output: Tensor, shape: tuple[int, ...]) -> Tensor:
     return grad_output.sum() * grad_output.new_zeros(shape)
 
 
-def check_convolution(
-    op: str,
+def convolution(
+    axes: int,
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
-    stride: Sizes,
-    padding: str | Sizes,
-    dilation: Sizes,
-    groups: int,
-) -> tuple[Steps, tuple[int, ...]]:
-    """Return the options, and what padding='same' adds at the end of each axis besides; or raise in words.
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: str | Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve input with weight, as torch.nn.functional.{name} does.
+
+    stride, padding and dilation are one number, or one per axis: ({axes}).
+
+    Args:
+        input: (n, in, {axes}) or (in, {axes}), floating point.
+        weight: (out, in / groups, {kernel}).
+        bias: (out); None for none.
+        stride: entries from one place of the window to the next.
+        padding: zeros put on all sides; 'valid' for none, 'same' for as many as keep the size (stride 1 only).
+        dilation: distance of the entries of a window.
+        groups: number of convolutions side by side that share the channels out.
+
+    Returns:
+        (n, out, {places}) or (out, {places}).
 
     Raises:
+        ValueError: the shapes do not fit, the tensors lie on different devices, or an option is out of range.
         TypeError: not floating-point tensors of one dtype, or options that are no integers.
-        ValueError: shapes that do not fit together, different devices, or options out of range.
     """
-    check_tensors(op, optional=("bias",), input=input, weight=weight, bias=bias)
-    axes = 1 if op == "conv1d" else 2
-    check_image(op, input, axes)
-    _check_channels(op, input, weight, bias, groups, axes)
-    steps = per_axis(op, "stride", stride, axes, 1)
-    gaps = per_axis(op, "dilation", dilation, axes, 1)
-    windows = [d * (k - 1) + 1 for d, k in zip(gaps, weight.shape[2:], strict=True)]
-    pads, more = _paddings(op, padding, windows, steps)
-    for size, window, p, extra in zip(input.shape[-axes:], windows, pads, more, strict=True):
-        if size == 0 or size + extra + 2 * p < window:
-            shapes = f"input is {tuple(input.shape)} with padding {padding!r} but weight {tuple(weight.shape)}"
-            raise ValueError(f"{op}: {shapes} with dilation {dilation} expects at least {window} entries")
-    return Steps(steps, pads, gaps, groups), more
-
-
-def _check_channels(op: str, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int, axes: int) -> None:
-    if isinstance(groups, bool) or not isinstance(groups, int):
-        raise TypeError(f"{op}: groups is {groups!r}, expected an integer")
-    if groups < 1:
-        raise ValueError(f"{op}: groups is {groups}, expected at least 1")
-    shape = tuple(weight.shape)
-    if len(shape) != axes + 2 or 0 in shape:
-        raise ValueError(f"{op}: weight is {shape}, expected (out, in / groups, {AXES[axes]}), none empty")
-    if shape[0] % groups:
-        raise ValueError(f"{op}: weight is {shape}, expected out to be a multiple of groups, {groups}")
-    channels = input.shape[-axes - 1]
-    if channels != shape[1] * groups:
-        of_groups = "" if groups == 1 else f" with groups={groups}"
-        shapes = f"input is {tuple(input.shape)} but weight {shape}{of_groups}"
-        raise ValueError(f"{op}: {shapes} expects {shape[1] * groups} channels")
-    if bias is not None and bias.shape != shape[:1]:
-        raise ValueError(f"{op}: bias is {tuple(bias.shape)} but weight {shape} expects a bias {shape[:1]}")
-
-
-def _paddings(
-    op: str, padding: str | Sizes, windows: list[int], stride: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The padding of both sides, and the entry more at the end that 'same' needs for a window of even length."""
-    none = (0,) * len(windows)
-    if not isinstance(padding, str):
-        return per_axis(op, "padding", padding, len(windows), 0), none
-    if padding == "valid":
-        return none, none
-    if padding != "same":
-        raise ValueError(f"{op}: padding is {padding!r}, expected 'same', 'valid' or numbers")
-    if max(stride) > 1:
-        raise ValueError(f"{op}: padding is 'same' but stride {stride}, expected a stride of 1")
-    return tuple((window - 1) // 2 for window in windows), tuple((window - 1) % 2 for window in windows)
+    input, weight, bias = autocast(input, weight, bias)  # type: ignore[assignment]
+    steps, more = check_convolution(axes, input, weight, bias, stride, padding, dilation, groups)
+    if any(more):
+        input = torch.nn.functional.pad(input, [side for extra in more[::-1] for side in (0, extra)])
+    if input.dim() == axes + 2:
+        return ConvolutionFunction.apply(input, weight, bias, steps)
+    return ConvolutionFunction.apply(input.unsqueeze(0), weight, bias, steps).squeeze(0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch._C._functorch import TransformType
@@ -13,6 +13,9 @@ from torch.autograd import forward_ad
 class Function(torch.autograd.Function):
     """torch.autograd.Function, with a vmap rule made of its own methods and half the cost of a call.
 
+    Forward mode is said once. Three kinds of operation have a `jvp` already, so that the two derivatives
+    cannot differ; every other one writes its own. What backward keeps, `jvp` gets too.
+
     A gradient of None stays None, as behind torch's own operations: it says that nothing depends on the output, where
     zeros would let an optimiser with momentum or decay move a parameter that has no part in the loss. So `backward` is
     not called for gradients that are all None, and of several some may be; and `jvp` gets None for what stands still.
@@ -22,20 +25,33 @@ class Function(torch.autograd.Function):
     is at work it is asked for both at once, the older form, which takes half of the time.
     """
 
+    kind: ClassVar[Literal["symmetric", "linear", "bilinear", "general"]] = "general"
+    """How the output depends on the first inputs; the others are options, which ctx.options holds.
+
+    "symmetric": on one, by a matrix of derivatives that is its own transpose, as a diagonal one is: jvp is backward.
+    "linear": on one, linearly: jvp is forward. "bilinear": on input and weight, linearly on each, and a bias is added.
+    """
+    keeps: ClassVar[Literal["input", "output", ""]] = ""
+    """What backward needs, if it is this alone; otherwise `setup_context` says it."""
+
     generate_vmap_rule = True
     _apply_at_once: Callable[..., Any]
 
     def __init_subclass__(cls) -> None:
-        """Leave None as it is, let `jvp` be differentiated forwards itself, and make the older form."""
+        """Add what follows from the kind, leave None as it is, and make the older form."""
         super().__init_subclass__()
         if "_apply_at_once" in cls.__dict__:
             return
-        if "setup_context" in cls.__dict__:
-            cls.setup_context = staticmethod(_without_zeros(cls.setup_context))  # type: ignore[method-assign]
-        if "backward" in cls.__dict__:
-            cls.backward = staticmethod(_none_for_none(cls.backward))  # type: ignore[method-assign]
-        if "jvp" in cls.__dict__:
-            cls.jvp = staticmethod(_forwards_again(cls.jvp))  # type: ignore[method-assign]
+        methods: dict[str, Any] = dict(cls.__dict__)
+        if cls.keeps:
+            methods.setdefault("setup_context", _keep(cls.keeps))
+        if cls.kind != "general":
+            methods.setdefault("jvp", _JVP[cls.kind](cls))
+        wrappers = {"setup_context": _without_zeros, "backward": _none_for_none, "jvp": _forwards_again}
+        for name, wrapper in wrappers.items():
+            if name in methods:
+                method = methods[name]
+                setattr(cls, name, staticmethod(wrapper(getattr(method, "__func__", method))))
         cls._apply_at_once = _at_once(cls).apply
 
     @classmethod
@@ -55,6 +71,7 @@ def _at_once(function: type[Function]) -> type[Function]:
         output = function.forward(*inputs)
         ctx.materialize_grads = False  # as set_materialize_grads does, one call less
         setup_context(ctx, inputs, output)
+        ctx.saved_for_forward = ctx.to_save  # as save_for_forward does, one call less
         return output
 
     methods = {
@@ -68,6 +85,53 @@ def _at_once(function: type[Function]) -> type[Function]:
     return at_once
 
 
+def _keep(keeps: str) -> Callable[..., None]:
+    """Make the setup_context that keeps the input or the output, and the options."""
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.options = inputs[1:]
+        ctx.save_for_backward(output if keeps == "output" else inputs[0])
+
+    return setup_context
+
+
+def _symmetric(function: type[Function]) -> Callable[..., Any]:
+    """ẏ = Jᵀ ẋ, as J is Jᵀ."""
+    backward = function.backward
+
+    def jvp(ctx: Any, input_dot: Any, *_: None) -> Any:
+        output_dot = backward(ctx, input_dot)
+        return output_dot[0] if isinstance(output_dot, tuple) else output_dot
+
+    return jvp
+
+
+def _linear(function: type[Function]) -> Callable[..., Any]:
+    """ẏ = f(ẋ)."""
+
+    def jvp(ctx: Any, input_dot: Any, *_: None) -> Any:
+        return function.forward(input_dot, *ctx.options)
+
+    return jvp
+
+
+def _bilinear(function: type[Function]) -> Callable[..., Any]:
+    """ẏ = f(ẋ, W) + f(x, Ẇ) + ḃ."""
+
+    def jvp(ctx: Any, input_dot: Any, weight_dot: Any, bias_dot: Any, *_: None) -> Any:
+        input, weight = ctx.saved_tensors
+        x_dot = torch.zeros_like(input) if input_dot is None else input_dot
+        output_dot = function.forward(x_dot, weight, bias_dot, *ctx.options)
+        return (
+            output_dot if weight_dot is None else output_dot + function.forward(input, weight_dot, None, *ctx.options)
+        )
+
+    return jvp
+
+
+_JVP = {"symmetric": _symmetric, "linear": _linear, "bilinear": _bilinear}
+
+
 def _without_zeros(setup_context: Callable[..., None]) -> Callable[..., None]:
     """Let torch hand over None, and not make zeros of it."""
 
@@ -75,6 +139,7 @@ def _without_zeros(setup_context: Callable[..., None]) -> Callable[..., None]:
     def without_zeros(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.set_materialize_grads(False)
         setup_context(ctx, inputs, output)
+        ctx.saved_for_forward = ctx.to_save
 
     return without_zeros
 

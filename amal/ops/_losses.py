@@ -52,17 +52,6 @@ def share(grad_output: Tensor, reduction: str, entries: int, factor: int = 1) ->
     return g if share == 1 else times(g, share)
 
 
-def weighted(entries: Tensor, weight: Tensor, reduction: str) -> Tensor:
-    """Return w_i L_i ('none'), Σ w_i L_i ('sum') or Σ w_i L_i / Σ w_i ('mean')."""
-    products = weight * entries
-    return products.sum() / weight.sum() if reduction == "mean" else reduced(products, reduction)
-
-
-def worth_of_weight(entries: Tensor, weight: Tensor, reduction: str) -> Tensor:
-    """Return L_i − L for the weighted mean, L_i otherwise: what one more unit of w_i is worth, times Σ w_i."""
-    return entries - weighted(entries, weight, reduction) if reduction == "mean" else entries
-
-
 def check_equal_shapes(op: str, input: Tensor, **others: Tensor | None) -> None:
     """Raise a ValueError unless all shapes are that of `input`."""
     for name, tensor in others.items():

@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from inspect import signature
 from types import ModuleType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 _Op = TypeVar("_Op", bound=Callable[..., Any])
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_Form = TypeVar("_Form")
 LOW_PRECISION = (torch.bfloat16, torch.float16)
 
 
@@ -25,6 +29,29 @@ def public_op(op: _Op) -> _Op:
     else:
         _WhenDynamoIsImported.waiting.append(op)
     return op
+
+
+def public_form(
+    module: str, general: Callable[Concatenate[_Form, _P], _R], form: _Form, **words: str
+) -> Callable[_P, _R]:
+    """Make a public operation of a function that serves several: all of its arguments but the first.
+
+    Args:
+        module: __name__ of the operation's file, which is named for it.
+        general: the function, with the signature and the docstring.
+        form: its first argument, which tells the operations apart.
+        words: what stands in the docstring for {name}, by name.
+    """
+
+    def operation(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return general(form, *args, **kwargs)
+
+    whole = signature(general)
+    operation.__module__, name = module, module.rpartition(".")[2]
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = (general.__doc__ or "").format(name=name, **words)
+    operation.__signature__ = whole.replace(parameters=[*whole.parameters.values()][1:])  # type: ignore[attr-defined]
+    return public_op(operation)
 
 
 class _WhenDynamoIsImported:

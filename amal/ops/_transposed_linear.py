@@ -17,15 +17,16 @@ from ._function import Function
 class TransposedLinearFunction(Function):
     """y = x W + b for input (n, in), weight (in, out), bias (out) or None."""
 
+    kind = "bilinear"
+
     @staticmethod
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return input @ weight if bias is None else torch.addmm(bias, input, weight)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
-        input, weight, _ = inputs
+        input, weight, _, *ctx.options = inputs
         ctx.save_for_backward(input, weight)
-        ctx.save_for_forward(input, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
@@ -35,14 +36,6 @@ class TransposedLinearFunction(Function):
         grad_weight = input.mT @ grad_output if needs_weight else None
         grad_bias = grad_output.sum(0) if needs_bias else None
         return grad_input, grad_weight, grad_bias
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor | None, weight_dot: Tensor | None, bias_dot: Tensor | None) -> Tensor:
-        input, weight = ctx.saved_tensors
-        output_dot: Tensor = input.new_zeros(len(input), weight.shape[1]) if input_dot is None else input_dot @ weight
-        if weight_dot is not None:
-            output_dot = output_dot + input @ weight_dot
-        return output_dot if bias_dot is None else output_dot + bias_dot
 
 
 def lies_transposed(weight: Tensor) -> bool:

@@ -34,18 +34,20 @@ from ._window import check_image, per_axis
 class AdaptiveAvgPool2dFunction(Function):
     """y = A x Bᵀ for input (*, c, height, width)."""
 
+    kind = "linear"
+
     @staticmethod
     def forward(input: Tensor, rows: int, columns: int) -> Tensor:
         return torch.nn.functional.adaptive_avg_pool2d(input, (rows, columns))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, int, int], output: Tensor) -> None:
-        input, *ctx.output_size = inputs
+        input, *ctx.options = inputs
         ctx.size = tuple(input.shape[-2:])
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
-        (height, width), (rows, columns) = ctx.size, ctx.output_size
+        (height, width), (rows, columns) = ctx.size, ctx.options
         if rows == columns == 1:
             return (grad_output / (height * width)).expand(*grad_output.shape[:-2], height, width), None, None
         if rows and columns and height % rows == width % columns == 0:
@@ -53,10 +55,6 @@ class AdaptiveAvgPool2dFunction(Function):
             return tile(grad_output * share, height // rows, width // columns), None, None
         of_rows, of_columns = _averages(height, rows, grad_output), _averages(width, columns, grad_output)
         return of_rows.mT @ (grad_output @ of_columns), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, *_: None) -> Tensor:
-        return torch.nn.functional.adaptive_avg_pool2d(input_dot, ctx.output_size)
 
 
 @public_op

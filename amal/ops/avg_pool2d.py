@@ -33,11 +33,16 @@ from ._window import Sizes
 class AvgPool2dFunction(Function):
     """y = mean over windows, for input (*, c, height, width)."""
 
+    kind = "linear"
+
     @staticmethod
     def forward(
         input: Tensor, windows: Windows, ceil_mode: bool, count_include_pad: bool, divisor_override: int | None
     ) -> Tensor:
-        return _average(input, windows, ceil_mode, count_include_pad, divisor_override)
+        kernel_size, stride, padding, _ = windows
+        return torch.nn.functional.avg_pool2d(
+            input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -50,10 +55,6 @@ class AvgPool2dFunction(Function):
         divisor = divisor or entries(windows, ctx.size, ceil_mode, count_include_pad, grad_output)
         each = grad_output / divisor if isinstance(divisor, Tensor) else times(grad_output, 1 / divisor)
         return spread(windows, each, ctx.size), None, None, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, *_: None) -> Tensor:
-        return _average(input_dot, *ctx.options)
 
 
 @public_op
@@ -93,12 +94,3 @@ def avg_pool2d(
     if divisor_override == 0:
         raise ValueError("avg_pool2d: divisor_override is 0, expected another number")
     return AvgPool2dFunction.apply(input, windows, ceil_mode, count_include_pad, divisor_override)
-
-
-def _average(
-    input: Tensor, windows: Windows, ceil_mode: bool, count_include_pad: bool, divisor_override: int | None
-) -> Tensor:
-    kernel_size, stride, padding, _ = windows
-    return torch.nn.functional.avg_pool2d(
-        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )

@@ -61,7 +61,6 @@ class BatchNormFunction(Function):
         input, weight, *_, ctx.training, _, _ = inputs
         _, mean, rstd = output
         ctx.save_for_backward(input, weight, mean, rstd)
-        ctx.save_for_forward(input, weight, mean, rstd)
 
     @staticmethod
     def backward(

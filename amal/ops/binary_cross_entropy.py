@@ -40,7 +40,6 @@ class BCEFunction(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, target, weight, ctx.reduction = inputs
         ctx.save_for_backward(input, target, weight)
-        ctx.save_for_forward(input, target, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:

@@ -18,46 +18,7 @@ now the place and t runs over the kernel. A step (ẋ, Ẇ, ḃ) moves the outpu
 Source: Goodfellow, Bengio and Courville, Deep Learning, 9.5; Dumoulin and Visin, Guide to convolution arithmetic, 2016.
 """
 
-from torch import Tensor
-from torch.nn.functional import pad
+from ._convolution import convolution
+from ._public import public_form
 
-from ._convolution import ConvolutionFunction, check_convolution
-from ._public import autocast, public_op
-from ._window import Sizes
-
-
-@public_op
-def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Sizes = 1,
-    padding: str | Sizes = 0,
-    dilation: Sizes = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Convolve input with weight, as torch.nn.functional.conv1d does.
-
-    Args:
-        input: (n, in, length) or (in, length), floating point.
-        weight: (out, in / groups, k).
-        bias: (out); None for none.
-        stride: entries from one place of the window to the next.
-        padding: zeros put on both sides; 'valid' for none, 'same' for as many as keep the length (stride 1 only).
-        dilation: distance of the entries of a window.
-        groups: number of convolutions side by side that share the channels out.
-
-    Returns:
-        (n, out, places) or (out, places).
-
-    Raises:
-        ValueError: the shapes do not fit, the tensors lie on different devices, or an option is out of range.
-        TypeError: not floating-point tensors of one dtype, or options that are no integers.
-    """
-    input, weight, bias = autocast(input, weight, bias)  # type: ignore[assignment]
-    steps, more = check_convolution("conv1d", input, weight, bias, stride, padding, dilation, groups)
-    if any(more):
-        input = pad(input, (0, *more))
-    if input.dim() == 3:
-        return ConvolutionFunction.apply(input, weight, bias, steps)
-    return ConvolutionFunction.apply(input.unsqueeze(0), weight, bias, steps).squeeze(0)
+conv1d = public_form(__name__, convolution, 1, axes="length", kernel="k", places="places")

@@ -19,48 +19,7 @@ now the place and tu runs over the kernel. A step (ẋ, Ẇ, ḃ) moves the outp
 Source: Goodfellow, Bengio and Courville, Deep Learning, 9.5; Dumoulin and Visin, Guide to convolution arithmetic, 2016.
 """
 
-from torch import Tensor
-from torch.nn.functional import pad
+from ._convolution import convolution
+from ._public import public_form
 
-from ._convolution import ConvolutionFunction, check_convolution
-from ._public import autocast, public_op
-from ._window import Sizes
-
-
-@public_op
-def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Sizes = 1,
-    padding: str | Sizes = 0,
-    dilation: Sizes = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Convolve input with weight, as torch.nn.functional.conv2d does.
-
-    stride, padding and dilation are one number, or one per axis: (height, width).
-
-    Args:
-        input: (n, in, height, width) or (in, height, width), floating point.
-        weight: (out, in / groups, k, k').
-        bias: (out); None for none.
-        stride: entries from one place of the window to the next.
-        padding: zeros put on all sides; 'valid' for none, 'same' for as many as keep the size (stride 1 only).
-        dilation: distance of the entries of a window.
-        groups: number of convolutions side by side that share the channels out.
-
-    Returns:
-        (n, out, rows, columns) or (out, rows, columns).
-
-    Raises:
-        ValueError: the shapes do not fit, the tensors lie on different devices, or an option is out of range.
-        TypeError: not floating-point tensors of one dtype, or options that are no integers.
-    """
-    input, weight, bias = autocast(input, weight, bias)  # type: ignore[assignment]
-    steps, more = check_convolution("conv2d", input, weight, bias, stride, padding, dilation, groups)
-    if any(more):
-        input = pad(input, (0, more[1], 0, more[0]))
-    if input.dim() == 4:
-        return ConvolutionFunction.apply(input, weight, bias, steps)
-    return ConvolutionFunction.apply(input.unsqueeze(0), weight, bias, steps).squeeze(0)
+conv2d = public_form(__name__, convolution, 2, axes="height, width", kernel="k, k'", places="rows, columns")

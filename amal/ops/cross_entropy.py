@@ -57,7 +57,6 @@ class CrossEntropyFunction(Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, target, weight, ctx.ignore_index, ctx.reduction, ctx.epsilon = inputs
         ctx.save_for_backward(input, target, weight)
-        ctx.save_for_forward(input, target, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:

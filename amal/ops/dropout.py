@@ -24,6 +24,8 @@ from ._public import check_number, check_tensors, in_place, public_op
 class DropoutFunction(Function):
     """y = x ∘ m, for given noise m of the shape of x, or one number for all."""
 
+    kind = "symmetric"
+
     @staticmethod
     def forward(input: Tensor, noise: Tensor) -> Tensor:
         return input * noise
@@ -32,17 +34,11 @@ class DropoutFunction(Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         _, noise = inputs
         ctx.save_for_backward(noise)
-        ctx.save_for_forward(noise)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (noise,) = ctx.saved_tensors
         return grad_output * noise, None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
-        (noise,) = ctx.saved_tensors
-        return input_dot * noise
 
 
 @public_op

@@ -38,7 +38,6 @@ class EmbeddingFunction(Function):
         input, weight, ctx.padding_idx, ctx.scale_grad_by_freq, ctx.sparse = inputs
         ctx.table = weight.shape
         ctx.save_for_backward(input)
-        ctx.save_for_forward(input)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:

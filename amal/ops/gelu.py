@@ -31,26 +31,17 @@ CUBIC = LINEAR * 0.044715
 class GELUFunction(Function):
     """y = x Φ(x), or its approximation by a tanh."""
 
+    kind, keeps = "symmetric", "input"
+
     @staticmethod
     def forward(input: Tensor, approximate: str) -> Tensor:
         return torch.nn.functional.gelu(input, approximate=approximate)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, str], output: Tensor) -> None:
-        input, approximate = inputs
-        ctx.slope = _slope_of_tanh if approximate == "tanh" else _slope
-        ctx.save_for_backward(input)
-        ctx.save_for_forward(input)
-
-    @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
-        (input,) = ctx.saved_tensors
-        return of_dtype(grad_output * ctx.slope(wide(input)), input.dtype), None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
-        (input,) = ctx.saved_tensors
-        return (input_dot * ctx.slope(wide(input))).to(input.dtype)
+        (input,), (approximate,) = ctx.saved_tensors, ctx.options
+        slope = _slope_of_tanh if approximate == "tanh" else _slope
+        return of_dtype(grad_output * slope(wide(input)), input.dtype), None
 
 
 @public_op

@@ -57,7 +57,6 @@ class HighwayFunction(Function):
         *tensors, _, ctx.activation = inputs
         kept = (*tensors, output[1])  # all but the gate's bias, which no derivative needs
         ctx.save_for_backward(*kept)
-        ctx.save_for_forward(*kept)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor | None, grad_gate: Tensor | None) -> tuple[Tensor | None, ...]:

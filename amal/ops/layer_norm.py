@@ -44,7 +44,6 @@ class LayerNormFunction(Function):
         input, weight, _, _ = inputs
         _, mean, rstd = output
         ctx.save_for_backward(input, weight, mean, rstd)
-        ctx.save_for_forward(input, weight, mean, rstd)
 
     @staticmethod
     def backward(

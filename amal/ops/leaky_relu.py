@@ -25,25 +25,17 @@ from ._public import check_tensors, in_place, public_op
 class LeakyReLUFunction(Function):
     """y = x where x > 0, else a x."""
 
+    kind, keeps = "symmetric", "input"
+
     @staticmethod
     def forward(input: Tensor, negative_slope: float) -> Tensor:
         return torch.nn.functional.leaky_relu(input, negative_slope)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
-        input, ctx.negative_slope = inputs
-        ctx.save_for_backward(input)
-        ctx.save_for_forward(input)
-
-    @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
-        (input,) = ctx.saved_tensors
-        return grad_output * _slope(input, ctx.negative_slope), None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
-        (input,) = ctx.saved_tensors
-        return input_dot * _slope(input, ctx.negative_slope)
+        (input,), (negative_slope,) = ctx.saved_tensors, ctx.options
+        slope = torch.threshold_(input.sign(), 0.5, negative_slope)  # the sign is −1, 0 or 1: what is not 1 becomes a
+        return grad_output * slope, None
 
 
 @public_op
@@ -65,8 +57,3 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     if inplace:
         return in_place(lambda copy: leaky_relu(copy, negative_slope), input)
     return LeakyReLUFunction.apply(input, negative_slope)
-
-
-def _slope(input: Tensor, negative_slope: float) -> Tensor:
-    """Return y': the sign is −1, 0 or 1, and what does not exceed a half becomes a."""
-    return torch.threshold_(input.sign(), 0.5, negative_slope)

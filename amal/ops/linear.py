@@ -29,6 +29,8 @@ from ._transposed_linear import TransposedLinearFunction, lies_transposed
 class LinearFunction(Function):
     """y = x Wᵀ + b for input (n, in), weight (out, in), bias (out) or None."""
 
+    kind = "bilinear"
+
     @staticmethod
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if bias is None:
@@ -37,9 +39,8 @@ class LinearFunction(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
-        input, weight, _ = inputs
+        input, weight, _, *ctx.options = inputs
         ctx.save_for_backward(input, weight)
-        ctx.save_for_forward(input, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
@@ -49,14 +50,6 @@ class LinearFunction(Function):
         grad_weight = grad_output.mT @ input if needs_weight else None
         grad_bias = grad_output.sum(0) if needs_bias else None
         return grad_input, grad_weight, grad_bias
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor | None, weight_dot: Tensor | None, bias_dot: Tensor | None) -> Tensor:
-        input, weight = ctx.saved_tensors
-        output_dot: Tensor = input.new_zeros(len(input), len(weight)) if input_dot is None else input_dot @ weight.mT
-        if weight_dot is not None:
-            output_dot = output_dot + input @ weight_dot.mT
-        return output_dot if bias_dot is None else output_dot + bias_dot
 
 
 @public_op

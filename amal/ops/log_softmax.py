@@ -28,27 +28,23 @@ from ._softmax_dim import prepare
 class LogSoftmaxFunction(Function):
     """y = log of the softmax of x over one dimension."""
 
-    @staticmethod
-    def forward(input: Tensor, dim: int) -> Tensor:
-        return torch.log_softmax(input, dim)
+    keeps = "output"
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
-        _, ctx.dim = inputs
-        ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
+    def forward(input: Tensor, dim: int) -> Tensor:
+        return input.log_softmax(dim)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
-        (output,) = ctx.saved_tensors
-        g, p = wide(grad_output), wide(output).softmax(ctx.dim)
-        return of_dtype(torch.addcmul(g, p, g.sum(ctx.dim, keepdim=True), value=-1), output.dtype), None
+        (output,), (dim,) = ctx.saved_tensors, ctx.options
+        g, p = wide(grad_output), wide(output).softmax(dim)
+        return of_dtype(torch.addcmul(g, p, g.sum(dim, keepdim=True), value=-1), output.dtype), None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
-        (output,) = ctx.saved_tensors
-        p = wide(output).softmax(ctx.dim)
-        return (input_dot - (p * input_dot).sum(ctx.dim, keepdim=True)).to(output.dtype)
+        (output,), (dim,) = ctx.saved_tensors, ctx.options
+        p = wide(output).softmax(dim)
+        return (input_dot - (p * input_dot).sum(dim, keepdim=True)).to(output.dtype)
 
 
 @public_op

@@ -18,44 +18,7 @@ A signal is an image of height 1, and MaxPool2dFunction does this for images.
 Source: Goodfellow, Bengio and Courville, Deep Learning, 9.3.
 """
 
-from torch import Tensor
+from ._public import public_form
+from .max_pool2d import max_pool
 
-from ._pooling import check_cover, check_windows, of_images
-from ._public import public_op
-from ._window import Sizes
-from .max_pool2d import MaxPool2dFunction
-
-
-@public_op
-def max_pool1d(
-    input: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
-    """Take the maximum of sliding windows, as torch.nn.functional.max_pool1d does.
-
-    Args:
-        input: (n, c, length) or (c, length), floating point.
-        kernel_size: entries in a window.
-        stride: entries from one window to the next; None for kernel_size.
-        padding: entries of −∞ put on both sides, at most half of kernel_size.
-        dilation: distance of the entries of a window.
-        ceil_mode: whether a last window may stick out.
-        return_indices: whether to return the positions of the maxima too.
-
-    Returns:
-        (n, c, places) or (c, places); with return_indices also the positions, int64, of the same shape.
-
-    Raises:
-        TypeError: not a floating-point tensor, or an option of another type.
-        ValueError: the shape or an option is out of range, no window fits, or one has padding alone.
-    """
-    windows = check_windows("max_pool1d", input, 1, kernel_size, stride, padding, dilation, ceil_mode)
-    if padding:
-        check_cover("max_pool1d", input, windows)
-    output, indices = MaxPool2dFunction.apply(input.unsqueeze(-2), of_images(windows), ceil_mode)
-    return (output.squeeze(-2), indices.squeeze(-2)) if return_indices else output.squeeze(-2)
+max_pool1d = public_form(__name__, max_pool, 1, axes="length", places="places", order="from the start")

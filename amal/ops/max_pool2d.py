@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._pooling import Windows, check_cover, check_windows
-from ._public import public_op
+from ._pooling import Windows, check_cover, check_windows, of_images
+from ._public import public_form
 from ._window import Sizes
 
 
@@ -43,7 +43,6 @@ class MaxPool2dFunction(Function):
         ctx.line, ctx.winners = _in_one_line(ctx.shape), _in_one_line(ctx.places)
         ctx.mark_non_differentiable(indices)
         ctx.save_for_backward(indices)
-        ctx.save_for_forward(indices)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor, _: None) -> tuple[Tensor | None, ...]:
@@ -58,8 +57,8 @@ class MaxPool2dFunction(Function):
         return input_dot.reshape(ctx.line).gather(-1, indices.reshape(ctx.winners)).view(ctx.places), None
 
 
-@public_op
-def max_pool2d(
+def max_pool(
+    axes: int,
     input: Tensor,
     kernel_size: Sizes,
     stride: Sizes | None = None,
@@ -68,12 +67,12 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Take the maximum of sliding windows, as torch.nn.functional.max_pool2d does.
+    """Take the maximum of sliding windows, as torch.nn.functional.{name} does.
 
-    Every option is one number, or one per axis: (height, width).
+    Every number is for all axes, or there is one per axis: ({axes}).
 
     Args:
-        input: (n, c, height, width) or (c, height, width), floating point.
+        input: (n, c, {axes}) or (c, {axes}), floating point.
         kernel_size: entries in a window.
         stride: entries from one window to the next; None for kernel_size.
         padding: entries of −∞ put on all sides, at most half of kernel_size.
@@ -82,18 +81,26 @@ def max_pool2d(
         return_indices: whether to return the positions of the maxima too.
 
     Returns:
-        (n, c, rows, columns) or (c, rows, columns); with return_indices also the positions in the image read line by
-        line, int64, of the same shape.
+        (n, c, {places}) or (c, {places}); with return_indices also the positions, int64, of the same shape,
+        counted {order}.
 
     Raises:
         TypeError: not a floating-point tensor, or an option of another type.
         ValueError: the shape or an option is out of range, no window fits, or one has padding alone.
     """
-    windows = check_windows("max_pool2d", input, 2, kernel_size, stride, padding, dilation, ceil_mode)
+    op = f"max_pool{axes}d"
+    windows = check_windows(op, input, axes, kernel_size, stride, padding, dilation, ceil_mode)
     if padding:
-        check_cover("max_pool2d", input, windows)
-    output, indices = MaxPool2dFunction.apply(input, windows, ceil_mode)
+        check_cover(op, input, windows)
+    if axes == 2:
+        output, indices = MaxPool2dFunction.apply(input, windows, ceil_mode)
+    else:  # a signal is an image of height 1
+        pair = MaxPool2dFunction.apply(input.unsqueeze(-2), of_images(windows), ceil_mode)
+        output, indices = (tensor.squeeze(-2) for tensor in pair)
     return (output, indices) if return_indices else output
+
+
+max_pool2d = public_form(__name__, max_pool, 2, axes="height, width", places="rows, columns", order="line by line")
 
 
 def _in_one_line(shape: torch.Size) -> tuple[int, ...]:

@@ -45,7 +45,6 @@ class NLLFunction(Function):
         input, target, weight, ctx.ignore_index, ctx.reduction = inputs
         ctx.shape = input.shape
         ctx.save_for_backward(target, weight)
-        ctx.save_for_forward(target, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:

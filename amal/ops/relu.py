@@ -25,24 +25,16 @@ from ._public import check_tensors, in_place, public_op
 class ReLUFunction(Function):
     """y = max(x, 0)."""
 
+    kind = "symmetric"
+    keeps = "output"  # y > 0 just where x > 0
+
     @staticmethod
     def forward(input: Tensor) -> Tensor:
         return input.relu()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
-
-    @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
-        (output,) = ctx.saved_tensors
-        return grad_output * output.sign()
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor) -> Tensor:
-        (output,) = ctx.saved_tensors
-        return input_dot * output.sign()
+        return grad_output * ctx.saved_tensors[0].sign()
 
 
 @public_op

@@ -10,7 +10,7 @@ dy/dx = e⁻ˣ / (1 + e⁻ˣ)² = y (1 − y), which needs no x once y is known.
 
 The slope is at most 1/4 and vanishes at both ends: a saturated sigmoid stops learning.
 
-Source: TME 2, question 3; Goodfellow, Bengio and Courville, Deep Learning, 6.3.2.
+Source: Goodfellow, Bengio and Courville, Deep Learning, 6.3.2; TME 2, question 3.
 """
 
 from typing import Any
@@ -25,25 +25,16 @@ from ._public import check_tensors, public_op
 class SigmoidFunction(Function):
     """y = σ(x)."""
 
-    @staticmethod
-    def forward(input: Tensor) -> Tensor:
-        return input.sigmoid()
+    kind, keeps = "symmetric", "output"
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
+    def forward(input: Tensor) -> Tensor:
+        return torch.sigmoid(input)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
         product = grad_output * output
-        return torch.addcmul(product, product, output, value=-1)
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor) -> Tensor:
-        (output,) = ctx.saved_tensors
-        product = input_dot * output
         return torch.addcmul(product, product, output, value=-1)
 
 

@@ -24,24 +24,16 @@ from ._public import check_tensors, in_place, of_dtype, public_op, wide
 class SiLUFunction(Function):
     """y = x σ(x)."""
 
+    kind, keeps = "symmetric", "input"
+
     @staticmethod
     def forward(input: Tensor) -> Tensor:
         return torch.nn.functional.silu(input)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
-
-    @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (input,) = ctx.saved_tensors
         return of_dtype(grad_output * _slope(input), input.dtype)
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor) -> Tensor:
-        (input,) = ctx.saved_tensors
-        return (input_dot * _slope(input)).to(input.dtype)
 
 
 @public_op

@@ -28,25 +28,18 @@ from ._softmax_dim import prepare
 class SoftmaxFunction(Function):
     """y = softmax of x over one dimension."""
 
+    kind, keeps = "symmetric", "output"
+
     @staticmethod
     def forward(input: Tensor, dim: int) -> Tensor:
         return torch.softmax(input, dim)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
-        _, ctx.dim = inputs
-        ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
-
-    @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
-        (output,) = ctx.saved_tensors
-        return _through(output, grad_output, ctx.dim), None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
-        (output,) = ctx.saved_tensors
-        return _through(output, input_dot, ctx.dim)
+        (output,), (dim,) = ctx.saved_tensors, ctx.options
+        y = wide(output)
+        product = grad_output * y
+        return of_dtype(torch.addcmul(product, y, product.sum(dim, keepdim=True), value=-1), output.dtype), None
 
 
 @public_op
@@ -68,10 +61,3 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """
     input, dim = prepare("softmax", input, dim, _stacklevel, dtype)
     return SoftmaxFunction.apply(input, dim)
-
-
-def _through(output: Tensor, vector: Tensor, dim: int) -> Tensor:
-    """y (v − Σ y v), the matrix of derivatives times a vector."""
-    y = wide(output)
-    product = vector * y
-    return of_dtype(torch.addcmul(product, y, product.sum(dim, keepdim=True), value=-1), output.dtype)

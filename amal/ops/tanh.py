@@ -25,24 +25,16 @@ from ._public import check_tensors, public_op
 class TanhFunction(Function):
     """y = tanh x."""
 
+    kind, keeps = "symmetric", "output"
+
     @staticmethod
     def forward(input: Tensor) -> Tensor:
         return input.tanh()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
-
-    @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
         return torch.addcmul(grad_output, grad_output * output, output, value=-1)
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor) -> Tensor:
-        (output,) = ctx.saved_tensors
-        return torch.addcmul(input_dot, input_dot * output, output, value=-1)
 
 
 @public_op

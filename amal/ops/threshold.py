@@ -25,25 +25,16 @@ from ._public import above, check_tensors, in_place, public_op
 class ThresholdFunction(Function):
     """y = x where x > θ, else v."""
 
+    kind, keeps = "symmetric", "input"
+
     @staticmethod
     def forward(input: Tensor, threshold: float, value: float) -> Tensor:
         return torch.threshold(input, threshold, value)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float, float], output: Tensor) -> None:
-        input, ctx.threshold, _ = inputs
-        ctx.save_for_backward(input)
-        ctx.save_for_forward(input)
-
-    @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
-        (input,) = ctx.saved_tensors
-        return grad_output * above(input, ctx.threshold), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, input_dot: Tensor, *_: None) -> Tensor:
-        (input,) = ctx.saved_tensors
-        return input_dot * above(input, ctx.threshold)
+        (input,), (threshold, _) = ctx.saved_tensors, ctx.options
+        return grad_output * above(input, threshold), None, None
 
 
 @public_op

@@ -97,13 +97,10 @@ def _helpers(function: type) -> list[Any]:
 
 
 def _signature(function: Any) -> str:
-    """Return the code of a function up to its docstring's first line."""
-    source = inspect.getsource(function)
-    definition = ast.parse(source).body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    head = source.splitlines()[: definition.body[0].lineno - 1]
+    """Return a function down to its docstring's first line."""
+    signature = str(inspect.signature(function)).replace("torch.Tensor", "Tensor")
     first = str(inspect.getdoc(function)).partition("\n")[0]
-    return "\n".join([*head, f'    """{first}"""'])
+    return f'def {function.__name__}{signature}:\n    """{first}"""'
 
 
 def shorten_lines(text: str, width: int) -> str:

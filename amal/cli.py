@@ -28,7 +28,8 @@ def ops(
 
     Args:
         names: the operations to examine, such as `tanh conv2d`; all if none.
-        markdown: a file to write the table to, with the derivation of every operation.
+        markdown: a file to write the table to, with the derivation of every operation; with names, a file that was
+            written so, of which only what is of these operations is written anew.
         progress: show the progress.
     """
     import warnings
@@ -38,14 +39,15 @@ def ops(
     from amal.proofs import matrix
 
     require_names("operation", names, matrix.OPERATIONS)
-    if markdown and names:
-        raise UserError("--markdown writes about all operations, so give no names")
+    if markdown and names and not markdown.is_file():
+        raise UserError(f"there is no {markdown} to write {', '.join(names)} into, so give no names")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, about its compiler and deprecated arguments
         rows = [matrix.examine(op) for op in tqdm(names or matrix.OPERATIONS, disable=not progress, leave=False)]
     print(matrix.as_text(rows), matrix.LEGEND, sep="\n\n")
     if markdown:
-        markdown.write_text(matrix.as_markdown(rows), encoding="utf-8")
+        before = markdown.read_text(encoding="utf-8") if names else ""
+        markdown.write_text(matrix.as_markdown(rows, before), encoding="utf-8")
     faults = [fault for row in rows for fault in row.faults]
     if faults:
         print("\ndoes not hold:", *faults, sep="\n", file=sys.stderr)

@@ -1,31 +1,8 @@
-"""The hand-written operations under torch.nn.functional's names: `import amal.functional as F`."""
+"""The hand-written operations under torch.nn.functional's names: `import amal.functional as F`.
 
-from amal.ops import adaptive_avg_pool2d as adaptive_avg_pool2d
-from amal.ops import avg_pool1d as avg_pool1d
-from amal.ops import avg_pool2d as avg_pool2d
-from amal.ops import batch_norm as batch_norm
-from amal.ops import binary_cross_entropy as binary_cross_entropy
-from amal.ops import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from amal.ops import conv1d as conv1d
-from amal.ops import conv2d as conv2d
-from amal.ops import cross_entropy as cross_entropy
-from amal.ops import dropout as dropout
-from amal.ops import embedding as embedding
-from amal.ops import gelu as gelu
-from amal.ops import highway as highway
-from amal.ops import l1_loss as l1_loss
-from amal.ops import layer_norm as layer_norm
-from amal.ops import leaky_relu as leaky_relu
-from amal.ops import linear as linear
-from amal.ops import log_softmax as log_softmax
-from amal.ops import max_pool1d as max_pool1d
-from amal.ops import max_pool2d as max_pool2d
-from amal.ops import mse_loss as mse_loss
-from amal.ops import nll_loss as nll_loss
-from amal.ops import relu as relu
-from amal.ops import scaled_dot_product_attention as scaled_dot_product_attention
-from amal.ops import sigmoid as sigmoid
-from amal.ops import silu as silu
-from amal.ops import softmax as softmax
-from amal.ops import tanh as tanh
-from amal.ops import threshold as threshold
+Each file of amal/ops is one; functional.pyi tells them to type checkers, and tests/exports.py writes that.
+"""
+
+from amal import ops as _ops
+
+globals().update({name: getattr(_ops, name) for name in _ops.OPERATIONS})

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "sandbox": {"errors"},
     "ops": set(),
     "functional": {"ops"},
-    "nn": {"functional"},
+    "nn": {"functional", "ops"},
     "optim": set(),
     "data": GROUND,
     "plots": set(),

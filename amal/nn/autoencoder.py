@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Flatten, Sequential, Unflatten
 
-from .activation import ReLU, Sigmoid
 from .highway import Highway
+from .layers import ReLU, Sigmoid
 from .linear import Linear, TiedLinear
 
 Make = Callable[[], nn.Module]

@@ -10,12 +10,10 @@ import torch
 from torch import nn
 from torch.nn import Flatten, Sequential
 
-from .activation import ReLU
 from .convolution import Conv1d, Conv2d
-from .dropout import Dropout
 from .highway import Highway
+from .layers import AvgPool2d, Dropout, MaxPool1d, MaxPool2d, ReLU
 from .linear import Linear
-from .pooling import AvgPool2d, MaxPool1d, MaxPool2d
 
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""

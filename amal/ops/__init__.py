@@ -1,57 +1,29 @@
-"""Hand-written operations, one per file: derivation, Function, public function."""
+"""Hand-written operations, one per file: derivation, Function, public function.
 
-from ._convolution import ConvolutionFunction as ConvolutionFunction
-from .adaptive_avg_pool2d import AdaptiveAvgPool2dFunction as AdaptiveAvgPool2dFunction
-from .adaptive_avg_pool2d import adaptive_avg_pool2d as adaptive_avg_pool2d
-from .avg_pool1d import avg_pool1d as avg_pool1d
-from .avg_pool2d import AvgPool2dFunction as AvgPool2dFunction
-from .avg_pool2d import avg_pool2d as avg_pool2d
-from .batch_norm import BatchNormFunction as BatchNormFunction
-from .batch_norm import batch_norm as batch_norm
-from .binary_cross_entropy import BCEFunction as BCEFunction
-from .binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
-from .binary_cross_entropy_with_logits import BCEWithLogitsFunction as BCEWithLogitsFunction
-from .binary_cross_entropy_with_logits import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from .conv1d import conv1d as conv1d
-from .conv2d import conv2d as conv2d
-from .cross_entropy import CrossEntropyFunction as CrossEntropyFunction
-from .cross_entropy import cross_entropy as cross_entropy
-from .dropout import DropoutFunction as DropoutFunction
-from .dropout import dropout as dropout
-from .embedding import EmbeddingFunction as EmbeddingFunction
-from .embedding import embedding as embedding
-from .gelu import GELUFunction as GELUFunction
-from .gelu import gelu as gelu
-from .highway import HighwayFunction as HighwayFunction
-from .highway import highway as highway
-from .l1_loss import L1Function as L1Function
-from .l1_loss import l1_loss as l1_loss
-from .layer_norm import LayerNormFunction as LayerNormFunction
-from .layer_norm import layer_norm as layer_norm
-from .leaky_relu import LeakyReLUFunction as LeakyReLUFunction
-from .leaky_relu import leaky_relu as leaky_relu
-from .linear import LinearFunction as LinearFunction
-from .linear import linear as linear
-from .log_softmax import LogSoftmaxFunction as LogSoftmaxFunction
-from .log_softmax import log_softmax as log_softmax
-from .max_pool1d import max_pool1d as max_pool1d
-from .max_pool2d import MaxPool2dFunction as MaxPool2dFunction
-from .max_pool2d import max_pool2d as max_pool2d
-from .mse_loss import MSEFunction as MSEFunction
-from .mse_loss import mse_loss as mse_loss
-from .nll_loss import NLLFunction as NLLFunction
-from .nll_loss import nll_loss as nll_loss
-from .relu import ReLUFunction as ReLUFunction
-from .relu import relu as relu
-from .scaled_dot_product_attention import ScaledDotProductAttentionFunction as ScaledDotProductAttentionFunction
-from .scaled_dot_product_attention import scaled_dot_product_attention as scaled_dot_product_attention
-from .sigmoid import SigmoidFunction as SigmoidFunction
-from .sigmoid import sigmoid as sigmoid
-from .silu import SiLUFunction as SiLUFunction
-from .silu import silu as silu
-from .softmax import SoftmaxFunction as SoftmaxFunction
-from .softmax import softmax as softmax
-from .tanh import TanhFunction as TanhFunction
-from .tanh import tanh as tanh
-from .threshold import ThresholdFunction as ThresholdFunction
-from .threshold import threshold as threshold
+A file is an operation if its name does not begin with an underscore, and has a function of that name.
+What is here is read from the files; __init__.pyi tells it to type checkers, and tests/exports.py writes that.
+"""
+
+import importlib
+import pkgutil
+from typing import Any
+
+from ._function import Function as _Function
+
+OPERATIONS = tuple(file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_"))
+
+
+def _exports() -> dict[str, Any]:
+    """Return every operation, and every Function, by name."""
+    exports: dict[str, Any] = {}
+    for file in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{file.name}")
+        if file.name in OPERATIONS:
+            exports[file.name] = getattr(module, file.name)
+        classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+        exports |= {name: value for name, value in classes.items() if issubclass(value, _Function)}
+    del exports["Function"]
+    return exports
+
+
+globals().update(_exports())

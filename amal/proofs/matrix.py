@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import platform
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from unittest import SkipTest
@@ -97,10 +98,17 @@ def as_text(rows: Iterable[Row]) -> str:
     return "\n".join(columns([titles, *(row.cells() for row in rows)], "<^"))
 
 
-def as_markdown(rows: Iterable[Row]) -> str:
-    """Set the matrix and the derivation of every operation as docs/OPERATIONS.md."""
+def as_markdown(rows: Iterable[Row], before: str = "") -> str:
+    """Format the matrix and the derivation of every operation as docs/OPERATIONS.md.
+
+    Args:
+        rows: the operations that were examined.
+        before: the page so far, whose rows of other operations stay; empty for a page of these rows alone.
+    """
     titles = ("operation", *COLUMNS, *MEASURED)
-    table = [titles, ["---", *[":-:"] * (len(titles) - 1)], *([f"`{c[0]}`", *c[1:]] for c in (r.cells() for r in rows))]
+    measured = [line for line in before.splitlines() if line.startswith("- Measured with")]
+    lines = {op: line for line in before.splitlines() for op in re.findall(r"^\| `(\w+)` \|", line)}
+    lines |= {row.op: f"| {' | '.join([f'`{row.op}`', *row.cells()[1:]])} |" for row in rows}
     return "\n".join(
         [
             "# Operations",
@@ -108,10 +116,12 @@ def as_markdown(rows: Iterable[Row]) -> str:
             "Every operation by hand: what was proven of it, and how its derivative comes about.",
             "Made by `amal ops --markdown docs/OPERATIONS.md`.",
             "",
-            *(f"| {' | '.join(line)} |" for line in table),
+            f"| {' | '.join(titles)} |",
+            f"| --- {'| :-: ' * (len(titles) - 1)}|",
+            *(lines[op] for op in OPERATIONS if op in lines),
             "",
             *(f"- {line}" for line in LEGEND.splitlines()),
-            f"- Measured with torch {torch.__version__} on {platform.machine()}.",
+            *(measured or [f"- Measured with torch {torch.__version__} on {platform.machine()}."]),
             "",
             derivations(),
         ]

@@ -9,6 +9,9 @@ from .worked import as_text as as_text
 from .worked import work as work
 
 
+NO_EXAMPLE = "There is none yet: a worked example is optional, and one would be added to amal/show/examples/."
+
+
 def operations() -> dict[str, str]:
     """Return the first line of the derivation of every operation."""
     return {op: source.headline(op) for op in OPERATIONS}
@@ -25,7 +28,7 @@ def page(op: str, width: int, coloured: bool = False) -> str:
     parts = {
         f"DERIVATION  {source.path_of(op)}": source.derivation(op, width),
         "CODE": source.code(op, width, coloured),
-        "A WORKED EXAMPLE": as_text(work(op), width),
+        "A WORKED EXAMPLE": as_text(work(op), width) if op in EXAMPLES else NO_EXAMPLE,
     }
     rule = "═" * min(width, 100)
     bold, plain = ("\033[1m", "\033[0m") if coloured else ("", "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from amal import functional
 from amal.graph.walk import function_nodes
+from amal.proofs.table import CASES
 from amal.text import wrap
 
 from .examples import EXAMPLES
@@ -47,9 +48,12 @@ def _paragraph(text: str, width: int) -> str:
 
 
 def functions_behind(op: str) -> list[type]:
-    """Return the hand-written Functions of the worked example, in the order of computation."""
-    example = EXAMPLES[op]
-    output = example.call(op)(*example.tensors())
+    """Return the hand-written Functions behind the worked example, or else behind the operation's first case."""
+    if op in EXAMPLES:
+        output = EXAMPLES[op].call(op)(*EXAMPLES[op].tensors())
+    else:
+        case = next(case for case in CASES if case.op == op)
+        output = case.operation(*case.inputs())
     functions = dict.fromkeys(_written_class(node._forward_cls) for node in function_nodes(output))
     return list(functions)[::-1]
 

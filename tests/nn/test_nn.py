@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 import amal.nn
 from amal.graph.walk import function_nodes
+from amal.nn import layers
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -98,6 +99,9 @@ LAYERS = [
     ("CrossEntropyLoss", (torch.rand(4),), {"reduction": "sum"}, (torch.randn(5, 4), probabilities(5, 4))),
     ("BCELoss", (torch.rand(4),), {}, (probabilities(5, 4), probabilities(5, 4))),
     ("BCEWithLogitsLoss", (), {"pos_weight": torch.rand(4)}, (torch.randn(5, 4), probabilities(5, 4))),
+]
+LAYERS += [  # what is made of an operation is tried with its defaults, if no line above tries more
+    (name, (), {}, (torch.randn(5, 4),)) for name in layers.LAYERS if name not in {row[0] for row in LAYERS}
 ]
 
 

@@ -19,8 +19,8 @@ def stubs():
     functions = {name: value for name, value in vars(amal.ops).items() if name.endswith("Function") and name[0] != "_"}
     homes = {name: value.__module__ for name, value in functions.items()}
     homes |= {name: f"amal.ops.{name}" for name in amal.ops.OPERATIONS}
-    everything = [f"from {home} import {name} as {name}\n" for name, home in homes.items()]
-    operations = [f"from amal.ops.{name} import {name} as {name}\n" for name in amal.ops.OPERATIONS]
+    everything = [f"from {home.removeprefix('amal.ops')} import {name} as {name}\n" for name, home in homes.items()]
+    operations = [f"from .ops.{name} import {name} as {name}\n" for name in amal.ops.OPERATIONS]
     layers = [f"class {name}(nn.{name}): ...\n" for name in LAYERS]
     return {
         ROOT / "amal/ops/__init__.pyi": "".join([HEAD, *sorted(everything), "\nOPERATIONS: tuple[str, ...]\n"]),

@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._public import check_device, check_number, check_tensors, of_dtype, wide
+from ._public import at_least_float32, cast, check_device, check_number, check_tensors
 
 OP = "scaled_dot_product_attention"
 TILE = 2**19
 """About how many entries of P backward computes at a time, unless that makes more than 16 tiles."""
 
 
-def aligned(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+def align_heads(
+    query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Return q (N, L, E), k (N, S, E), v (N, S, F), broadcast and in float32 at least, and the dimensions that N is."""
     if enable_gqa:
         heads = query.shape[-3]
@@ -24,13 +26,13 @@ def aligned(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool) -> tupl
 
     def align(x: Tensor) -> Tensor:
         size = x.shape[-2:]
-        x = wide(x) if x.shape[:-2] == lead else wide(x).expand(*lead, *size)
+        x = at_least_float32(x) if x.shape[:-2] == lead else at_least_float32(x).expand(*lead, *size)
         return x.reshape(n, *size)
 
     return (align(query), align(key), align(value)), lead
 
 
-def matrix_of(matrix: Tensor | None, lead: tuple[int, ...], q: Tensor, k: Tensor) -> Any:
+def score_matrix(matrix: Tensor | None, lead: tuple[int, ...], q: Tensor, k: Tensor) -> Any:
     """Return a mask or noise as (N, L, S), or as (1, L, S) where all heads share it."""
     if matrix is None:
         return None
@@ -40,20 +42,20 @@ def matrix_of(matrix: Tensor | None, lead: tuple[int, ...], q: Tensor, k: Tensor
     return matrix.expand(*lead, *size).reshape(len(q), *size)
 
 
-def sum_to(grad: Tensor, like: Tensor, lead: tuple[int, ...]) -> Tensor:
+def unbroadcast(grad: Tensor, variable: Tensor, lead: tuple[int, ...]) -> Tensor:
     """Bring a gradient (N, ...) to the shape of its variable: what was broadcast, or repeated for heads, adds up."""
-    grad = of_dtype(grad.view(*lead, *grad.shape[1:]), like.dtype)
-    if grad.shape == like.shape:
+    grad = cast(grad.view(*lead, *grad.shape[1:]), variable.dtype)
+    if grad.shape == variable.shape:
         return grad
-    if like.dim() > 2 and 1 < like.shape[-3] < lead[-1]:
-        heads, queries_per_head = like.shape[-3], lead[-1] // like.shape[-3]
+    if variable.dim() > 2 and 1 < variable.shape[-3] < lead[-1]:
+        heads, queries_per_head = variable.shape[-3], lead[-1] // variable.shape[-3]
         grad = grad.view(*lead[:-1], heads, queries_per_head, *grad.shape[-2:]).sum(-3)
-    added = grad.dim() - like.dim()
-    spread = [i for i in range(grad.dim()) if i < added or like.shape[i - added] < grad.shape[i]]
-    return (grad.sum(spread, keepdim=True) if spread else grad).reshape(like.shape)
+    added = grad.dim() - variable.dim()
+    dimensions = [i for i in range(grad.dim()) if i < added or variable.shape[i - added] < grad.shape[i]]
+    return (grad.sum(dimensions, keepdim=True) if dimensions else grad).reshape(variable.shape)
 
 
-def tiles_of(q: Tensor, k: Tensor, is_causal: bool) -> Iterator[tuple[tuple[int, int], ...]]:
+def tile_bounds(q: Tensor, k: Tensor, is_causal: bool) -> Iterator[tuple[tuple[int, int], ...]]:
     """Cut (N, L, S) into heads, rows and the keys that these rows see: where each begins, and how many."""
     n, length, s = q.shape[0], q.shape[1], k.shape[1]
     rows = max(64, ceil(length / 8)) if is_causal or length * s > TILE else max(length, 1)

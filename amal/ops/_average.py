@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn.functional import conv_transpose2d, fold
 
 from ._pooling import Windows
-from ._window import places
+from ._window import count_windows
 
 SMALL = 2**14
 """Entries below which one call of any kind costs more than its arithmetic."""
 
 
-def spread(windows: Windows, gradient: Tensor, size: tuple[int, int]) -> Tensor:
+def scatter_windows(windows: Windows, gradient: Tensor, size: tuple[int, int]) -> Tensor:
     """Give every entry the sum of the gradients of the windows that it is in: the adjoint of a sum over windows.
 
     Where windows tile the image each entry is in one, and its gradient is copied. Where they overlap it is a transposed
@@ -50,7 +50,7 @@ def tile(tensor: Tensor, height: int, width: int) -> Tensor:
 
 
 def entries(
-    windows: Windows, size: tuple[int, int], ceil_mode: bool, count_include_pad: bool, like: Tensor
+    windows: Windows, size: tuple[int, int], ceil_mode: bool, count_include_pad: bool, reference: Tensor
 ) -> Tensor | int:
     """Count the entries that each window averages over: one number where all have as many, else (rows, columns).
 
@@ -60,11 +60,11 @@ def entries(
     if not ceil_mode and (count_include_pad or padding == (0, 0)):
         return prod(kernel)
 
-    def along(axis: int) -> Tensor:
+    def axis_counts(axis: int) -> Tensor:
         whole, k, s, p = size[axis], kernel[axis], stride[axis], padding[axis]
-        starts = [s * place - p for place in range(places(whole, k, s, p, ceil_mode))]
+        starts = [s * place - p for place in range(count_windows(whole, k, s, p, ceil_mode))]
         first, last = (-p, whole + p) if count_include_pad else (0, whole)
         inside = [max(1, min(start + k, last) - max(start, first)) for start in starts]  # padding alone gives 0 / 1
-        return torch.tensor(inside, dtype=like.dtype, device=like.device)
+        return torch.tensor(inside, dtype=reference.dtype, device=reference.device)
 
-    return torch.outer(along(0), along(1))
+    return torch.outer(axis_counts(0), axis_counts(1))

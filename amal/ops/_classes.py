@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ._losses import check_constant, readable
-from ._public import check_device, wide
+from ._losses import check_constant, readable_entries
+from ._public import at_least_float32, check_device
 
 INDICES = (torch.int64, torch.uint8)
 NOWHERE = -100
@@ -53,7 +53,7 @@ def check_classes(
         check_constant(op, "weight", weight)
     if target.dtype != torch.int64:
         target = target.long()
-    values = readable(target)
+    values = readable_entries(target)
     if values is None:
         return target, ignore_index
     low, high = _bounds(values)
@@ -61,8 +61,8 @@ def check_classes(
     if ignores and (low < 0 or high >= classes):
         low, high = _bounds(values.masked_fill(values == ignore_index, 0))
     if low < 0 or high >= classes:
-        found = f"target has class {low if low < 0 else high}, expected 0 to {classes - 1}"
-        raise IndexError(f"{op}: {found} or ignore_index {ignore_index}")
+        fault = f"target has class {low if low < 0 else high}, expected 0 to {classes - 1}"
+        raise IndexError(f"{op}: {fault} or ignore_index {ignore_index}")
     return target, ignore_index if ignores else None
 
 
@@ -94,7 +94,7 @@ def pull_back(
         y (n, 1, *), the classes, 0 where ignored; −∂L/∂L_i, 0 where ignored, which is −g / Σ w_y for a mean; and
         w_y times that. All in float32 at least and of the shape of y.
     """
-    g, y = wide(grad_output), target.unsqueeze(1)
+    g, y = at_least_float32(grad_output), target.unsqueeze(1)
     if ignore_index is None and weight is None and reduction == "mean":  # the usual case, in one product
         each = g.new_full(y.shape, -1 / max(y.numel(), 1)) * g
         return y, each, each
@@ -102,7 +102,7 @@ def pull_back(
     ignored = None if ignore_index is None else y == ignore_index
     if ignored is not None:
         y = y.masked_fill(ignored, 0)
-    w = None if weight is None else wide(weight)[y]
+    w = None if weight is None else at_least_float32(weight)[y]
     if reduction == "mean":
         if w is not None:
             g = g / (w if ignored is None else w.masked_fill(ignored, 0)).sum()

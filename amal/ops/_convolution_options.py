@@ -67,8 +67,8 @@ def _check_channels(op: str, input: Tensor, weight: Tensor, bias: Tensor | None,
         raise ValueError(f"{op}: weight is {shape}, expected out to be a multiple of groups, {groups}")
     channels = input.shape[-axes - 1]
     if channels != shape[1] * groups:
-        of_groups = "" if groups == 1 else f" with groups={groups}"
-        shapes = f"input is {tuple(input.shape)} but weight {shape}{of_groups}"
+        groups_text = "" if groups == 1 else f" with groups={groups}"
+        shapes = f"input is {tuple(input.shape)} but weight {shape}{groups_text}"
         raise ValueError(f"{op}: {shapes} expects {shape[1] * groups} channels")
     if bias is not None and bias.shape != shape[:1]:
         raise ValueError(f"{op}: bias is {tuple(bias.shape)} but weight {shape} expects a bias {shape[:1]}")

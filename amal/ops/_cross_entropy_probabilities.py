@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import of_dtype, wide
+from ._losses import reduce_loss
+from ._public import at_least_float32, cast
 
 
 class ProbabilitiesCrossEntropyFunction(Function):
@@ -40,16 +41,18 @@ class ProbabilitiesCrossEntropyFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, target, weight = ctx.saved_tensors
-        input, target, weight = wide(input), wide(target), None if weight is None else wide(weight)
+        input, target = at_least_float32(input), at_least_float32(target)
+        weight = None if weight is None else at_least_float32(weight)
         needs_input, needs_target, needs_weight, *_ = ctx.needs_input_grad
-        g = wide(grad_output)
-        g = g.unsqueeze(1) if ctx.reduction == "none" else g / prod(examples(input)) if ctx.reduction == "mean" else g
-        q, w = smoothed(target, ctx.epsilon), along_classes(weight, input)
+        g = at_least_float32(grad_output)
+        if ctx.reduction != "sum":
+            g = g.unsqueeze(1) if ctx.reduction == "none" else g / prod(example_shape(input))
+        q, w = smooth_labels(target, ctx.epsilon), per_class(weight, input)
         grad_input = grad_target = grad_weight = None
         if needs_input:
             wq = q if w is None else w * q
             a = wq.sum(1, keepdim=True)
-            grad_input = of_dtype(torch.addcmul(input.softmax(1) * (a * g), wq, g, value=-1), grad_output.dtype)
+            grad_input = cast(torch.addcmul(input.softmax(1) * (a * g), wq, g, value=-1), grad_output.dtype)
         if needs_target or needs_weight:
             log_p = input.log_softmax(1)
         if needs_target:
@@ -65,25 +68,25 @@ class ProbabilitiesCrossEntropyFunction(Function):
         ctx: Any, input_dot: Tensor | None, target_dot: Tensor | None, weight_dot: Tensor | None, *_: None
     ) -> Tensor:
         input, target, weight = ctx.saved_tensors
-        q, w, w_dot = smoothed(target, ctx.epsilon), along_classes(weight, input), along_classes(weight_dot, input)
+        q, w, w_dot = smooth_labels(target, ctx.epsilon), per_class(weight, input), per_class(weight_dot, input)
         log_p, wq = input.log_softmax(1), q if w is None else w * q
-        moved: Any = 0 if input_dot is None else (wq.sum(1, keepdim=True) * log_p.exp() - wq) * input_dot
+        output_dot: Any = 0 if input_dot is None else (wq.sum(1, keepdim=True) * log_p.exp() - wq) * input_dot
         if target_dot is not None:
             q_dot = (1 - ctx.epsilon) * target_dot
-            moved = moved - log_p * (q_dot if w is None else w * q_dot)
+            output_dot = output_dot - log_p * (q_dot if w is None else w * q_dot)
         if w_dot is not None:
-            moved = moved - log_p * (w_dot * q)
-        moved = moved.sum(1)
-        return moved if ctx.reduction == "none" else moved.sum() if ctx.reduction == "sum" else moved.mean()
+            output_dot = output_dot - log_p * (w_dot * q)
+        output_dot = output_dot.sum(1)
+        return reduce_loss(output_dot, ctx.reduction)
 
 
-def smoothed(target: Tensor, epsilon: float) -> Tensor:
+def smooth_labels(target: Tensor, epsilon: float) -> Tensor:
     return target if epsilon == 0 else (1 - epsilon) * target + epsilon / max(target.shape[1], 1)
 
 
-def along_classes(weight: Tensor | None, input: Tensor) -> Tensor | None:
+def per_class(weight: Tensor | None, input: Tensor) -> Tensor | None:
     return None if weight is None else weight.reshape(-1, *[1] * (input.dim() - 2))
 
 
-def examples(input: Tensor) -> tuple[int, ...]:
+def example_shape(input: Tensor) -> tuple[int, ...]:
     return (*input.shape[:1], *input.shape[2:])

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._losses import DifferenceFunction, check_equal_shapes, reduced
-from ._public import autocast, check_tensors, wide
+from ._losses import DifferenceFunction, check_equal_shapes, reduce_loss
+from ._public import at_least_float32, autocast, check_tensors
 from ._reduction import choose_reduction
 
 
@@ -45,7 +45,7 @@ class WeightedLossFunction(Function):
 
     @staticmethod
     def forward(difference: Tensor, weight: Tensor, loss: EntryLoss, reduction: str) -> Tensor:
-        return _reduced(weight * loss.value(difference), weight, reduction)
+        return _reduce(weight * loss.value(difference), weight, reduction)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, EntryLoss, str], output: Tensor) -> None:
@@ -55,7 +55,7 @@ class WeightedLossFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         d, weight = ctx.saved_tensors
-        dtype, d, weight, g = d.dtype, wide(d), wide(weight), wide(grad_output)
+        dtype, d, weight, g = d.dtype, at_least_float32(d), at_least_float32(weight), at_least_float32(grad_output)
         needs_difference, needs_weight, *_ = ctx.needs_input_grad
         g = g / weight.sum() if ctx.reduction == "mean" else g
         grad_difference = (ctx.loss.slope(d) * weight * g).to(dtype) if needs_difference else None
@@ -68,17 +68,17 @@ class WeightedLossFunction(Function):
         output_dot: Any = 0 if difference_dot is None else weight * ctx.loss.slope(d) * difference_dot
         if weight_dot is not None:
             output_dot = output_dot + weight_dot * _weight_slope(ctx, d, weight)
-        return _reduced(output_dot, weight, ctx.reduction)
+        return _reduce(output_dot, weight, ctx.reduction)
 
 
 def _weight_slope(ctx: Any, d: Tensor, weight: Tensor) -> Tensor:
     """e(d) − L for the weighted mean, e(d) otherwise."""
     losses: Tensor = ctx.loss.value(d)
-    return losses - _reduced(weight * losses, weight, "mean") if ctx.reduction == "mean" else losses
+    return losses - _reduce(weight * losses, weight, "mean") if ctx.reduction == "mean" else losses
 
 
-def _reduced(products: Tensor, weight: Tensor, reduction: str) -> Tensor:
-    return products.sum() / weight.sum() if reduction == "mean" else reduced(products, reduction)
+def _reduce(products: Tensor, weight: Tensor, reduction: str) -> Tensor:
+    return products.sum() / weight.sum() if reduction == "mean" else reduce_loss(products, reduction)
 
 
 def difference_loss(

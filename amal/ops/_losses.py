@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from ._function import Function
-from ._public import times, wide
+from ._public import at_least_float32, multiply
 
 
 class DifferenceFunction(Function):
@@ -31,25 +31,25 @@ class DifferenceFunction(Function):
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor | None, target_dot: Tensor | None) -> Any:
-        return moved_apart(input_dot, target_dot)
+        return subtract_tangents(input_dot, target_dot)
 
 
-def moved_apart(input_dot: Tensor | None, target_dot: Tensor | None) -> Any:
+def subtract_tangents(input_dot: Tensor | None, target_dot: Tensor | None) -> Any:
     """Return ẋ − ṫ, where None stands still."""
     if input_dot is None or target_dot is None:
         return input_dot if target_dot is None else -target_dot
     return input_dot - target_dot
 
 
-def reduced(entries: Tensor, reduction: str) -> Tensor:
+def reduce_loss(entries: Tensor, reduction: str) -> Tensor:
     """Return the entries themselves ('none'), their sum, or their mean."""
     return entries if reduction == "none" else entries.sum() if reduction == "sum" else entries.mean()
 
 
-def share(grad_output: Tensor, reduction: str, entries: int, factor: int = 1) -> Tensor:
+def gradient_per_entry(grad_output: Tensor, reduction: str, entries: int, factor: int = 1) -> Tensor:
     """Return `factor` times what one of the entries of a loss gets of grad_output, in float32 at least."""
-    g, share = wide(grad_output), factor / max(entries, 1) if reduction == "mean" else factor
-    return g if share == 1 else times(g, share)
+    g, fraction = at_least_float32(grad_output), factor / max(entries, 1) if reduction == "mean" else factor
+    return g if fraction == 1 else multiply(g, fraction)
 
 
 def check_equal_shapes(op: str, input: Tensor, **others: Tensor | None) -> None:
@@ -90,7 +90,7 @@ def refuse_tangents(op: str, **tangents: Tensor | None) -> None:
             raise RuntimeError(f"{op}: {name} has a tangent, expected a constant, such as {name}.detach()")
 
 
-def readable(tensor: Tensor) -> Tensor | None:
+def readable_entries(tensor: Tensor) -> Tensor | None:
     """Return a tensor whose entries can be looked at here and now: plain, and on the CPU; None where there is none.
 
     Inside torch.vmap and its kin it is the one that they wrap. There are no entries while torch.compile traces and on
@@ -105,7 +105,7 @@ def readable(tensor: Tensor) -> Tensor | None:
 def check_probabilities(op: str, **tensors: Tensor) -> None:
     """Raise a RuntimeError, as torch does, if an entry that can be looked at is outside [0, 1] or NaN."""
     for name, tensor in tensors.items():
-        values = readable(tensor)
+        values = readable_entries(tensor)
         if values is not None:
             low, high = (bound.item() for bound in values.aminmax())
             if not (low >= 0 and high <= 1):

@@ -24,9 +24,9 @@ def check_parameters(op: str, input: Tensor, shape: tuple[int, ...], **parameter
             break
     else:
         return  # the usual case, at once
-    given = {name: tensor for name, tensor in parameters.items() if tensor is not None}
-    check_tensors(op, optional=(), **given)
-    for name, tensor in given.items():
+    present = {name: tensor for name, tensor in parameters.items() if tensor is not None}
+    check_tensors(op, optional=(), **present)
+    for name, tensor in present.items():
         wide_enough = tensor.dtype == torch.float32 and dtype in LOW_PRECISION
         if tensor.dtype != dtype and not wide_enough:
             raise TypeError(f"{op}: input is {dtype} but {name} is {tensor.dtype}, expected one dtype")

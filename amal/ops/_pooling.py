@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ._public import check_tensors
-from ._window import Sizes, check_image, per_axis, places
+from ._window import Sizes, check_image, count_windows, per_axis
 
 
 @dataclass
@@ -53,7 +53,7 @@ def check_windows(
         if p > k // 2:
             raise ValueError(f"{op}: padding is {padding} but kernel_size {kernel_size} allows at most half of it")
         window = d * (k - 1) + 1
-        if places(size, window, s, p, ceil_mode) < 1:
+        if count_windows(size, window, s, p, ceil_mode) < 1:
             raise ValueError(f"{op}: input is {shape} with padding {padding}, expected room for a window of {window}")
     return Windows(kernel, steps, pads, gaps)
 
@@ -71,7 +71,7 @@ def check_cover(op: str, input: Tensor, windows: Windows) -> None:
                 raise ValueError(f"{op}: input is {shape}, expected an entry of it in each window, not padding alone")
 
 
-def of_images(windows: Windows) -> Windows:
+def image_windows(windows: Windows) -> Windows:
     """The windows of a signal as those of an image of height 1."""
     kernel_size, stride, padding, dilation = windows
     return Windows((1, *kernel_size), (1, *stride), (0, *padding), (1, *dilation))

@@ -156,7 +156,7 @@ def autocast(
     return tuple(t.to(to) if t is not None and cast else t for t, cast in zip(tensors, eligible, strict=True))
 
 
-def in_place(op: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
+def overwrite(op: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
     """Overwrite `input` with op(input) and return it: torch's inplace=True.
 
     The derivative is that of a copy of `input` made before, so that what backward needs is not overwritten: inplace
@@ -168,22 +168,22 @@ def in_place(op: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
     return input.copy_(op(input.clone()))
 
 
-def wide(tensor: Tensor) -> Tensor:
+def at_least_float32(tensor: Tensor) -> Tensor:
     """Return bfloat16 and float16 as float32: several operations in a row would each round."""
     return tensor.float() if tensor.dtype in LOW_PRECISION else tensor
 
 
-def of_dtype(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Return tensor.to(dtype), and ask torch for nothing where that is its dtype already."""
     return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
-def times(tensor: Tensor, number: float) -> Tensor:
+def multiply(tensor: Tensor, number: float) -> Tensor:
     """Return number · tensor: of few entries in half the time of a product with a Python number."""
     return tensor * torch.scalar_tensor(number, dtype=tensor.dtype)
 
 
-def above(tensor: Tensor, bound: float) -> Tensor:
+def step_mask(tensor: Tensor, bound: float) -> Tensor:
     """Return 1 where an entry exceeds the bound and 0 elsewhere, as numbers: constants, their derivative is zero.
 
     On a CPU numbers times booleans take six times as long as numbers times numbers, and a choice by torch.where ten.

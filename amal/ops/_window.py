@@ -39,7 +39,7 @@ def check_image(op: str, input: Tensor, axes: int) -> None:
         raise ValueError(f"{op}: input is {tuple(input.shape)}, expected {expected}")
 
 
-def places(size: int, window: int, stride: int, padding: int, ceil_mode: bool = False) -> int:
+def count_windows(size: int, window: int, stride: int, padding: int, ceil_mode: bool = False) -> int:
     """Count the places of a window on an axis; it starts every `stride` entries, `padding` before the first.
 
     With ceil_mode the last window may reach over the padding's end, but must start inside the axis or its left padding.

@@ -51,10 +51,10 @@ class AdaptiveAvgPool2dFunction(Function):
         if rows == columns == 1:
             return (grad_output / (height * width)).expand(*grad_output.shape[:-2], height, width), None, None
         if rows and columns and height % rows == width % columns == 0:
-            share = rows * columns / (height * width)
-            return tile(grad_output * share, height // rows, width // columns), None, None
-        of_rows, of_columns = _averages(height, rows, grad_output), _averages(width, columns, grad_output)
-        return of_rows.mT @ (grad_output @ of_columns), None, None
+            fraction = rows * columns / (height * width)
+            return tile(grad_output * fraction, height // rows, width // columns), None, None
+        row_averages, column_averages = _averages(height, rows, grad_output), _averages(width, columns, grad_output)
+        return row_averages.mT @ (grad_output @ column_averages), None, None
 
 
 @public_op
@@ -87,7 +87,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
     return AdaptiveAvgPool2dFunction.apply(input, *size)
 
 
-def _averages(size: int, windows: int, like: Tensor) -> Tensor:
+def _averages(size: int, windows: int, reference: Tensor) -> Tensor:
     """The matrix A (windows, size): its columns are the averages of the unit vectors."""
-    unit = torch.eye(size, dtype=like.dtype, device=like.device).unsqueeze(0)
+    unit = torch.eye(size, dtype=reference.dtype, device=reference.device).unsqueeze(0)
     return torch.nn.functional.adaptive_avg_pool1d(unit, windows).squeeze(0).mT

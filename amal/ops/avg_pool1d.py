@@ -21,7 +21,7 @@ Source: Goodfellow, Bengio and Courville, Deep Learning, 9.3.
 
 from torch import Tensor
 
-from ._pooling import check_flag, check_windows, of_images
+from ._pooling import check_flag, check_windows, image_windows
 from ._public import public_op
 from ._window import Sizes
 from .avg_pool2d import AvgPool2dFunction
@@ -56,4 +56,4 @@ def avg_pool1d(
     windows = check_windows("avg_pool1d", input, 1, kernel_size, stride, padding, 1, ceil_mode)
     check_flag("avg_pool1d", "count_include_pad", count_include_pad)
     image = input.unsqueeze(-2)
-    return AvgPool2dFunction.apply(image, of_images(windows), ceil_mode, count_include_pad, None).squeeze(-2)
+    return AvgPool2dFunction.apply(image, image_windows(windows), ceil_mode, count_include_pad, None).squeeze(-2)

@@ -23,10 +23,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._average import entries, spread
+from ._average import entries, scatter_windows
 from ._function import Function
 from ._pooling import Windows, check_flag, check_windows
-from ._public import public_op, times
+from ._public import multiply, public_op
 from ._window import Sizes
 
 
@@ -53,8 +53,8 @@ class AvgPool2dFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         windows, ceil_mode, count_include_pad, divisor = ctx.options
         divisor = divisor or entries(windows, ctx.size, ceil_mode, count_include_pad, grad_output)
-        each = grad_output / divisor if isinstance(divisor, Tensor) else times(grad_output, 1 / divisor)
-        return spread(windows, each, ctx.size), None, None, None, None
+        each = grad_output / divisor if isinstance(divisor, Tensor) else multiply(grad_output, 1 / divisor)
+        return scatter_windows(windows, each, ctx.size), None, None, None, None
 
 
 @public_op

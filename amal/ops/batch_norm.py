@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._normalization import check_parameters
-from ._public import check_number, check_tensors, of_dtype, public_op, wide
+from ._public import at_least_float32, cast, check_number, check_tensors, public_op
 
 
 class BatchNormFunction(Function):
@@ -54,7 +54,7 @@ class BatchNormFunction(Function):
         outputs = torch.native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
         if running_mean is None or running_var is None or training:
             return outputs
-        return outputs[0], running_mean.clone(), (wide(running_var) + eps).rsqrt_().to(running_var.dtype)
+        return outputs[0], running_mean.clone(), (at_least_float32(running_var) + eps).rsqrt_().to(running_var.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -68,14 +68,15 @@ class BatchNormFunction(Function):
     ) -> tuple[Tensor | None, ...]:
         input, weight, mean, rstd = ctx.saved_tensors
         needs_input, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-        moving = needs_input and ctx.training  # the statistics move with the input
-        g, rstd = wide(torch.zeros_like(input) if grad_output is None else grad_output), wide(rstd)
+        needs_statistics = needs_input and ctx.training  # the statistics move with the input
+        g = at_least_float32(torch.zeros_like(input) if grad_output is None else grad_output)
+        rstd = at_least_float32(rstd)
         scale = rstd if weight is None else rstd * weight
-        grad_bias: Any = _sum(g) if moving or needs_bias else None
-        if moving or needs_weight:
+        grad_bias: Any = _sum(g) if needs_statistics or needs_bias else None
+        if needs_statistics or needs_weight:
             centred = _centre(input, mean)
             grad_weight = _sum(g * centred) * rstd
-        if moving:
+        if needs_statistics:
             m = _size_of_channel(input)
             slope, shift = scale * rstd * grad_weight, scale * grad_bias
             if grad_rstd is not None:
@@ -86,22 +87,23 @@ class BatchNormFunction(Function):
                 grad_input = grad_input + _per_channel(grad_mean / m, g)
         elif needs_input:
             grad_input = g * _per_channel(scale, g)
-        of_input = of_dtype(grad_input, input.dtype) if needs_input else None
-        return of_input, grad_weight if needs_weight else None, grad_bias if needs_bias else None, *(None,) * 5
+        input_gradient = cast(grad_input, input.dtype) if needs_input else None
+        return input_gradient, grad_weight if needs_weight else None, grad_bias if needs_bias else None, *(None,) * 5
 
     @staticmethod
     def jvp(
         ctx: Any, input_dot: Tensor | None, weight_dot: Tensor | None, bias_dot: Tensor | None, *_: None
     ) -> tuple[Tensor, Tensor, Tensor]:
         input, weight, mean, rstd = ctx.saved_tensors
-        output_dot, r = wide(torch.zeros_like(input) if input_dot is None else input_dot), wide(rstd)
+        output_dot = at_least_float32(torch.zeros_like(input) if input_dot is None else input_dot)
+        r = at_least_float32(rstd)
         normal = _centre(input, mean) * _per_channel(r, input)
         mean_dot, rstd_dot = torch.zeros_like(mean), torch.zeros_like(rstd)
         if ctx.training:
             m = _size_of_channel(input)
-            mean_dot, along = _sum(output_dot) / m, _sum(output_dot * normal) / m
-            rstd_dot = -along * r.square()
-            output_dot = output_dot - _per_channel(mean_dot, normal) - normal * _per_channel(along, normal)
+            mean_dot, projection = _sum(output_dot) / m, _sum(output_dot * normal) / m
+            rstd_dot = -projection * r.square()
+            output_dot = output_dot - _per_channel(mean_dot, normal) - normal * _per_channel(projection, normal)
         output_dot = output_dot * _per_channel(r if weight is None else r * weight, normal)
         if weight_dot is not None:
             output_dot = output_dot + normal * _per_channel(weight_dot, normal)
@@ -182,9 +184,9 @@ def _size_of_channel(input: Tensor) -> int:
     return input.shape[0] * prod(input.shape[2:]) or 1
 
 
-def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+def _per_channel(values: Tensor, reference: Tensor) -> Tensor:
     """(c) as (c, 1, ..., 1), to go with (n, c, *)."""
-    return values if like.dim() == 2 else values.view(-1, *(1,) * (like.dim() - 2))
+    return values if reference.dim() == 2 else values.view(-1, *(1,) * (reference.dim() - 2))
 
 
 def _sum(entries: Tensor) -> Tensor:
@@ -194,4 +196,4 @@ def _sum(entries: Tensor) -> Tensor:
 
 def _centre(input: Tensor, mean: Tensor) -> Tensor:
     """x − μ, before anything is multiplied: where the mean is large, x r − μ r would cancel."""
-    return wide(input) - _per_channel(wide(mean), input)
+    return at_least_float32(input) - _per_channel(at_least_float32(mean), input)

@@ -22,8 +22,15 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._losses import check_constant_weights, check_equal_shapes, check_probabilities, reduced, refuse_tangents, share
-from ._public import autocast, check_tensors, of_dtype, public_op, wide
+from ._losses import (
+    check_constant_weights,
+    check_equal_shapes,
+    check_probabilities,
+    gradient_per_entry,
+    reduce_loss,
+    refuse_tangents,
+)
+from ._public import at_least_float32, autocast, cast, check_tensors, public_op
 from ._reduction import choose_reduction
 
 LEAST_LOGARITHM, LEAST_DENOMINATOR = -100, 1e-12
@@ -45,30 +52,30 @@ class BCEFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, target, weight = ctx.saved_tensors
         needs_input, needs_target, *_ = ctx.needs_input_grad
-        g = share(grad_output, ctx.reduction, input.numel())
-        g = g if weight is None else g * wide(weight)
-        grad_input = of_dtype(_input_slope(input, target) * g, input.dtype) if needs_input else None
-        grad_target = of_dtype(_target_slope(input) * g, input.dtype) if needs_target else None
+        g = gradient_per_entry(grad_output, ctx.reduction, input.numel())
+        g = g if weight is None else g * at_least_float32(weight)
+        grad_input = cast(_input_slope(input, target) * g, input.dtype) if needs_input else None
+        grad_target = cast(_target_slope(input) * g, input.dtype) if needs_target else None
         return grad_input, grad_target, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor | None, target_dot: Tensor | None, weight_dot: None, *_: None) -> Tensor:
         refuse_tangents("binary_cross_entropy", weight=weight_dot)
         input, target, weight = ctx.saved_tensors
-        moved: Any = 0 if input_dot is None else _input_slope(input, target) * input_dot
-        moved = moved if target_dot is None else moved + _target_slope(input) * target_dot
-        return reduced(moved if weight is None else moved * weight, ctx.reduction).to(input.dtype)
+        output_dot: Any = 0 if input_dot is None else _input_slope(input, target) * input_dot
+        output_dot = output_dot if target_dot is None else output_dot + _target_slope(input) * target_dot
+        return reduce_loss(output_dot if weight is None else output_dot * weight, ctx.reduction).to(input.dtype)
 
 
 def _input_slope(input: Tensor, target: Tensor) -> Tensor:
     """(x − t) / max(x (1−x), 10⁻¹²)."""
-    x, t = wide(input), wide(target)
+    x, t = at_least_float32(input), at_least_float32(target)
     return (x - t).div_((1 - x).mul_(x).clamp_min(LEAST_DENOMINATOR))
 
 
 def _target_slope(input: Tensor) -> Tensor:
     """log(1−x) − log x."""
-    x = wide(input)
+    x = at_least_float32(input)
     return (-x).log1p_().clamp_min(LEAST_LOGARITHM).sub_(x.log().clamp_min(LEAST_LOGARITHM))
 
 

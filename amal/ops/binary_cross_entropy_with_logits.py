@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._losses import check_constant_weights, check_equal_shapes, reduced, refuse_tangents, share
-from ._public import autocast, check_tensors, of_dtype, public_op, wide
+from ._losses import check_constant_weights, check_equal_shapes, gradient_per_entry, reduce_loss, refuse_tangents
+from ._public import at_least_float32, autocast, cast, check_tensors, public_op
 from ._reduction import choose_reduction
 
 
@@ -52,10 +52,10 @@ class BCEWithLogitsFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, target, weight, pos_weight = ctx.saved_tensors
         needs_input, needs_target, *_ = ctx.needs_input_grad
-        g = share(grad_output, ctx.reduction, input.numel())
-        g = g if weight is None else g * wide(weight)
-        grad_input = of_dtype(_input_slope(input, target, pos_weight) * g, input.dtype) if needs_input else None
-        grad_target = of_dtype(_target_slope(input, pos_weight) * g, input.dtype) if needs_target else None
+        g = gradient_per_entry(grad_output, ctx.reduction, input.numel())
+        g = g if weight is None else g * at_least_float32(weight)
+        grad_input = cast(_input_slope(input, target, pos_weight) * g, input.dtype) if needs_input else None
+        grad_target = cast(_target_slope(input, pos_weight) * g, input.dtype) if needs_target else None
         return grad_input, grad_target, None, None, None
 
     @staticmethod
@@ -69,24 +69,24 @@ class BCEWithLogitsFunction(Function):
     ) -> Tensor:
         refuse_tangents("binary_cross_entropy_with_logits", weight=weight_dot, pos_weight=pos_weight_dot)
         input, target, weight, pos_weight = ctx.saved_tensors
-        moved: Any = 0 if input_dot is None else _input_slope(input, target, pos_weight) * input_dot
-        moved = moved if target_dot is None else moved + _target_slope(input, pos_weight) * target_dot
-        return reduced(moved if weight is None else moved * weight, ctx.reduction).to(input.dtype)
+        output_dot: Any = 0 if input_dot is None else _input_slope(input, target, pos_weight) * input_dot
+        output_dot = output_dot if target_dot is None else output_dot + _target_slope(input, pos_weight) * target_dot
+        return reduce_loss(output_dot if weight is None else output_dot * weight, ctx.reduction).to(input.dtype)
 
 
 def _input_slope(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Tensor:
     """(1 + (p−1) t) σ(x) − p t."""
-    probability, t = wide(input).sigmoid(), wide(target)
+    probability, t = at_least_float32(input).sigmoid(), at_least_float32(target)
     if pos_weight is None:
         return probability - t
-    p = wide(pos_weight)
+    p = at_least_float32(pos_weight)
     return probability * torch.add((p - 1) * t, 1) - p * t
 
 
 def _target_slope(input: Tensor, pos_weight: Tensor | None) -> Tensor:
     """(p−1) softplus(−x) − x."""
-    x = wide(input)
-    return -x if pos_weight is None else (1 - wide(pos_weight)) * torch.nn.functional.logsigmoid(x) - x
+    x = at_least_float32(input)
+    return -x if pos_weight is None else (1 - at_least_float32(pos_weight)) * torch.nn.functional.logsigmoid(x) - x
 
 
 @public_op

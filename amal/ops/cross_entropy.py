@@ -31,10 +31,10 @@ import torch
 from torch import Tensor
 
 from ._classes import NOWHERE, check_class_dimension, check_class_weights, check_classes, pull_back
-from ._cross_entropy_probabilities import ProbabilitiesCrossEntropyFunction, along_classes, examples
+from ._cross_entropy_probabilities import ProbabilitiesCrossEntropyFunction, example_shape, per_class
 from ._function import Function
 from ._losses import check_equal_shapes, refuse_tangents
-from ._public import autocast, check_tensors, of_dtype, public_op, wide
+from ._public import at_least_float32, autocast, cast, check_tensors, public_op
 from ._reduction import choose_reduction
 
 
@@ -60,28 +60,29 @@ class CrossEntropyFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        return of_dtype(_slope(ctx, grad_output), grad_output.dtype), None, None, None, None, None
+        return cast(_slope(ctx, grad_output), grad_output.dtype), None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _target: None, weight_dot: None, *_: None) -> Tensor:
         refuse_tangents("cross_entropy", weight=weight_dot)
         one = torch.ones((), dtype=input_dot.dtype, device=input_dot.device)
-        moved = (_slope(ctx, one.expand(examples(input_dot)) if ctx.reduction == "none" else one) * input_dot).sum(1)
-        return (moved if ctx.reduction == "none" else moved.sum()).to(input_dot.dtype)
+        each = one.expand(example_shape(input_dot)) if ctx.reduction == "none" else one
+        output_dot = (_slope(ctx, each) * input_dot).sum(1)
+        return (output_dot if ctx.reduction == "none" else output_dot.sum()).to(input_dot.dtype)
 
 
 def _slope(ctx: Any, grad_output: Tensor) -> Tensor:
     """g (a p − w q) / s for class indices; row by row, as q is but one entry and a constant."""
     input, target, weight = ctx.saved_tensors
-    y, minus_g, at_y = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
+    y, minus_g, class_gradient = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
     if ctx.epsilon == 0:
-        return (wide(input).softmax(1) * -at_y).scatter_add_(1, y, at_y)
+        return (at_least_float32(input).softmax(1) * -class_gradient).scatter_add_(1, y, class_gradient)
     classes = input.shape[1]
-    w = None if weight is None else wide(weight)
-    at_y, each = (1 - ctx.epsilon) * at_y, ctx.epsilon / classes * minus_g
-    a = at_y + ctx.epsilon * minus_g if w is None else at_y + each * w.sum()
-    grad = (each if w is None else each * along_classes(w, input)) - wide(input).softmax(1) * a
-    return grad.scatter_add_(1, y, at_y)
+    w = None if weight is None else at_least_float32(weight)
+    class_gradient, each = (1 - ctx.epsilon) * class_gradient, ctx.epsilon / classes * minus_g
+    a = class_gradient + ctx.epsilon * minus_g if w is None else class_gradient + each * w.sum()
+    grad = (each if w is None else each * per_class(w, input)) - at_least_float32(input).softmax(1) * a
+    return grad.scatter_add_(1, y, class_gradient)
 
 
 @public_op

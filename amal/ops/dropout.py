@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import check_number, check_tensors, in_place, public_op
+from ._public import check_number, check_tensors, overwrite, public_op
 
 
 class DropoutFunction(Function):
@@ -66,14 +66,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0:
         return input
     if inplace:
-        return in_place(lambda x: DropoutFunction.apply(x, draw_noise(x, p)), input)
+        return overwrite(lambda x: DropoutFunction.apply(x, draw_noise(x, p)), input)
     return DropoutFunction.apply(input, draw_noise(input, p))
 
 
-def draw_noise(like: Tensor, p: float) -> Tensor:
+def draw_noise(reference: Tensor, p: float) -> Tensor:
     """Draw m, in the order in which torch draws it on the CPU."""
     if p == 1:
-        return like.new_zeros(())
+        return reference.new_zeros(())
     if torch._C._are_functorch_transforms_active():  # torch.vmap fills nothing in place that its members share
-        return torch.nn.functional.dropout(torch.ones_like(like), p)
-    return torch.empty_like(like).bernoulli_(1 - p).div_(1 - p)
+        return torch.nn.functional.dropout(torch.ones_like(reference), p)
+    return torch.empty_like(reference).bernoulli_(1 - p).div_(1 - p)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import check_tensors, of_dtype, public_op, wide
+from ._public import at_least_float32, cast, check_tensors, public_op
 
 LINEAR = sqrt(8 / pi)
 CUBIC = LINEAR * 0.044715
@@ -41,7 +41,7 @@ class GELUFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (input,), (approximate,) = ctx.saved_tensors, ctx.options
         slope = _slope_of_tanh if approximate == "tanh" else _slope
-        return of_dtype(grad_output * slope(wide(input)), input.dtype), None
+        return cast(grad_output * slope(at_least_float32(input)), input.dtype), None
 
 
 @public_op

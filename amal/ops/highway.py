@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import autocast, check_tensors, of_dtype, public_op, wide
+from ._public import at_least_float32, autocast, cast, check_tensors, public_op
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 
@@ -55,22 +55,22 @@ class HighwayFunction(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         *tensors, _, ctx.activation = inputs
-        kept = (*tensors, output[1])  # all but the gate's bias, which no derivative needs
-        ctx.save_for_backward(*kept)
+        saved = (*tensors, output[1])  # all but the gate's bias, which no derivative needs
+        ctx.save_for_backward(*saved)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor | None, grad_gate: Tensor | None) -> tuple[Tensor | None, ...]:
         x, transform_weight, transform_bias, gate_weight, Z = ctx.saved_tensors
         needs = ctx.needs_input_grad
-        g = wide(torch.zeros_like(x) if grad_output is None else grad_output)
-        H, Z = wide(_transform(x, transform_weight, transform_bias, ctx.activation)), wide(Z)
+        g = at_least_float32(torch.zeros_like(x) if grad_output is None else grad_output)
+        H, Z = at_least_float32(_transform(x, transform_weight, transform_bias, ctx.activation)), at_least_float32(Z)
         through = g * Z
         carry = g - through
         zeta = (carry * (H - x)).mul_(Z)
         if grad_gate is not None:
             zeta = zeta + grad_gate * Z * (1 - Z)
         alpha = _times_slope(through, H, ctx.activation)
-        carry, alpha, zeta = (of_dtype(entries, x.dtype) for entries in (carry, alpha, zeta))
+        carry, alpha, zeta = (cast(entries, x.dtype) for entries in (carry, alpha, zeta))
         return (
             torch.addmm(torch.addmm(carry, alpha, transform_weight), zeta, gate_weight) if needs[0] else None,
             alpha.mT @ x if needs[1] else None,
@@ -84,8 +84,8 @@ class HighwayFunction(Function):
     def jvp(ctx: Any, *dots: Tensor | None) -> tuple[Tensor, Tensor]:
         x, transform_weight, transform_bias, gate_weight, Z = ctx.saved_tensors
         variables = (x, transform_weight, transform_bias, gate_weight, transform_bias)
-        moved = [torch.zeros_like(v) if dot is None else dot for v, dot in zip(variables, dots, strict=False)]
-        x_dot, transform_weight_dot, transform_bias_dot, gate_weight_dot, gate_bias_dot = moved
+        tangents = [torch.zeros_like(v) if dot is None else dot for v, dot in zip(variables, dots, strict=False)]
+        x_dot, transform_weight_dot, transform_bias_dot, gate_weight_dot, gate_bias_dot = tangents
         H = _transform(x, transform_weight, transform_bias, ctx.activation)
         A_dot = x_dot @ transform_weight.mT + x @ transform_weight_dot.mT + transform_bias_dot
         S_dot = x_dot @ gate_weight.mT + x @ gate_weight_dot.mT + gate_bias_dot

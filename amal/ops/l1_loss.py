@@ -25,8 +25,8 @@ from torch import Tensor
 
 from ._difference_loss import EntryLoss, difference_loss
 from ._function import Function
-from ._losses import DifferenceFunction, reduced, share
-from ._public import of_dtype, public_form
+from ._losses import DifferenceFunction, gradient_per_entry, reduce_loss
+from ._public import cast, public_form
 
 
 class L1Function(Function):
@@ -34,7 +34,7 @@ class L1Function(Function):
 
     @staticmethod
     def forward(difference: Tensor, reduction: str) -> Tensor:
-        return reduced(difference.abs(), reduction)
+        return reduce_loss(difference.abs(), reduction)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, str], output: Tensor) -> None:
@@ -44,12 +44,12 @@ class L1Function(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (d,) = ctx.saved_tensors
-        return d.sign() * of_dtype(share(grad_output, ctx.reduction, d.numel()), d.dtype), None
+        return d.sign() * cast(gradient_per_entry(grad_output, ctx.reduction, d.numel()), d.dtype), None
 
     @staticmethod
     def jvp(ctx: Any, difference_dot: Tensor, _: None) -> Tensor:
         (d,) = ctx.saved_tensors
-        return reduced(d.sign() * difference_dot, ctx.reduction)
+        return reduce_loss(d.sign() * difference_dot, ctx.reduction)
 
 
 def _unweighted(input: Tensor, target: Tensor, reduction: str) -> Tensor:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ._function import Function
 from ._normalization import check_parameters
-from ._public import autocast, check_number, check_tensors, of_dtype, public_op, wide
+from ._public import at_least_float32, autocast, cast, check_number, check_tensors, public_op
 
 
 class LayerNormFunction(Function):
@@ -49,48 +49,52 @@ class LayerNormFunction(Function):
     def backward(
         ctx: Any, grad_output: Tensor | None, grad_mean: Tensor | None, grad_rstd: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        input, weight, mean, rstd = _wide(ctx.saved_tensors)
+        input, weight, mean, rstd = _at_least_float32(ctx.saved_tensors)
         needs_input, needs_weight, needs_bias, _ = ctx.needs_input_grad
-        g = torch.zeros_like(input) if grad_output is None else wide(grad_output)
+        g = torch.zeros_like(input) if grad_output is None else at_least_float32(grad_output)
         grad_input = grad_weight = None
         if needs_input or needs_weight:
             normal = (input - mean).mul_(rstd)  # x̂
             product = g * normal
             grad_weight = product.sum(0) if needs_weight else None
-            along = product.sum(1, keepdim=True) if weight is None else (product @ weight).unsqueeze(1)
+            projection = product.sum(1, keepdim=True) if weight is None else (product @ weight).unsqueeze(1)
             del product  # its memory serves again
         grad_bias = g.sum(0) if needs_bias else None
         if needs_input:
             d = input.shape[1]
             if grad_rstd is not None:
-                along = along + grad_rstd * rstd
+                projection = projection + grad_rstd * rstd
             grad_normal = g if weight is None else g * weight  # h
             shift = grad_normal.sum(1, keepdim=True)
             if grad_mean is not None:
                 shift = shift - grad_mean / rstd
             each = 1 / max(d, 1)
-            grad_input = torch.addcmul(grad_normal, normal, along, value=-each).sub_(shift, alpha=each).mul_(rstd)
-            grad_input = of_dtype(grad_input, ctx.saved_tensors[0].dtype)
+            grad_input = torch.addcmul(grad_normal, normal, projection, value=-each).sub_(shift, alpha=each).mul_(rstd)
+            grad_input = cast(grad_input, ctx.saved_tensors[0].dtype)
         return grad_input, grad_weight, grad_bias, None
 
     @staticmethod
     def jvp(
         ctx: Any, input_dot: Tensor | None, weight_dot: Tensor | None, bias_dot: Tensor | None, _: None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        input, weight, mean, rstd = _wide(ctx.saved_tensors)
-        x_dot = torch.zeros_like(input) if input_dot is None else wide(input_dot)
+        input, weight, mean, rstd = _at_least_float32(ctx.saved_tensors)
+        x_dot = torch.zeros_like(input) if input_dot is None else at_least_float32(input_dot)
         normal = (input - mean) * rstd
         mean_dot = x_dot.mean(1, keepdim=True)
-        along = (normal * x_dot).mean(1, keepdim=True)
-        output_dot = (x_dot - mean_dot - normal * along) * rstd
+        projection = (normal * x_dot).mean(1, keepdim=True)
+        output_dot = (x_dot - mean_dot - normal * projection) * rstd
         if weight is not None:
             output_dot = output_dot * weight
         if weight_dot is not None:
             output_dot = output_dot + normal * weight_dot
         if bias_dot is not None:
             output_dot = output_dot + bias_dot
-        of_input, _, of_mean, of_rstd = ctx.saved_tensors
-        return output_dot.to(of_input.dtype), mean_dot.to(of_mean.dtype), (-along * rstd.square()).to(of_rstd.dtype)
+        input_like, _, mean_like, rstd_like = ctx.saved_tensors
+        return (
+            output_dot.to(input_like.dtype),
+            mean_dot.to(mean_like.dtype),
+            (-projection * rstd.square()).to(rstd_like.dtype),
+        )
 
 
 @public_op
@@ -149,5 +153,5 @@ def _check(
     return shape
 
 
-def _wide(tensors: tuple[Tensor | None, ...]) -> Any:
-    return (None if tensor is None else wide(tensor) for tensor in tensors)
+def _at_least_float32(tensors: tuple[Tensor | None, ...]) -> Any:
+    return (None if tensor is None else at_least_float32(tensor) for tensor in tensors)

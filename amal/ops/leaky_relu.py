@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import check_tensors, in_place, public_op
+from ._public import check_tensors, overwrite, public_op
 
 
 class LeakyReLUFunction(Function):
@@ -55,5 +55,5 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     """
     check_tensors("leaky_relu", input=input)
     if inplace:
-        return in_place(lambda copy: leaky_relu(copy, negative_slope), input)
+        return overwrite(lambda copy: leaky_relu(copy, negative_slope), input)
     return LeakyReLUFunction.apply(input, negative_slope)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import of_dtype, public_op, wide
+from ._public import at_least_float32, cast, public_op
 from ._softmax_dim import prepare
 
 
@@ -37,13 +37,13 @@ class LogSoftmaxFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (output,), (dim,) = ctx.saved_tensors, ctx.options
-        g, p = wide(grad_output), wide(output).softmax(dim)
-        return of_dtype(torch.addcmul(g, p, g.sum(dim, keepdim=True), value=-1), output.dtype), None
+        g, p = at_least_float32(grad_output), at_least_float32(output).softmax(dim)
+        return cast(torch.addcmul(g, p, g.sum(dim, keepdim=True), value=-1), output.dtype), None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _: None) -> Tensor:
         (output,), (dim,) = ctx.saved_tensors, ctx.options
-        p = wide(output).softmax(dim)
+        p = at_least_float32(output).softmax(dim)
         return (input_dot - (p * input_dot).sum(dim, keepdim=True)).to(output.dtype)
 
 

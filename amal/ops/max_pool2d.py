@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._pooling import Windows, check_cover, check_windows, of_images
+from ._pooling import Windows, check_cover, check_windows, image_windows
 from ._public import public_form
 from ._window import Sizes
 
@@ -95,7 +95,7 @@ def max_pool(
     if axes == 2:
         output, indices = MaxPool2dFunction.apply(input, windows, ceil_mode)
     else:  # a signal is an image of height 1
-        pair = MaxPool2dFunction.apply(input.unsqueeze(-2), of_images(windows), ceil_mode)
+        pair = MaxPool2dFunction.apply(input.unsqueeze(-2), image_windows(windows), ceil_mode)
         output, indices = (tensor.squeeze(-2) for tensor in pair)
     return (output, indices) if return_indices else output
 

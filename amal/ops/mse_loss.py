@@ -22,8 +22,8 @@ from torch import Tensor
 
 from ._difference_loss import EntryLoss, difference_loss
 from ._function import Function
-from ._losses import moved_apart, reduced, share
-from ._public import of_dtype, public_form, wide
+from ._losses import gradient_per_entry, reduce_loss, subtract_tangents
+from ._public import at_least_float32, cast, public_form
 
 
 class MSEFunction(Function):
@@ -42,14 +42,14 @@ class MSEFunction(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         input, target = ctx.saved_tensors
         needs_input, needs_target, _ = ctx.needs_input_grad
-        d = wide(input) - wide(target)
-        grad_input = of_dtype(d * share(grad_output, ctx.reduction, d.numel(), 2), input.dtype)
+        d = at_least_float32(input) - at_least_float32(target)
+        grad_input = cast(d * gradient_per_entry(grad_output, ctx.reduction, d.numel(), 2), input.dtype)
         return grad_input if needs_input else None, -grad_input if needs_target else None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor | None, target_dot: Tensor | None, _: None) -> Tensor:
         input, target = ctx.saved_tensors
-        return reduced(2 * (input - target) * moved_apart(input_dot, target_dot), ctx.reduction)
+        return reduce_loss(2 * (input - target) * subtract_tangents(input_dot, target_dot), ctx.reduction)
 
 
 mse_loss = public_form(

@@ -23,7 +23,7 @@ from torch import Tensor
 from ._classes import NOWHERE, check_class_dimension, check_classes, pull_back
 from ._function import Function
 from ._losses import refuse_tangents
-from ._public import autocast, check_tensors, of_dtype, public_op
+from ._public import autocast, cast, check_tensors, public_op
 from ._reduction import choose_reduction
 
 
@@ -49,9 +49,9 @@ class NLLFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         target, weight = ctx.saved_tensors
-        y, _, at_y = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
+        y, _, class_gradient = pull_back(grad_output, target, weight, ctx.ignore_index, ctx.reduction)
         zeros = grad_output.new_zeros(*ctx.shape)
-        return zeros.scatter_add_(1, y, of_dtype(at_y, grad_output.dtype)), None, None, None, None
+        return zeros.scatter_add_(1, y, cast(class_gradient, grad_output.dtype)), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_dot: Tensor, _target: None, weight_dot: None, *_: None) -> Tensor:

@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from ._function import Function
-from ._public import check_tensors, in_place, public_op
+from ._public import check_tensors, overwrite, public_op
 
 
 class ReLUFunction(Function):
@@ -53,5 +53,5 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     check_tensors("relu", input=input)
     if inplace:
-        return in_place(relu, input)
+        return overwrite(relu, input)
     return ReLUFunction.apply(input)

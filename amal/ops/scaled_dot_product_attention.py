@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._attention import aligned, check, matrix_of, sum_to, tile, tiles_of
+from ._attention import align_heads, check, score_matrix, tile, tile_bounds, unbroadcast
 from ._function import Function
-from ._public import autocast, public_op, times, wide
+from ._public import at_least_float32, autocast, multiply, public_op
 from .dropout import draw_noise
 
 
@@ -51,10 +51,12 @@ class ScaledDotProductAttentionFunction(Function):
                 query, key, value, mask, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa
             )
             return output.clone() if output._is_view() else output  # a view could not be modified in place
-        (q, k, v), lead = aligned(query, key, value, enable_gqa)
+        (q, k, v), lead = align_heads(query, key, value, enable_gqa)
         root = sqrt(abs(scale))  # on both sides, as torch has it: neither overflows
-        p = _probabilities(q * copysign(root, scale), k * root, matrix_of(mask, lead, q, k), is_causal)
-        return ((p * matrix_of(noise, lead, q, k)) @ v).view(*lead, q.shape[1], v.shape[2]).to(query.dtype, copy=True)
+        p = _probabilities(q * copysign(root, scale), k * root, score_matrix(mask, lead, q, k), is_causal)
+        return (
+            ((p * score_matrix(noise, lead, q, k)) @ v).view(*lead, q.shape[1], v.shape[2]).to(query.dtype, copy=True)
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -64,10 +66,10 @@ class ScaledDotProductAttentionFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, noise = ctx.saved_tensors
-        (q, k, v), lead = aligned(query, key, value, ctx.enable_gqa)
-        m, n = matrix_of(mask, lead, q, k), matrix_of(noise, lead, q, k)
-        q, g = times(q, ctx.scale), wide(grad_output).reshape(*q.shape[:2], v.shape[2])
-        tiles = list(tiles_of(q, k, ctx.is_causal))
+        (q, k, v), lead = align_heads(query, key, value, ctx.enable_gqa)
+        m, n = score_matrix(mask, lead, q, k), score_matrix(noise, lead, q, k)
+        q, g = multiply(q, ctx.scale), at_least_float32(grad_output).reshape(*q.shape[:2], v.shape[2])
+        tiles = list(tile_bounds(q, k, ctx.is_causal))
         if len(tiles) == 1:
             grad_q, grad_k, grad_v, grad_m = _pull_back(q, k, v, m, n, g, ctx.is_causal)
         else:
@@ -77,30 +79,34 @@ class ScaledDotProductAttentionFunction(Function):
                 q_, m_, n_, g_ = (tile(x, heads, rows) for x in (q, m, n, g))
                 k_, v_ = tile(k, heads, keys), tile(v, heads, keys)
                 n_ = n_ if n is None else n_.narrow(2, *keys)
-                of_q, of_k, of_v, of_m = _pull_back(q_, k_, v_, m_, n_, g_, ctx.is_causal, rows[0])
-                tile(grad_q, heads, rows).copy_(of_q)
-                tile(grad_k, heads, keys).add_(of_k)
-                tile(grad_v, heads, keys).add_(of_v)
+                tile_q, tile_k, tile_v, tile_m = _pull_back(q_, k_, v_, m_, n_, g_, ctx.is_causal, rows[0])
+                tile(grad_q, heads, rows).copy_(tile_q)
+                tile(grad_k, heads, keys).add_(tile_k)
+                tile(grad_v, heads, keys).add_(tile_v)
                 if ctx.needs_input_grad[3]:
-                    tile(grad_m, heads, rows).copy_(of_m)
-        pairs: Any = (times(grad_q, ctx.scale), query), (grad_k, key), (grad_v, value), (grad_m, mask)
+                    tile(grad_m, heads, rows).copy_(tile_m)
+        pairs: Any = (multiply(grad_q, ctx.scale), query), (grad_k, key), (grad_v, value), (grad_m, mask)
         needed = zip(pairs, ctx.needs_input_grad, strict=False)
-        grads: list[Tensor | None] = [sum_to(x, like, lead) if need else None for (x, like), need in needed]
+        grads: list[Tensor | None] = [
+            unbroadcast(x, variable, lead) if need else None for (x, variable), need in needed
+        ]
         return (*grads, None, None, None, None)
 
     @staticmethod
     def jvp(ctx: Any, *dots: Any) -> Tensor:
         query, key, value, mask, noise = ctx.saved_tensors
-        (q, k, v), lead = aligned(query, key, value, ctx.enable_gqa)
-        moved = [torch.zeros_like(x) if dot is None else dot for x, dot in zip((query, key, value), dots, strict=False)]
-        (q_dot, k_dot, v_dot), lead = aligned(moved[0], moved[1], moved[2], ctx.enable_gqa)
-        p = _probabilities(q * ctx.scale, k, matrix_of(mask, lead, q, k), ctx.is_causal)
+        (q, k, v), lead = align_heads(query, key, value, ctx.enable_gqa)
+        tangents = [
+            torch.zeros_like(x) if dot is None else dot for x, dot in zip((query, key, value), dots, strict=False)
+        ]
+        (q_dot, k_dot, v_dot), lead = align_heads(tangents[0], tangents[1], tangents[2], ctx.enable_gqa)
+        p = _probabilities(q * ctx.scale, k, score_matrix(mask, lead, q, k), ctx.is_causal)
         s_dot = (q_dot @ k.mT + q @ k_dot.mT) * ctx.scale
         if dots[3] is not None:  # the mask's
-            s_dot = s_dot + matrix_of(dots[3], lead, q, k)
+            s_dot = s_dot + score_matrix(dots[3], lead, q, k)
         p_dot = p * (s_dot - (p * s_dot).sum(-1, keepdim=True))
         if noise is not None:
-            n = matrix_of(noise, lead, q, k)
+            n = score_matrix(noise, lead, q, k)
             p, p_dot = p * n, p_dot * n
         return (p_dot @ v + p @ v_dot).view(*lead, q.shape[1], v.shape[2]).to(query.dtype)
 

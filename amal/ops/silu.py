@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import check_tensors, in_place, of_dtype, public_op, wide
+from ._public import at_least_float32, cast, check_tensors, overwrite, public_op
 
 
 class SiLUFunction(Function):
@@ -33,7 +33,7 @@ class SiLUFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (input,) = ctx.saved_tensors
-        return of_dtype(grad_output * _slope(input), input.dtype)
+        return cast(grad_output * _slope(input), input.dtype)
 
 
 @public_op
@@ -52,11 +52,11 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     check_tensors("silu", input=input)
     if inplace:
-        return in_place(silu, input)
+        return overwrite(silu, input)
     return SiLUFunction.apply(input)
 
 
 def _slope(input: Tensor) -> Tensor:
-    x = wide(input)
+    x = at_least_float32(input)
     s = x.sigmoid()
     return torch.addcmul(s, s, torch.addcmul(x, x, s, value=-1))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import of_dtype, public_op, wide
+from ._public import at_least_float32, cast, public_op
 from ._softmax_dim import prepare
 
 
@@ -37,9 +37,9 @@ class SoftmaxFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (output,), (dim,) = ctx.saved_tensors, ctx.options
-        y = wide(output)
+        y = at_least_float32(output)
         product = grad_output * y
-        return of_dtype(torch.addcmul(product, y, product.sum(dim, keepdim=True), value=-1), output.dtype), None
+        return cast(torch.addcmul(product, y, product.sum(dim, keepdim=True), value=-1), output.dtype), None
 
 
 @public_op

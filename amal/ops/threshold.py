@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ._function import Function
-from ._public import above, check_tensors, in_place, public_op
+from ._public import check_tensors, overwrite, public_op, step_mask
 
 
 class ThresholdFunction(Function):
@@ -34,7 +34,7 @@ class ThresholdFunction(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
         (input,), (threshold, _) = ctx.saved_tensors, ctx.options
-        return grad_output * above(input, threshold), None, None
+        return grad_output * step_mask(input, threshold), None, None
 
 
 @public_op
@@ -55,5 +55,5 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """
     check_tensors("threshold", input=input)
     if inplace:
-        return in_place(lambda copy: ThresholdFunction.apply(copy, threshold, value), input)
+        return overwrite(lambda copy: ThresholdFunction.apply(copy, threshold, value), input)
     return ThresholdFunction.apply(input, threshold, value)

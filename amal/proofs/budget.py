@@ -6,7 +6,7 @@ from unittest import SkipTest
 import torch
 from torch import Tensor
 
-from .cases import Case, Tensors, given, random_like
+from .cases import Case, Tensors, present_tensors, random_like
 
 SEEDS = range(8)
 DTYPES = (torch.float32, torch.bfloat16)
@@ -23,7 +23,7 @@ def errors_within_budget(case: Case) -> None:
 
 def saves_no_more(case: Case) -> None:
     """No more memory is kept for backward than torch keeps."""
-    ours, theirs = saved_by(case)
+    ours, theirs = compare_saved_bytes(case)
     assert ours <= theirs, f"{ours} bytes are kept for backward, where torch keeps {theirs}"
 
 
@@ -41,7 +41,7 @@ def error_ratio(case: Case, dtype: torch.dtype, compiled: bool = False) -> float
     total: list[tuple[float, float]] = []
     for seed in SEEDS:
         inputs = case.inputs(dtype, seed=seed)
-        exact = _value_and_gradients(case.reference, _as_float64(inputs))
+        exact = _value_and_gradients(case.reference, _to_float64(inputs))
         errors = [
             (_error(mine, right), max(_error(other, right), _rounding(right, dtype)))
             for mine, other, right in zip(
@@ -67,7 +67,7 @@ def saved_bytes(function: Callable[..., Tensor], inputs: Tensors) -> int:
     return sum(size for size, _ in blocks.values())
 
 
-def saved_by(case: Case) -> tuple[int, int]:
+def compare_saved_bytes(case: Case) -> tuple[int, int]:
     """Return what our operation keeps for backward and what torch's keeps, in bytes, for float32 inputs.
 
     Raises:
@@ -81,10 +81,10 @@ def saved_by(case: Case) -> tuple[int, int]:
 
 def _value_and_gradients(function: Callable[..., Tensor], inputs: Tensors) -> tuple[Tensor, ...]:
     output = function(*inputs)
-    return output.detach(), *torch.autograd.grad(output, given(inputs), random_like(output, 1))
+    return output.detach(), *torch.autograd.grad(output, present_tensors(inputs), random_like(output, 1))
 
 
-def _as_float64(inputs: Tensors) -> Tensors:
+def _to_float64(inputs: Tensors) -> Tensors:
     return tuple(x if x is None else x.detach().double().requires_grad_() for x in inputs)
 
 

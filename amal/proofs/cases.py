@@ -61,12 +61,12 @@ class Case:
         return tuple(None if shape is None else draw(shape) for shape in self.shapes)
 
 
-def given(inputs: Tensors) -> tuple[Tensor, ...]:
+def present_tensors(inputs: Tensors) -> tuple[Tensor, ...]:
     """Return the arguments that are tensors, not left out."""
     return tuple(tensor for tensor in inputs if tensor is not None)
 
 
-def like(option: Any, variable: Tensor) -> Any:
+def match_variable(option: Any, variable: Tensor) -> Any:
     """Return a constant tensor where a variable is, numbers in its dtype; any other option as it is."""
     if not isinstance(option, Tensor):
         return option
@@ -90,45 +90,45 @@ def case(
     operation = name.split(",")[0]
     ours, theirs = getattr(functional, operation), COMPOSED.get(operation) or getattr(torch.nn.functional, operation)
 
-    def with_options(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def pass_options(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def call(*inputs: Tensor | None, **more: Tensor | None) -> Tensor:
-            variable = given((*inputs, *more.values()))[0]
-            there = {key: like(value, variable) for key, value in options.items()}
-            return function(*inputs, **there, **more)
+            variable = present_tensors((*inputs, *more.values()))[0]
+            constants = {key: match_variable(value, variable) for key, value in options.items()}
+            return function(*inputs, **constants, **more)
 
         return call
 
-    return Case(name, with_options(ours), with_options(theirs), shapes, interval)
+    return Case(name, pass_options(ours), pass_options(theirs), shapes, interval)
 
 
-def weighted(name: str, *shapes: tuple[int, ...], **options: Any) -> Case:
+def weighted_case(name: str, *shapes: tuple[int, ...], **options: Any) -> Case:
     """Make the row of a loss with a weight on each entry, its third argument (squared: no mean divides by 0)."""
 
-    def with_weight(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def pass_weight(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return lambda input, target, weight: loss(input, target, weight=weight.square())
 
     row = case(name, *shapes, **options)
-    return Case(name, with_weight(row.operation), with_weight(row.reference), shapes)
+    return Case(name, pass_weight(row.operation), pass_weight(row.reference), shapes)
 
 
-def named(names: tuple[str, ...], name: str, *shapes: tuple[int, ...] | None, **options: Any) -> Case:
+def keyword_case(names: tuple[str, ...], name: str, *shapes: tuple[int, ...] | None, **options: Any) -> Case:
     """Make the row of an operation whose variables are not its first arguments, but those of these names."""
 
-    def by_name(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def pass_by_name(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return lambda *inputs: function(**dict(zip(names, inputs, strict=True)))
 
     row = case(name, *shapes, **options)
-    return Case(name, by_name(row.operation), by_name(row.reference), shapes)
+    return Case(name, pass_by_name(row.operation), pass_by_name(row.reference), shapes)
 
 
-def tied(name: str, *shapes: tuple[int, ...] | None) -> Case:
+def tied_case(name: str, *shapes: tuple[int, ...] | None) -> Case:
     """Make the row of an affine map whose weight comes transposed, as a decoder's does that is its encoder's."""
 
-    def of_transposed(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def transpose_weight(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return lambda input, weight, bias: function(input, weight.mT, bias)
 
     row = case(name, *shapes)
-    return Case(name, of_transposed(row.operation), of_transposed(row.reference), shapes)
+    return Case(name, transpose_weight(row.operation), transpose_weight(row.reference), shapes)
 
 
 def composed_attention(*inputs: Any, **options: Any) -> Tensor:
@@ -185,7 +185,7 @@ def composed_fixed_attention(noise: Tensor, query: Tensor, key: Tensor, value: T
     return torch.softmax(query @ key.mT * 0.5, -1).mul(noise) @ value
 
 
-def with_noise(name: str, noise: Tensor, *shapes: tuple[int, ...]) -> Case:
+def noise_case(name: str, noise: Tensor, *shapes: tuple[int, ...]) -> Case:
     """Make the row of an operation that is random, with its randomness given."""
     ours: Callable[..., Tensor] = fixed_attention
     theirs: Callable[..., Tensor] = composed_fixed_attention
@@ -193,7 +193,7 @@ def with_noise(name: str, noise: Tensor, *shapes: tuple[int, ...]) -> Case:
         ours, theirs = fixed_dropout, torch.mul
 
     def with_it(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda *inputs: function(like(noise, inputs[0]), *inputs)
+        return lambda *inputs: function(match_variable(noise, inputs[0]), *inputs)
 
     return Case(name, with_it(ours), with_it(theirs), shapes)
 
@@ -212,14 +212,14 @@ def composed_highway(
     return transform * gate + input.to(gate.dtype) * (1 - gate)
 
 
-def squashed(name: str, *shapes: tuple[int, ...], **options: Any) -> Case:
+def probability_case(name: str, *shapes: tuple[int, ...], **options: Any) -> Case:
     """Make the row of a loss of probabilities: any numbers, squashed into (0, 1)."""
 
-    def of_any(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def squash(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return lambda input, target: loss(input.sigmoid(), target.sigmoid())
 
     row = case(name, *shapes, **options)
-    return Case(name, of_any(row.operation), of_any(row.reference), shapes)
+    return Case(name, squash(row.operation), squash(row.reference), shapes)
 
 
 # What torch has no function for that can all that is asked, composed of those that it has.
@@ -231,7 +231,7 @@ COMPOSED: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def entrywise(name: str, **options: Any) -> list[Case]:
+def entrywise_cases(name: str, **options: Any) -> list[Case]:
     """Make the rows of an operation that treats every entry alike."""
     shapes = {name: (5, 3), f"{name}, one number": (), f"{name}, empty batch": (0, 4), f"{name}, 3-D input": (2, 3, 4)}
     return [case(row, shape, **options) for row, shape in shapes.items()]

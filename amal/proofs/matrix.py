@@ -13,7 +13,7 @@ import torch
 from amal import functional
 from amal.text import columns
 
-from .budget import DTYPES, LARGEST_ERROR, error_ratio, saved_by
+from .budget import DTYPES, LARGEST_ERROR, compare_saved_bytes, error_ratio
 from .cases import Case
 from .properties import PROPERTIES
 from .table import CASES
@@ -59,9 +59,11 @@ def examine(op: str) -> Row:
     row, cases = Row(op), [case for case in CASES if case.op == op]
     for column, names in COLUMNS.items():
         answers = {(case.name, name): verdict(name, case) for name in names for case in cases}
-        row.faults += [f"{of}: {name}: {why}" for (of, name), (holds, why) in answers.items() if holds is False]
-        found = {holds for holds, _ in answers.values()}
-        row.verdicts[column] = False if False in found else True if True in found else None
+        row.faults += [
+            f"{case_name}: {name}: {why}" for (case_name, name), (holds, why) in answers.items() if holds is False
+        ]
+        verdicts = {holds for holds, _ in answers.values()}
+        row.verdicts[column] = False if False in verdicts else True if True in verdicts else None
     for dtype in DTYPES:
         ratio = max(error_ratio(case, dtype) for case in cases)
         row.measured[str(dtype).removeprefix("torch.")] = ratio
@@ -86,7 +88,7 @@ def verdict(name: str, case: Case) -> tuple[bool | None, str]:
 
 def _bytes_ratio(case: Case) -> float:
     try:
-        ours, theirs = saved_by(case)
+        ours, theirs = compare_saved_bytes(case)
     except SkipTest:
         return 0.0
     return ours / theirs if theirs else float(ours > 0)

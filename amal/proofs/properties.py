@@ -21,20 +21,17 @@ from torch.testing import assert_close
 
 from amal.graph.walk import function_nodes
 
-from .absent import none_stays_none
 from .budget import errors_within_budget, saves_no_more
-from .cases import Case, Tensors, given, random_like
-from .transforms import transforms_of
+from .cases import Case, Tensors, present_tensors, random_like
+from .none_gradients import none_stays_none
+from .transforms import list_transforms
 
 DTYPES = (torch.float64, torch.float32)
 TOLERANCE: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-7}
 """Of gradcheck: its own relative tolerance of 1e-3 lets a derivative wrong by a factor of 1.001 pass."""
 
-# ---------------------------------------------------------------------------------- helpers
-
-
 def _gradients(output: Tensor, inputs: Tensors, grad_output: Tensor) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(output, given(inputs), grad_output, retain_graph=True)
+    return torch.autograd.grad(output, present_tensors(inputs), grad_output, retain_graph=True)
 
 
 def _assert_same(actual: Any, expected: Any, what: str, **tolerances: Any) -> None:
@@ -109,7 +106,7 @@ def _gradgradcheck(case: Case, **modes: Any) -> None:
 
 def func_transforms(case: Case) -> None:
     """Every transform of torch.func gives what it gives for torch's function."""
-    for name, transform in transforms_of(case).items():
+    for name, transform in list_transforms(case).items():
         _transforms_alike(name, transform, case)
 
 
@@ -133,7 +130,7 @@ def compiles(case: Case, backend: str = "aot_eager", transforms: Iterable[str] =
     grad_output = random_like(theirs, 1)
     _assert_same(_gradients(ours, inputs, grad_output), _gradients(theirs, inputs, grad_output), "compiled gradient")
     for name in transforms:
-        transform = transforms_of(case)[name]
+        transform = list_transforms(case)[name]
         compiled = torch.compile(partial(transform, case.operation), fullgraph=True, backend=backend)
         _assert_same(compiled(), transform(case.reference), f"compiled torch.func {name}")
 
@@ -150,12 +147,12 @@ def autocast(case: Case) -> None:
     _assert_same(actual, expected, "autocast gradient", **tolerance)
 
 
-def on_meta(case: Case) -> None:
+def meta(case: Case) -> None:
     """Of tensors without values, on device meta, output and gradients have torch's shapes and dtypes."""
     inputs = case.inputs(torch.float32, device="meta")
     ours, theirs = case.operation(*inputs), case.reference(*inputs)
     assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), f"{ours} is not {theirs}"
-    for gradient, tensor in zip(_gradients(ours, inputs, torch.ones_like(ours)), given(inputs), strict=True):
+    for gradient, tensor in zip(_gradients(ours, inputs, torch.ones_like(ours)), present_tensors(inputs), strict=True):
         assert (gradient.shape, gradient.dtype) == (tensor.shape, tensor.dtype), f"{gradient} is not like {tensor}"
 
 
@@ -188,8 +185,8 @@ def linear_in_grad_output(case: Case) -> None:
     inputs = case.inputs()
     output = case.operation(*inputs)
     first, second = random_like(output, 1), random_like(output, 2)
-    of_first, of_second = _gradients(output, inputs, first), _gradients(output, inputs, second)
-    expected = tuple(-2.5 * a + 0.5 * b for a, b in zip(of_first, of_second, strict=True))
+    first_gradients, second_gradients = _gradients(output, inputs, first), _gradients(output, inputs, second)
+    expected = tuple(-2.5 * a + 0.5 * b for a, b in zip(first_gradients, second_gradients, strict=True))
     _assert_same(_gradients(output, inputs, -2.5 * first + 0.5 * second), expected, "gradients of -2.5 g + 0.5 h")
     zero = _gradients(output, inputs, torch.zeros_like(output))
     _assert_same(zero, tuple(torch.zeros_like(gradient) for gradient in zero), "gradients of 0")
@@ -199,7 +196,7 @@ def some_inputs_alone(case: Case) -> None:
     """An input's gradient is the same whichever of the other inputs need one."""
     inputs = case.inputs()
     grad_output = random_like(case.operation(*inputs), 1)
-    expected = dict(zip(given(inputs), _gradients(case.operation(*inputs), inputs, grad_output), strict=True))
+    expected = dict(zip(present_tensors(inputs), _gradients(case.operation(*inputs), inputs, grad_output), strict=True))
     for needed in product((True, False), repeat=len(expected)):
         chosen = [tensor for tensor, need in zip(expected, needed, strict=True) if need]
         for tensor, need in zip(expected, needed, strict=True):
@@ -213,21 +210,21 @@ def mutates_nothing(case: Case) -> None:
     """Forward, backward and jvp leave inputs, grad_output and tangents as they found them."""
     inputs = case.inputs()
     grad_output = random_like(case.operation(*inputs), 1)
-    tangents = tuple(random_like(tensor, 2) for tensor in given(inputs))
-    passed_in = (*given(inputs), grad_output, *tangents)
-    before = [tensor.detach().clone() for tensor in passed_in]
+    tangents = tuple(random_like(tensor, 2) for tensor in present_tensors(inputs))
+    arguments = (*present_tensors(inputs), grad_output, *tangents)
+    before = [tensor.detach().clone() for tensor in arguments]
     _gradients(case.operation(*inputs), inputs, grad_output)
     with forward_ad.dual_level(), suppress(NotImplementedError):  # that there is no jvp is for forward_mode to say
-        moving = iter(tangents)
-        case.operation(*(None if x is None else forward_ad.make_dual(x, next(moving)) for x in inputs))  # type: ignore[no-untyped-call]
-    for tensor, copy in zip(passed_in, before, strict=True):
+        remaining = iter(tangents)
+        case.operation(*(None if x is None else forward_ad.make_dual(x, next(remaining)) for x in inputs))  # type: ignore[no-untyped-call]
+    for tensor, copy in zip(arguments, before, strict=True):
         _assert_same(tensor.detach(), copy, "a tensor passed in was changed")
 
 
 def keeps_nothing(case: Case) -> None:
     """Tensors go through save_for_backward: none stays on ctx, none outlives backward, none is in a cycle."""
     inputs = tuple(tensor if tensor is None else tensor * 1 for tensor in case.inputs())
-    alive = [weakref.ref(tensor) for tensor in given(inputs)]
+    alive = [weakref.ref(tensor) for tensor in present_tensors(inputs)]
     collecting = gc.isenabled()
     gc.disable()  # a reference cycle must not be swept up before we look
     try:
@@ -266,7 +263,7 @@ def output_may_be_modified(case: Case) -> None:
         _assert_same(gradients(case.operation), expected, "gradients after an in-place product")
 
 
-def on_cuda(case: Case) -> None:
+def cuda(case: Case) -> None:
     """On a CUDA device value and gradients equal torch's there."""
     if not torch.cuda.is_available():
         raise SkipTest("no CUDA device")
@@ -289,7 +286,7 @@ PROPERTIES: dict[str, Callable[[Case], None]] = {
     "torch.func": func_transforms,
     "compile": compiles,
     "autocast": autocast,
-    "meta": on_meta,
+    "meta": meta,
     "error budget": errors_within_budget,
     "saved bytes": saves_no_more,
     "exact shapes": exact_shapes,
@@ -299,5 +296,5 @@ PROPERTIES: dict[str, Callable[[Case], None]] = {
     "mutates nothing": mutates_nothing,
     "keeps nothing": keeps_nothing,
     "output modifiable": output_may_be_modified,
-    "CUDA": on_cuda,
+    "CUDA": cuda,
 }

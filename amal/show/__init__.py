@@ -8,7 +8,6 @@ from .worked import WorkedExample as WorkedExample
 from .worked import as_text as as_text
 from .worked import work as work
 
-
 NO_EXAMPLE = "There is none yet: a worked example is optional, and one would be added to amal/show/examples/."
 
 

@@ -14,7 +14,6 @@ import tme3.bugs
 from amal.checking import PROPERTIES
 from amal.course.mutants import MUTANTS
 from amal.experiments import LABS, find_experiments
-from amal.proofs import matrix
 
 NUMERALS = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),

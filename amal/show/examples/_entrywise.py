@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from amal.proofs.cases import fixed_dropout, like
+from amal.proofs.cases import fixed_dropout, match_variable
 from amal.show.quantity import Entries, Paper, Quantity, call, entry, exp, quantity, sigmoid, sign, slope, symbol, truth
 
 from ._example import Example, Variable
@@ -52,7 +52,7 @@ def _normal(x: Quantity) -> Quantity:
 
 
 def _fixed_dropout(input: Tensor) -> Tensor:
-    return fixed_dropout(like(torch.tensor(NOISE), input), input)
+    return fixed_dropout(match_variable(torch.tensor(NOISE), input), input)
 
 
 def _dropout(paper: Paper, x: Entries, g: Entries) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.testing import assert_close
 
-from .cases import Case, given, random_like
+from .cases import Case, present_tensors, random_like
 
 
 class _NoGradient(torch.autograd.Function):
@@ -29,30 +29,30 @@ def none_stays_none(case: Case) -> None:
     """No gradient gives none, where zeros would let an optimiser move a weight; no tangent counts as standing still."""
     inputs = case.inputs()
     _NoGradient.apply(case.operation(*inputs)).sum().backward()
-    made = [place for place, tensor in enumerate(given(inputs)) if tensor.grad is not None]
-    assert not made, f"of a gradient of None a gradient is made, for the inputs {made}"
+    returned = [place for place, tensor in enumerate(present_tensors(inputs)) if tensor.grad is not None]
+    assert not returned, f"of a gradient of None a gradient is made, for the inputs {returned}"
     with suppress(NotImplementedError):  # that there is no jvp is for forward_mode to say
         _some_tangents_alone(case)
 
 
 def _some_tangents_alone(case: Case) -> None:
     inputs = case.inputs()
-    tangents = tuple(random_like(tensor, 2) for tensor in given(inputs))
-    for moving in product((True, False), repeat=len(tangents)):
-        if any(moving):
-            kept = [tangent if moves else None for tangent, moves in zip(tangents, moving, strict=True)]
+    tangents = tuple(random_like(tensor, 2) for tensor in present_tensors(inputs))
+    for flags in product((True, False), repeat=len(tangents)):
+        if any(flags):
+            kept = [tangent if moves else None for tangent, moves in zip(tangents, flags, strict=True)]
             zeros = [torch.zeros_like(old) if new is None else new for old, new in zip(tangents, kept, strict=True)]
-            words = f"the tangent of the output where {moving} have one: {{}}"
+            words = f"the tangent of the output where {flags} have one: {{}}"
             assert_close(_tangent(case, kept), _tangent(case, zeros), msg=words.format)
 
 
 def _tangent(case: Case, tangents: Sequence[Tensor | None]) -> Any:
-    left = iter(tangents)
+    remaining = iter(tangents)
 
-    def moved(tensor: Tensor | None) -> Tensor | None:
-        tangent = None if tensor is None else next(left)
+    def make_moving(tensor: Tensor | None) -> Tensor | None:
+        tangent = None if tensor is None else next(remaining)
         return tensor if tensor is None or tangent is None else forward_ad.make_dual(tensor, tangent)  # type: ignore[no-untyped-call]
 
     with forward_ad.dual_level():
-        output = case.operation(*map(moved, case.inputs()))
+        output = case.operation(*map(make_moving, case.inputs()))
         return forward_ad.unpack_dual(output).tangent  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 GROUND = {"errors", "experiments", "files", "locks", "seeds"}  # what every room stands on
 MAY_IMPORT = {
     "_lazy": set(),
+    "_torch": set(),
     "environment": {"text"},
     "errors": set(),
     "experiments": set(),
@@ -21,22 +22,22 @@ MAY_IMPORT = {
     "commandline": {"errors"},
     "text": set(),
     "sandbox": {"errors"},
-    "ops": set(),
+    "ops": {"_torch"},
     "functional": {"ops"},
-    "nn": {"functional", "ops"},
-    "optim": set(),
+    "nn": {"_torch", "functional", "ops"},
+    "optim": {"_torch"},
     "data": GROUND,
     "plots": set(),
-    "training": GROUND,
-    "runs": {*GROUND, "_lazy", "commandline", "environment", "training"},
-    "graph": set(),
+    "training": {*GROUND, "_torch"},
+    "runs": {*GROUND, "_lazy", "_torch", "commandline", "environment", "training"},
+    "graph": {"_torch"},
     # operations for the table's references, and nothing else
-    "proofs": {"ops", "functional", "graph", "tensors", "text"},
-    "doctor": {"_lazy", "errors", "graph", "sandbox", "tensors", "text"},
+    "proofs": {"_torch", "ops", "functional", "graph", "tensors", "text"},
+    "doctor": {"_lazy", "_torch", "errors", "graph", "sandbox", "tensors", "text"},
     "checking": {"_lazy", "doctor", "proofs"},
     "course": {*GROUND, "doctor", "runs", "sandbox", "text", "training"},
     "report": {*GROUND, "runs"},
-    "show": {"functional", "nn", "proofs", "graph", "tensors", "text"},
+    "show": {"_torch", "functional", "nn", "proofs", "graph", "tensors", "text"},
     "pytest_plugin": {"errors", "doctor", "sandbox"},
     "commands": {"commandline", "course", "doctor", "errors", "experiments", "text"},
     "cli": {
@@ -73,6 +74,7 @@ LAYERS = {
     ],
 }
 LIBRARIES = {
+    "_torch": {"torch"},
     "environment": {"torch"},
     "files": {"torch"},
     "seeds": {"torch", "numpy"},

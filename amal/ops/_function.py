@@ -5,9 +5,9 @@ from functools import wraps
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch._C._functorch import TransformType
-from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
+
+from amal import _torch
 
 
 class Function(torch.autograd.Function):
@@ -57,7 +57,7 @@ class Function(torch.autograd.Function):
     @classmethod
     def apply(cls, *inputs: Any) -> Any:
         """Compute the output, and write down how to differentiate it."""
-        if torch._C._are_functorch_transforms_active():
+        if _torch.transforms_active():
             return super().apply(*inputs)
         return cls._apply_at_once(*inputs)
 
@@ -161,10 +161,9 @@ def _forwards_again(jvp: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(jvp)
     def seen(ctx: Any, *dots: Any) -> Any:
-        levels = [level.key() for level in retrieve_all_functorch_interpreters()]
-        if levels.count(TransformType.Jvp) < 2:
+        if _torch.forward_levels() < 2:
             return jvp(ctx, *dots)
-        with forward_ad._set_fwd_grad_enabled(True):
+        with _torch.forward_mode():
             return jvp(_WithoutTangents(ctx), *dots)
 
     return seen

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from amal import _torch
+
 from ._function import Function
 from ._public import at_least_float32, multiply
 
@@ -96,8 +98,7 @@ def readable_entries(tensor: Tensor) -> Tensor | None:
     Inside torch.vmap and its kin it is the one that they wrap. There are no entries while torch.compile traces and on
     the meta device, and to look at those on an accelerator would be to wait for it.
     """
-    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
-        tensor = torch._C._functorch.get_unwrapped(tensor)
+    tensor = _torch.unwrapped(tensor)
     plain = type(tensor) in (Tensor, Parameter) and tensor.is_cpu
     return tensor if plain and tensor.numel() > 0 else None
 

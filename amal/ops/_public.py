@@ -1,14 +1,13 @@
 """What every public operation does before its Function is applied: check, cast, and meet torch.compile."""
 
-import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Callable
 from inspect import signature
-from types import ModuleType
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+
+from amal import _torch
 
 _Op = TypeVar("_Op", bound=Callable[..., Any])
 _P = ParamSpec("_P")
@@ -24,10 +23,7 @@ def public_op(op: _Op) -> _Op:
     without a word (pytorch issue 192985). The operations here are pure and take every tensor as an argument, so they
     may enter the graph as one node; AOTAutograd still traces inside. Compile the caller of an operation, not itself.
     """
-    if "torch._dynamo" in sys.modules:
-        torch.compiler.allow_in_graph(op)  # type: ignore[no-untyped-call]
-    else:
-        _WhenDynamoIsImported.waiting.append(op)
+    _torch.allow_in_graph(op)
     return op
 
 
@@ -52,37 +48,6 @@ def public_form(
     operation.__doc__ = (general.__doc__ or "").format(name=name, **words)
     operation.__signature__ = whole.replace(parameters=[*whole.parameters.values()][1:])  # type: ignore[attr-defined]
     return public_op(operation)
-
-
-class _WhenDynamoIsImported:
-    """Marks the operations when torch.compile first imports its compiler, and not before.
-
-    The mark itself would import it, which takes as long as torch does; most programs never compile anything.
-    """
-
-    waiting: ClassVar[list[Callable[..., Tensor]]] = []
-
-    @classmethod
-    def find_spec(cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Find torch._dynamo as Python does, to be called back once it is there; leave all other modules alone."""
-        if name != "torch._dynamo":
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        loader: Any = spec and spec.loader
-        load = loader.exec_module
-
-        def load_and_mark(module: ModuleType) -> None:
-            load(module)
-            sys.meta_path.remove(cls)
-            for op in cls.waiting:
-                torch.compiler.allow_in_graph(op)  # type: ignore[no-untyped-call]
-
-        loader.exec_module = load_and_mark
-        return spec
-
-
-if "torch._dynamo" not in sys.modules:
-    sys.meta_path.insert(0, _WhenDynamoIsImported)
 
 
 def check_tensors(op: str, *, optional: tuple[str, ...] = (), **tensors: Tensor | None) -> None:
@@ -142,7 +107,7 @@ def autocast(
         dtype: what autocast uses for this kind of operation; None for its low-precision dtype (matrix products).
         on: kinds of device on which autocast casts for this operation; None for all.
     """
-    if not torch._C._is_any_autocast_enabled():
+    if not _torch.any_autocast_enabled():
         return tensors
     device = tensors[0].device.type if isinstance(tensors[0], Tensor) else "cpu"
     if (

@@ -27,6 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amal import _torch
+
 from ._function import Function
 from ._normalization import check_parameters
 from ._public import at_least_float32, cast, check_number, check_tensors, public_op
@@ -51,7 +53,7 @@ class BatchNormFunction(Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         if input.numel() == 0:  # the kernel refuses what torch.nn.functional allows
             return input.clone(), input.new_zeros(input.shape[1]), input.new_zeros(input.shape[1])
-        outputs = torch.native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+        outputs = _torch.native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
         if running_mean is None or running_var is None or training:
             return outputs
         return outputs[0], running_mean.clone(), (at_least_float32(running_var) + eps).rsqrt_().to(running_var.dtype)

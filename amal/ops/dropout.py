@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amal import _torch
+
 from ._function import Function
 from ._public import check_number, check_tensors, overwrite, public_op
 
@@ -74,6 +76,6 @@ def draw_noise(reference: Tensor, p: float) -> Tensor:
     """Draw m, in the order in which torch draws it on the CPU."""
     if p == 1:
         return reference.new_zeros(())
-    if torch._C._are_functorch_transforms_active():  # torch.vmap fills nothing in place that its members share
+    if _torch.transforms_active():  # torch.vmap fills nothing in place that its members share
         return torch.nn.functional.dropout(torch.ones_like(reference), p)
     return torch.empty_like(reference).bernoulli_(1 - p).div_(1 - p)

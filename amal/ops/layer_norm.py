@@ -27,6 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amal import _torch
+
 from ._function import Function
 from ._normalization import check_parameters
 from ._public import at_least_float32, autocast, cast, check_number, check_tensors, public_op
@@ -37,7 +39,7 @@ class LayerNormFunction(Function):
 
     @staticmethod
     def forward(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.native_layer_norm(input, input.shape[1:], weight, bias, eps)
+        return _torch.native_layer_norm(input, input.shape[1:], weight, bias, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:

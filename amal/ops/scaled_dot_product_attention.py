@@ -24,6 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from amal import _torch
+
 from ._attention import align_heads, check, score_matrix, tile, tile_bounds, unbroadcast
 from ._function import Function
 from ._public import at_least_float32, autocast, multiply, public_op
@@ -50,7 +52,7 @@ class ScaledDotProductAttentionFunction(Function):
             output = torch.nn.functional.scaled_dot_product_attention(
                 query, key, value, mask, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa
             )
-            return output.clone() if output._is_view() else output  # a view could not be modified in place
+            return output.clone() if _torch.is_view(output) else output  # a view could not be modified in place
         (q, k, v), lead = align_heads(query, key, value, enable_gqa)
         root = sqrt(abs(scale))  # on both sides, as torch has it: neither overflows
         p = _probabilities(q * copysign(root, scale), k * root, score_matrix(mask, lead, q, k), is_causal)
@@ -179,7 +181,7 @@ def _probabilities(q: Tensor, k: Tensor, mask: Tensor | None, is_causal: bool, f
         return torch.softmax(scores, -1)
     if mask.dtype == torch.bool:
         mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, -inf)
-    return torch._safe_softmax(scores + mask, -1)
+    return _torch.safe_softmax(scores + mask)
 
 
 def _pull_back(

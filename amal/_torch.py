@@ -5,7 +5,7 @@ Each is looked up when it is called. So one that is gone breaks what needs it, a
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any, ClassVar
@@ -43,6 +43,12 @@ def unwrapped(tensor: Tensor) -> Tensor:
 
 
 # ---------------------------------------------------------------------------------- operations
+
+
+def operator_name(function: Any) -> str | None:
+    """Return what torch.library calls an operator of its own kind, which has no `__name__`; None of anything else."""
+    name: str | None = getattr(function, "_qualname", None)
+    return name
 
 
 def any_autocast_enabled() -> bool:
@@ -83,6 +89,11 @@ def reversed_padding(layer: nn.Conv1d | nn.Conv2d) -> Sequence[int]:
     return layer._reversed_padding_repeated_twice
 
 
+def check_dimensions(layer: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> None:
+    """Raise a ValueError, in torch's words, if an input is of no shape that a batch normalisation takes."""
+    layer._check_input_dim(input)
+
+
 def normalises_batches(layer: nn.Module) -> bool:
     """Whether a layer is a batch normalisation, of any kind."""
     return isinstance(layer, nn.modules.batchnorm._BatchNorm)
@@ -119,12 +130,13 @@ def version(tensor: Tensor) -> int:
 
 def undefined_gradient(tensor: Tensor) -> Tensor:
     """Return the tensor, behind a node that sends no gradient back, as a Function does that returns None."""
-    output: Tensor = torch._C._functions.UndefinedGrad()(tensor)
+    node: Any = torch._C._functions.UndefinedGrad()
+    output: Tensor = node(tensor)
     return output
 
 
 def pull_back(output: Tensor, grad_output: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
-    """Do what torch.autograd.grad does, which would import sympy first; the graph stays."""
+    """Do what torch.autograd.grad does, without importing sympy first; the graph is kept."""
     run: Any = torch.autograd.graph._engine_run_backward
     options = {"allow_unreachable": True, "accumulate_grad": False}
     gradients: tuple[Tensor | None, ...] = run((output,), (grad_output,), True, False, tuple(inputs), **options)
@@ -134,26 +146,16 @@ def pull_back(output: Tensor, grad_output: Tensor, inputs: Sequence[Tensor]) -> 
 # ---------------------------------------------------------------------------------- what is traced
 
 
-def operations(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
+def leaves(value: Any) -> list[Any]:
+    """Return what lies in lists, tuples and dicts, however deep."""
+    return torch.utils._pytree.tree_leaves(value)
+
+
+def operations(function: Callable[..., Any], inputs: Sequence[Tensor]) -> "torch.fx.GraphModule":
     """Write down the operations of torch that a function applies to tensors."""
     from torch.fx.experimental.proxy_tensor import make_fx  # a second to import
 
     return make_fx(function)(*inputs)
-
-
-@contextmanager
-def intercepted(apply: Callable[[type, tuple[Any, ...], Callable[..., Any]], Any]) -> Iterator[None]:
-    """Let `apply(function, inputs, do)` apply every hand-written Function; `do(*inputs)` returns the output."""
-    base: Any = torch.autograd.function._SingleLevelFunction  # below Function.apply, which may have another name
-
-    def instead(function: type, *inputs: Any) -> Any:
-        return apply(function, inputs, super(base, function).apply)
-
-    base.apply = classmethod(instead)
-    try:
-        yield
-    finally:
-        del base.apply
 
 
 class _WhenDynamoIsImported(SourceFileLoader):
@@ -164,10 +166,9 @@ class _WhenDynamoIsImported(SourceFileLoader):
     @classmethod
     def find_spec(cls, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Find torch._dynamo where Python does, to be loaded here; leave all other modules alone."""
-        if name != "torch._dynamo":
-            return None
-        spec: Any = PathFinder.find_spec(name, path, target)
-        spec.loader = cls(name, spec.origin)
+        spec = PathFinder.find_spec(name, path, target) if name == "torch._dynamo" else None
+        if spec is not None:
+            spec.loader = cls(name, str(spec.origin))
         return spec
 
     def exec_module(self, module: ModuleType) -> None:
@@ -184,5 +185,5 @@ def allow_in_graph(function: Callable[..., Any]) -> None:
         torch.compiler.allow_in_graph(function)  # type: ignore[no-untyped-call]
         return
     if _WhenDynamoIsImported not in sys.meta_path:
-        sys.meta_path.insert(0, _WhenDynamoIsImported)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _WhenDynamoIsImported)
     _WhenDynamoIsImported.waiting.append(function)

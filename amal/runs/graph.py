@@ -1,16 +1,20 @@
 """The graph of a model for TensorBoard, in which each hand-written operation stands under its own name.
 
 torch's own `add_graph` shows every autograd Function as a `prim::PythonOp`, beside constants, lists and look-ups of
-attributes. Here a node is an operation, a parameter, the input or the output, and lies in the layer that it is of.
+attributes. Here a node is an operation, a parameter, the input or the output, and lies in the box of its layer.
 """
 
 import inspect
-import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial, wraps
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from amal import _torch
 from amal.training.evaluation import boxes
 
 INPUT, OUTPUT = "input", "output"
@@ -24,94 +28,120 @@ def model_graph(model: nn.Module, input: Tensor) -> Any:
     """Return the operations that a model applies to an input, as TensorBoard's GraphDef; the model is left as it was.
 
     Args:
-        model: traced in evaluation mode.
+        model: called in evaluation mode.
         input: such as the model takes.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
     was_training = model.training
+    graph = _Recorder(model, input)
     model.eval()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # torch's tracer warns of itself
-        graph = torch.jit.trace(model, input, strict=False, check_trace=False).graph  # type: ignore[no-untyped-call]
+    with torch.no_grad(), graph.interceptions(), graph:
+        output = model(input)
     model.train(was_training)
-    torch._C._jit_pass_inline(graph)
-    return GraphDef(node=_Reader(model, graph).nodes())
+    graph.add(OUTPUT, "output", graph.sources(output), output)
+    return GraphDef(node=graph.nodes.values())
 
 
-class _Reader:
-    """Reads a traced graph, whose values have names of no meaning."""
+class _Recorder(TorchFunctionMode):
+    """Writes down each operation of torch that is called, and each hand-written Function."""
 
-    def __init__(self, model: nn.Module, graph: Any) -> None:
-        self.model, self.graph = model, graph
-        self.names: dict[str, str] = {}
-        """Value of the trace -> the node that it comes from."""
-        self.paths: dict[str, str] = {}
-        """Value of the trace that is a module -> its path in the model."""
-        self.found: dict[str, Any] = {}
-        """Name -> node."""
+    def __init__(self, model: nn.Module, input: Tensor) -> None:
+        super().__init__()
+        self.model = model
+        self.parameters = {tensor: path for path, tensor in [*model.named_parameters(), *model.named_buffers()]}
+        self.modules: list[str] = [""]
+        """The paths of the modules that are being called, the innermost last."""
+        self.names: dict[Tensor, str] = {}
+        """Tensor -> the node that it comes from. A tensor that is kept has an identity that no other gets."""
+        self.nodes: dict[str, Any] = {}
+        self.is_inside = False
+        """Whether a hand-written Function is being applied: what it calls is its own affair."""
+        self.add(INPUT, "input", [], input)
 
-    def nodes(self) -> list[Any]:
-        """Return the nodes, in the order of the computation."""
-        model, *inputs = self.graph.inputs()
-        self.paths[model.debugName()] = ""
-        for value in inputs:
-            self.add(INPUT, "input", [], value)
-        for node in self.graph.nodes():
-            self.read(node)
-        for value in self.graph.outputs():
-            self.add(OUTPUT, "output", [value], value)
-        return list(self.found.values())
+    def interceptions(self) -> ExitStack:
+        """Follow which modules are called, and which hand-written Functions, until the stack is closed."""
 
-    def read(self, node: Any) -> None:
-        """Take up an operation or a parameter; pass over what only holds them together."""
-        kind, value, inputs = node.kind(), next(node.outputs()), list(node.inputs())
-        if kind == "prim::GetAttr":
-            self.look_up(node.s("name"), self.paths[inputs[0].debugName()], value)
-        elif kind == "prim::TupleUnpack":
-            for output in node.outputs():
-                self.names[output.debugName()] = self.names[inputs[0].debugName()]
-        elif any(each.debugName() in self.names for each in inputs):
-            by_hand = kind == "prim::PythonOp"
-            op = node.pyname() if by_hand else kind.split("::")[-1]
-            path = node.scopeName().split("/")[-1].removeprefix("__module").removeprefix(".")
-            name = "/".join([*boxes(self.model, path), op.removesuffix("Function")])  # TensorBoard cuts long names
-            self.add(name, op, inputs, value, _formula(node) if by_hand else "")
-            self.found[self.names[value.debugName()]].device = "by hand" if by_hand else "torch"
+        def leave(*_: Any) -> None:
+            self.modules.pop()
 
-    def look_up(self, attribute: str, of: str, value: Any) -> None:
-        """Note which module an attribute is; a parameter becomes a node."""
-        path = f"{of}.{attribute}".removeprefix(".")
-        if value.type().kind() == "ClassType":
-            self.paths[value.debugName()] = path
-            return
-        name = "/".join([*boxes(self.model, of), attribute])
-        if name in self.found:
-            self.names[value.debugName()] = name
-        else:
-            self.add(name, "parameter", [], value, f"state_dict: {path}")
+        stack = ExitStack()
+        for path, module in self.model.named_modules():
+            stack.enter_context(module.register_forward_pre_hook(lambda *_, path=path: self.modules.append(path)))
+            stack.enter_context(module.register_forward_hook(leave))
+        for function in _subclasses(torch.autograd.Function):
+            own, forward = vars(function).get("forward"), function.forward  # `apply` may have been bound long ago
+            function.forward = staticmethod(wraps(forward)(partial(self.forward, function, forward)))
+            stack.callback(*(setattr, function, "forward", own) if own else (delattr, function, "forward"))
+        return stack
 
-    def add(self, name: str, op: str, inputs: list[Any], value: Any, about: str = "") -> None:
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call an operation of torch, and write it down."""
+        sources = [] if self.is_inside else self.sources((args, kwargs))
+        output = function(*args, **(kwargs or {}))
+        if sources:
+            named = function.__self__ if function.__name__ == "__get__" else function  # x.T, or x.t()
+            self.add_operation(named.__name__.removeprefix("__").removesuffix("__"), "torch", sources, output)
+        return output
+
+    def forward(self, function: type, forward: Callable[..., Any], *inputs: Any) -> Any:
+        """Call the forward of a hand-written Function, and write it down."""
+        if self.is_inside:
+            return forward(*inputs)
+        sources = self.sources(inputs)
+        self.is_inside = True
+        output = forward(*inputs)
+        self.is_inside = False
+        self.add_operation(function.__name__, "by hand", sources, output, _formula(function))
+        return output
+
+    def sources(self, arguments: Any) -> list[str]:
+        """Return the nodes that tensors come from, those of others left out; a parameter gets its node here."""
+        tensors = [leaf for leaf in _torch.leaves(arguments) if isinstance(leaf, Tensor)]
+        for tensor in tensors:
+            path = self.parameters.get(tensor)
+            if path and tensor not in self.names:
+                layer, _, attribute = path.rpartition(".")
+                name = "/".join([*boxes(self.model, layer), attribute])
+                self.add(name, "parameter", [], tensor, f"state_dict: {path}")
+        return [self.names[tensor] for tensor in tensors if tensor in self.names]
+
+    def add_operation(self, op: str, device: str, sources: list[str], output: Any, about: str = "") -> None:
+        """Add an operation to the box of the layer that applies it."""
+        if any(isinstance(leaf, Tensor) for leaf in _torch.leaves(output)):
+            short = op.removesuffix("Function")  # TensorBoard cuts long names
+            name = "/".join([*boxes(self.model, self.modules[-1]), short])
+            self.add(name, op, sources, output, about, device)
+
+    def add(self, name: str, op: str, sources: list[str], output: Any, about: str = "", device: str = "") -> None:
         """Add a node; one of a name that is taken gets a number."""
         from tensorboard.compat.proto.attr_value_pb2 import AttrValue
         from tensorboard.compat.proto.node_def_pb2 import NodeDef
         from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
-        others = sum(1 for taken in self.found if taken.split(" ")[0] == name)
+        others = sum(1 for taken in self.nodes if taken.split(" ")[0] == name)
         name = f"{name} ({others + 1})" if others else name
-        node = NodeDef(name=name, op=op)
-        node.input.extend(self.names[each.debugName()] for each in inputs if each.debugName() in self.names)
-        if value.isCompleteTensor():
-            sizes = [TensorShapeProto.Dim(size=size) for size in value.type().sizes()]
-            shape = AttrValue.ListValue(shape=[TensorShapeProto(dim=sizes)])
-            node.attr["_output_shapes"].CopyFrom(AttrValue(list=shape))
+        outputs = [leaf for leaf in _torch.leaves(output) if isinstance(leaf, Tensor)]
+        sizes = [[TensorShapeProto.Dim(size=size) for size in tensor.shape] for tensor in outputs]
+        shapes = AttrValue.ListValue(shape=[TensorShapeProto(dim=dim) for dim in sizes])
+        attributes = {"_output_shapes": AttrValue(list=shapes)}
         if about:
-            node.attr["about"].CopyFrom(AttrValue(s=about.encode("ascii", "replace")))
-        self.found[name] = node
-        self.names[value.debugName()] = name
+            attributes["about"] = AttrValue(s=about.encode("ascii", "replace"))
+        self.nodes[name] = NodeDef(name=name, op=op, input=sources, device=device, attr=attributes)
+        self.names |= dict.fromkeys(outputs, name)
 
 
-def _formula(node: Any) -> str:
+def _subclasses(parent: Any) -> Iterator[Any]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+def _formula(function: type) -> str:
     """Return the first line of what a hand-written Function says of itself."""
-    formula = (inspect.getdoc(node.pyobj().__self__) or "").split("\n")[0]
-    return formula.translate(ASCII)
+    documentation = inspect.getdoc(function)
+    if documentation is None or documentation == inspect.getdoc(torch.autograd.Function):
+        return ""
+    return documentation.split("\n")[0].translate(ASCII)

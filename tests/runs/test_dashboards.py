@@ -255,6 +255,56 @@ def test_an_operation_applied_twice_has_two_nodes():
     assert list(nodes["layer/Linear (2)"].input) == ["layer/Linear", "layer/weight", "layer/bias"]
 
 
+class Reversal(torch.autograd.Function):
+    """y = x, and the gradient the other way round."""
+
+    @staticmethod
+    def forward(ctx, input):
+        return input
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return -grad_output
+
+
+class Doubled(Reversal):
+    @staticmethod
+    def forward(ctx, input):
+        return Reversal.apply(2 * input)
+
+
+reverse, double = Reversal.apply, Doubled.apply
+
+
+def test_a_function_of_any_form_is_one_node():
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("scale", torch.ones(3))
+
+        def forward(self, input):
+            first, second = (reverse(input) * self.scale).chunk(2)
+            return torch.cat([double(first), second.relu_()]).mT
+
+    forward = vars(Doubled)["forward"]
+    nodes = nodes_of(Model(), torch.randn(4, 3))
+    assert {name: list(node.input) for name, node in nodes.items()} == {
+        "input": [],
+        "Reversal": ["input"],
+        "scale": [],
+        "view_as": ["Reversal", "Reversal"],  # torch's: what forward returns is its input, and may not be that
+        "mul": ["view_as", "scale"],
+        "chunk": ["mul"],
+        "Doubled": ["chunk"],
+        "relu_": ["chunk"],
+        "cat": ["Doubled", "relu_"],
+        "mT": ["cat"],
+        "output": ["mT"],
+    }
+    assert nodes["Doubled"].attr["about"].s == b"y = x, and the gradient the other way round."
+    assert vars(Doubled)["forward"] is forward  # as before
+
+
 def test_drawing_the_graph_changes_nothing():
     model = Sequential(Linear(3, 3), Dropout(0.5), torch.nn.BatchNorm1d(3)).train()
     before, random = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()

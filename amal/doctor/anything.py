@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from amal import _torch
+
 from .function_under_test import Arguments, Composite, Raised, Specimen, copied, detached, floating_places, is_function
 from .subject import cast
 
@@ -147,7 +149,7 @@ def _called(
         return _module(function, inputs, reference)
     if not callable(function):
         raise TypeError(f"expected a Function, a module or another callable, got {function!r}")
-    title = getattr(function, "__name__", getattr(function, "_qualname", type(function).__name__))
+    title = getattr(function, "__name__", _torch.operator_name(function) or type(function).__name__)
     return Composite(function, _names(function, len(inputs)), title), inputs, reference
 
 

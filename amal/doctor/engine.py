@@ -7,6 +7,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from amal import _torch
+
 from .evidence import same
 from .function_under_test import Raised, at, copied, dense_of
 from .subject import Found, Subject
@@ -71,7 +73,7 @@ def _backward(subject: Subject, undefined: bool = False, dense: bool = False) ->
     call = subject.specimen.on(tuple(value.clone() if place in leaves else value for place, value in enumerate(copies)))
     if not call.output.requires_grad:
         return leaves
-    output: Tensor = torch._C._functions.UndefinedGrad()(call.output) if undefined else call.output  # type: ignore[assignment]
+    output: Tensor = _torch.undefined_gradient(call.output) if undefined else call.output
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         output = output * torch.ones_like(output) if dense else output

@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
+from amal import _torch
 from amal.errors import did_you_mean
 
 from .anything import prepared, require_comparable, without_numbers
@@ -129,7 +129,7 @@ def _inputs(
         inside = [
             str(place)
             for place, of in enumerate(inputs)
-            if isinstance(of, list | tuple | dict) and any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(of))
+            if isinstance(of, list | tuple | dict) and any(isinstance(leaf, torch.Tensor) for leaf in _torch.leaves(of))
         ]
         words = f"tensors inside of input {', '.join(inside)} are constants here: give them one by one"
         return [inputs], [Finding("not-reached", f"{words}.", severity="note")] if inside else []

@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from torch.autograd import Function
-from torch.autograd.function import _SingleLevelFunction
 
 from amal.errors import nearest
 
@@ -48,7 +47,7 @@ def _faults_of_forward(function: type[Function], counts: Collection[int]) -> lis
     names = _names(function.forward)
     if names is None:
         return []
-    if function.setup_context is not _SingleLevelFunction.setup_context:
+    if function.setup_context is not Function.setup_context:
         if names and names[0] in ("ctx", "context"):
             return [
                 "forward takes ctx, and the class has setup_context, which torch passes it to: take one of them out"

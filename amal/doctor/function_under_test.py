@@ -16,8 +16,9 @@ from typing import Any, Final, TypeGuard
 
 import torch
 from torch import Tensor
-from torch.autograd.function import BackwardCFunction, FunctionCtx
+from torch.autograd.function import FunctionCtx
 
+from amal import _torch
 from amal.errors import did_you_mean
 from amal.graph.walk import function_nodes
 from amal.tensors import strided
@@ -64,9 +65,9 @@ def _raised(where: str, error: BaseException, ctx: Any = None) -> Exception:
 
 def _hint(error: BaseException, ctx: Any) -> str:
     """Say what of ctx was forgotten or misspelt, if that is why."""
-    if isinstance(error, AttributeError) and isinstance(error.obj, BackwardCFunction) and error.name:
+    if isinstance(error, AttributeError) and isinstance(error.obj, FunctionCtx) and error.name:
         return f"; ctx has no {error.name}{did_you_mean(error.name, [*OF_CTX, *vars(error.obj)])}"
-    backward = getattr(getattr(ctx, "_forward_cls", None), "backward", None)
+    backward = getattr(_torch.function_class(ctx), "backward", None)
     code = getattr(inspect.unwrap(backward), "__code__", None) if backward is not None else None
     if isinstance(error, (ValueError, IndexError)) and code and {"saved_tensors", "saved_variables"} & {*code.co_names}:
         return "" if ctx.saved_tensors else "; nothing was saved by ctx.save_for_backward in forward"
@@ -173,7 +174,7 @@ class Specimen:
 
     def __init__(self, function: type[Any]) -> None:
         self.function, self.title = function, function.__name__
-        old_form = function.setup_context is torch.autograd.function._SingleLevelFunction.setup_context
+        old_form = function.setup_context is torch.autograd.Function.setup_context
         parameters = list(inspect.signature(function.forward).parameters.values())
         if old_form and parameters and parameters[0].kind is not Parameter.VAR_POSITIONAL:
             parameters = parameters[1:]  # ctx

@@ -6,7 +6,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.autograd.graph import _engine_run_backward
+
+from amal import _torch
 
 from .directions import DIRECTIONS, is_slope
 from .elsewhere import is_large
@@ -126,9 +127,7 @@ def _many_gradients(subject: Subject) -> Generator[Found, None, str]:
     several = torch.stack([random_like(output, seed) for seed in (1, 2)])
 
     def pulled(grad_output: Tensor) -> tuple[Tensor, ...]:
-        # What torch.autograd.grad calls, which would import sympy first; (output * grad_output) has no graph in vmap.
-        options = {"allow_unreachable": True, "accumulate_grad": False}
-        found = _engine_run_backward((output,), (grad_output,), True, False, inputs, **options)
+        found = _torch.pull_back(output, grad_output, inputs)  # (output * grad_output) has no graph in vmap
         return tuple(torch.zeros_like(leaf) if of is None else of for of, leaf in zip(found, inputs, strict=True))
 
     try:

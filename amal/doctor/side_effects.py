@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from amal import _torch
 from amal.tensors import memory_of, rolled
 
 from .function_under_test import Call, Composite, Raised, detached, is_freed, kept_on
@@ -21,12 +22,12 @@ def leaves_alone(subject: Subject) -> Iterator[Found]:
         return
     grad_output = random_like(call.output, 1)
     before = grad_output.clone()
-    outputs = [(of, of.detach().clone(), of._version) for of in call.outputs if isinstance(of, Tensor)]
+    outputs = [(of, of.detach().clone(), _torch.version(of)) for of in call.outputs if isinstance(of, Tensor)]
     call.backward(grad_output, copy=False)
     for output, was, version in outputs:
         if not torch.equal(output.detach().nan_to_num(), was.nan_to_num()):
             yield Found("mutates-input", "the output is changed by backward, and it belongs to the caller")
-        elif output._version != version:  # by the call, which brought it back
+        elif _torch.version(output) != version:  # by the call, which brought it back
             words = "the output is freed by backward: who reads it afterwards ends the process"
             yield Found("mutates-input", words, note=True)
     if not torch.equal(grad_output, before):

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from amal import _torch
+
 from . import walk
 
 Shape = tuple[int, ...]
@@ -131,7 +133,7 @@ def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
             raise ValueError(f"describe_graph: {_name(node)} keeps what can no longer be read: {error}") from error
         alive += kept
         saved = tuple(_describe(tensor, names, numbers) for tensor in kept)
-        shapes = tuple(tuple(map(int, node._input_metadata[index].shape)) for index in sorted(used_outputs[node]))
+        shapes = tuple(tuple(map(int, _torch.output_metadata(node)[index].shape)) for index in sorted(used_outputs[node]))
         sources = tuple(source(before, number) for before, _ in node.next_functions if before is not None)
         described.append(Node(number, _name(node), walk.is_by_hand(node), shapes, sources, saved))
     return Graph(
@@ -146,14 +148,9 @@ def _name(node: Any) -> str:
 
 
 def _saved_tensors(node: Any) -> Iterator[Tensor]:
-    """Yield the tensors that a node keeps; torch's own nodes have them in attributes _saved_..."""
-    if walk.is_by_hand(node):
-        yield from (tensor for tensor in node.saved_tensors if tensor is not None)
-        return
-    for attribute in dir(node):
-        if attribute.startswith("_saved_"):
-            value = getattr(node, attribute)
-            yield from (item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Tensor))
+    """Return what a node keeps for backward."""
+    tensors = node.saved_tensors if walk.is_by_hand(node) else _torch.saved_tensors(node)
+    return (tensor for tensor in tensors if tensor is not None)
 
 
 def _describe(tensor: Tensor, names: Mapping[str, Tensor], numbers: Mapping[Any, int]) -> Saved:
@@ -171,4 +168,4 @@ def _describe(tensor: Tensor, names: Mapping[str, Tensor], numbers: Mapping[Any,
 
 
 def _block(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)  # not data_ptr, which is 0 if empty or on device meta
+    return id(tensor.untyped_storage())  # not data_ptr, which is 0 for all that are empty or on device meta

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from amal import _torch
 from amal import functional as F
 
 
@@ -11,11 +12,12 @@ class Conv1d(nn.Conv1d):
     Shapes: input (n, in, length) or (in, length), weight (out, in / groups, k), bias (out); see amal.functional.conv1d.
     """
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
+        """Fill up the input where the layer is not to pad with zeros, and convolve."""
         if self.padding_mode == "zeros":
-            return F.conv1d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        padded = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-        return F.conv1d(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
+            return F.conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padded = nn.functional.pad(input, _torch.reversed_padding(self), mode=self.padding_mode)
+        return F.conv1d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 class Conv2d(nn.Conv2d):
@@ -25,8 +27,9 @@ class Conv2d(nn.Conv2d):
     amal.functional.conv2d.
     """
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
+        """Fill up the input where the layer is not to pad with zeros, and convolve."""
         if self.padding_mode == "zeros":
-            return F.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        padded = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-        return F.conv2d(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
+            return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padded = nn.functional.pad(input, _torch.reversed_padding(self), mode=self.padding_mode)
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)

@@ -2,46 +2,48 @@
 
 from torch import Tensor, nn
 
+from amal import _torch
 from amal import functional as F
 
 
-class _BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """What torch's batch normalisation does, with amal's function."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise each channel, by the batch in training and by the running statistics in evaluation."""
-        self._check_input_dim(input)  # type: ignore[no-untyped-call]
-        momentum = 0.0 if self.momentum is None else self.momentum
-        tracked = self.running_mean is not None or self.running_var is not None
-        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:  # the mean over all batches so far
-                momentum = 1.0 / float(self.num_batches_tracked)
-        moved = not self.training or self.track_running_stats
-        return F.batch_norm(
-            input,
-            self.running_mean if moved else None,
-            self.running_var if moved else None,
-            self.weight,
-            self.bias,
-            self.training or not tracked,
-            momentum,
-            self.eps,
-        )
+def _normalised(layer: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> Tensor:
+    """Normalise each channel, by the batch in training and by the running statistics in evaluation."""
+    _torch.check_dimensions(layer, input)
+    momentum = 0.0 if layer.momentum is None else layer.momentum
+    tracked = layer.running_mean is not None or layer.running_var is not None
+    if layer.training and layer.track_running_stats and layer.num_batches_tracked is not None:
+        layer.num_batches_tracked.add_(1)
+        if layer.momentum is None:  # the mean over all batches so far
+            momentum = 1.0 / float(layer.num_batches_tracked)
+    moved = not layer.training or layer.track_running_stats
+    return F.batch_norm(
+        input,
+        layer.running_mean if moved else None,
+        layer.running_var if moved else None,
+        layer.weight,
+        layer.bias,
+        layer.training or not tracked,
+        momentum,
+        layer.eps,
+    )
 
 
-class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
+class BatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation, with torch.nn.BatchNorm1d's arguments; see amal.functional.batch_norm.
 
     Shapes: input and output (n, c) or (n, c, l); weight, bias, running_mean and running_var (c).
     """
 
+    forward = _normalised
 
-class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
+
+class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation, with torch.nn.BatchNorm2d's arguments; see amal.functional.batch_norm.
 
     Shapes: input and output (n, c, h, w); weight, bias, running_mean and running_var (c).
     """
+
+    forward = _normalised
 
 
 class LayerNorm(nn.LayerNorm):

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer as TorchOptimizer
 from torch.optim.optimizer import ParamsT
 
+from amal._torch import foreach
+
 
 class Optimizer(TorchOptimizer):
     """An optimiser whose `update` says what becomes of the parameters of a group that have a gradient.
@@ -65,7 +67,7 @@ class Optimizer(TorchOptimizer):
                     kind = "sparse" if gradient.is_sparse else "complex"
                     raise RuntimeError(f"{type(self).__name__}: a gradient is {kind}, expected a dense real one")
             if group["maximize"]:
-                gradients = list(torch._foreach_neg(gradients))
+                gradients = foreach("neg", gradients)
             self.update(group, parameters, gradients)
         return loss
 

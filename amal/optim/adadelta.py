@@ -17,9 +17,10 @@ Source: Zeiler, ADADELTA, 2012, algorithm 1.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
+
+from amal._torch import foreach
 
 from ._optimizer import Optimizer
 
@@ -70,18 +71,18 @@ class Adadelta(Optimizer):
         lengths = [state["acc_delta"] for state in states]
 
         if group["weight_decay"]:
-            gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
-        torch._foreach_mul_(squares, rho)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1 - rho)
-        deltas = torch._foreach_add(lengths, group["eps"])
-        torch._foreach_sqrt_(deltas)
-        roots = torch._foreach_add(squares, group["eps"])
-        torch._foreach_sqrt_(roots)
-        torch._foreach_div_(deltas, roots)
-        torch._foreach_mul_(deltas, gradients)
-        torch._foreach_mul_(lengths, rho)
-        torch._foreach_addcmul_(lengths, deltas, deltas, 1 - rho)
-        torch._foreach_add_(parameters, deltas, alpha=-float(group["lr"]))
+            gradients = foreach("add", gradients, parameters, alpha=group["weight_decay"])
+        foreach("mul_", squares, rho)
+        foreach("addcmul_", squares, gradients, gradients, 1 - rho)
+        deltas = foreach("add", lengths, group["eps"])
+        foreach("sqrt_", deltas)
+        roots = foreach("add", squares, group["eps"])
+        foreach("sqrt_", roots)
+        foreach("div_", deltas, roots)
+        foreach("mul_", deltas, gradients)
+        foreach("mul_", lengths, rho)
+        foreach("addcmul_", lengths, deltas, deltas, 1 - rho)
+        foreach("add_", parameters, deltas, alpha=-float(group["lr"]))
 
     def state_of(self, parameter: Tensor) -> dict[str, Any]:
         """Return a parameter's running means, which are 0 before its first step, and how many steps it took."""

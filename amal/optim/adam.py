@@ -18,9 +18,10 @@ for AMSGrad (torch's v̂ = max v / (1 − β₂ᵗ)).
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
+
+from amal._torch import foreach
 
 from ._optimizer import Optimizer
 
@@ -80,23 +81,23 @@ class Adam(Optimizer):
         squares = [state["exp_avg_sq"] for state in states]
 
         if group["weight_decay"]:
-            gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
-        torch._foreach_lerp_(means, gradients, 1 - beta1)
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1 - beta2)
+            gradients = foreach("add", gradients, parameters, alpha=group["weight_decay"])
+        foreach("lerp_", means, gradients, 1 - beta1)
+        foreach("mul_", squares, beta2)
+        foreach("addcmul_", squares, gradients, gradients, 1 - beta2)
         if group["amsgrad"]:
             largest = [state["max_exp_avg_sq"] for state in states]
-            torch._foreach_maximum_(largest, squares)
+            foreach("maximum_", largest, squares)
             squares = largest
 
         # with c = √(1 − β₂ᵗ), m̂ / (√v̂ + ε) = m c / (1 − β₁ᵗ) / (√v + ε c): numbers are corrected, and no tensor twice
         corrections = [(1 - beta2 ** state["step"]) ** 0.5 for state in states]
-        denominators = torch._foreach_sqrt(squares)
-        torch._foreach_add_(denominators, [float(group["eps"]) * c for c in corrections])
+        denominators = foreach("sqrt", squares)
+        foreach("add_", denominators, [float(group["eps"]) * c for c in corrections])
         lengths = [
             -float(group["lr"]) * c / (1 - beta1 ** state["step"]) for c, state in zip(corrections, states, strict=True)
         ]
-        torch._foreach_addcdiv_(parameters, means, denominators, lengths)
+        foreach("addcdiv_", parameters, means, denominators, lengths)
 
     def state_of(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """Return a parameter's running means, which are 0 before its first step, and how many steps it took."""

@@ -13,9 +13,10 @@ rate multiplies the velocity (torch's convention).
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
+
+from amal._torch import foreach
 
 from ._optimizer import Optimizer
 
@@ -70,16 +71,16 @@ class SGD(Optimizer):
     def update(self, group: dict[str, Any], parameters: list[Tensor], gradients: list[Tensor]) -> None:
         """Move the parameters of a group, in place."""
         if group["weight_decay"]:
-            gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
+            gradients = foreach("add", gradients, parameters, alpha=group["weight_decay"])
         if group["momentum"]:
             velocities = self.velocities(group, parameters, gradients)
             if not group["nesterov"]:
                 gradients = velocities
             elif group["weight_decay"]:  # a list of our own, to be changed in place
-                torch._foreach_add_(gradients, velocities, alpha=group["momentum"])
+                foreach("add_", gradients, velocities, alpha=group["momentum"])
             else:
-                gradients = list(torch._foreach_add(gradients, velocities, alpha=group["momentum"]))
-        torch._foreach_add_(parameters, gradients, alpha=-float(group["lr"]))
+                gradients = foreach("add", gradients, velocities, alpha=group["momentum"])
+        foreach("add_", parameters, gradients, alpha=-float(group["lr"]))
 
     def velocities(self, group: dict[str, Any], parameters: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
         """Return each parameter's velocity b, brought up to date."""
@@ -87,9 +88,9 @@ class SGD(Optimizer):
         moving = [state.get("momentum_buffer") is not None for state in states]
         known = [state["momentum_buffer"] for state, moves in zip(states, moving, strict=True) if moves]
         if known:
-            torch._foreach_mul_(known, group["momentum"])
+            foreach("mul_", known, group["momentum"])
             added = [gradient for gradient, moves in zip(gradients, moving, strict=True) if moves]
-            torch._foreach_add_(known, added, alpha=1 - group["dampening"])
+            foreach("add_", known, added, alpha=1 - group["dampening"])
         for state, gradient, moves in zip(states, gradients, moving, strict=True):
             if not moves:
                 state["momentum_buffer"] = gradient.clone()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from amal import functional
+from amal import _torch, functional
 from amal.ops import DropoutFunction, ScaledDotProductAttentionFunction
 from amal.ops._public import autocast, public_op
 from amal.tensors import strided
@@ -147,7 +147,7 @@ def composed_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, **eps: float
 ) -> Tensor:
     """Call torch's layer_norm, or compose it inside a transform of torch.func, where torch's Hessian is wrong."""
-    if torch._C._functorch.maybe_current_level() is None:
+    if not _torch.transforms_active():
         return torch.nn.functional.layer_norm(input, normalized_shape, weight, bias, **eps)
     output = composed_norm(input, tuple(range(-len(normalized_shape), 0)), **eps)
     output = output if weight is None else output * weight
@@ -158,7 +158,7 @@ def composed_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, training: bool = False, eps: float = 1e-5, **rest: Any
 ) -> Tensor:
     """Call torch's batch_norm, or compose it inside a transform of torch.func, where torch's Hessian is wrong."""
-    if torch._C._functorch.maybe_current_level() is None or not training or not input.numel():
+    if not _torch.transforms_active() or not training or not input.numel():
         return torch.nn.functional.batch_norm(input, weight=weight, bias=bias, training=training, eps=eps, **rest)
     output = composed_norm(input, (0, *range(2, input.dim())), eps).movedim(1, -1)
     output = output if weight is None else output * weight

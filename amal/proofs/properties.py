@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.testing import assert_close
 
+from amal import _torch
 from amal.graph.walk import function_nodes
 
 from .budget import errors_within_budget, saves_no_more
@@ -166,12 +167,14 @@ def exact_shapes(case: Case) -> None:
         nodes = function_nodes(output)
         assert nodes, "no hand-written Function is behind the output"
         for node in nodes:
-            outputs = node._input_metadata
+            outputs = _torch.output_metadata(node)
             returned = node.apply(*(torch.ones(o.shape, dtype=o.dtype, device=o.device) for o in outputs))
             returned = returned if isinstance(returned, tuple) else (returned,)
             needed = node.needs_input_grad
             assert len(returned) == len(needed), f"{len(returned)} gradients for {len(needed)} inputs"
-            wanted = iter(following._input_metadata[index] for following, index in node.next_functions if following)
+            wanted = iter(
+                _torch.output_metadata(following)[index] for following, index in node.next_functions if following
+            )
             for position in (position for position, need in enumerate(needed) if need):
                 gradient, expected = returned[position], next(wanted)
                 assert gradient is not None, f"input {position} needs a gradient and got None"

@@ -6,7 +6,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from amal import functional
+from amal import _torch, functional
 from amal.graph.walk import function_nodes
 from amal.proofs.table import CASES
 from amal.text import wrap
@@ -54,7 +54,7 @@ def functions_behind(op: str) -> list[type]:
     else:
         case = next(case for case in CASES if case.op == op)
         output = case.operation(*case.inputs())
-    functions = dict.fromkeys(_written_class(node._forward_cls) for node in function_nodes(output))
+    functions = dict.fromkeys(_written_class(_torch.function_class(node)) for node in function_nodes(output))
     return list(functions)[::-1]
 
 

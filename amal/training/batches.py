@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from amal import _torch
 from amal.errors import UserError
 from amal.seeds import generator
 
@@ -66,7 +67,7 @@ def refuse_single_examples(model: nn.Module, part: Part, batch_size: int | None,
     Raises:
         UserError: the model refuses a batch of one, which is what some process gets.
     """
-    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+    if not any(_torch.normalises_batches(module) for module in model.modules()):
         return
     examples, rows = _sizes(part, batch_size)
     left_over = examples % rows if rows else 0

@@ -8,6 +8,7 @@ when it is taken again. Batches smaller than those of others are filled up with 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import BuiltinFunctionType
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vjp, vmap
 from torch.utils.data import DataLoader
 
+from amal import _torch
 from amal.errors import UserError
 
 from .batches import Data, Examples, order_of_epoch, steps_per_epoch
@@ -186,10 +188,9 @@ def _traced(function: Callable[..., list[Tensor]], *inputs: Tensor) -> Callable[
     In a step, these are the views of the shape that a tensor has, the products with 1, and the loss: its gradient is
     wanted, not its value. The function must change none of its inputs.
     """
-    from torch.fx.experimental.proxy_tensor import make_fx  # a second to import: not for --help
-    from torch.fx.passes.shape_prop import ShapeProp
+    from torch.fx.passes.shape_prop import ShapeProp  # a second to import: not for --help
 
-    traced = make_fx(function)(*inputs)
+    traced = _torch.operations(function, inputs)
     ShapeProp(traced).propagate(*inputs)
     aten = torch.ops.aten
     views = {getattr(aten, name).default for name in ("view", "_unsafe_view", "expand", "detach")}
@@ -197,9 +198,10 @@ def _traced(function: Callable[..., list[Tensor]], *inputs: Tensor) -> Callable[
         same = node.target in views and node.meta["tensor_meta"].shape == node.args[0].meta["tensor_meta"].shape
         if same or (node.target is aten.mul.Scalar and node.args[1] == 1):
             node.replace_all_uses_with(node.args[0])
-        if isinstance(node.target, torch._ops.OpOverload):  # the same as users call it takes half the time
-            name = node.target.overloadpacket.__name__
-            node.target = getattr(torch._C._VariableFunctions, name, node.target)
+        packet = getattr(node.target, "overloadpacket", None)
+        public = packet and getattr(torch, packet.__name__, None)
+        if isinstance(public, BuiltinFunctionType):  # the same as users call it takes half the time
+            node.target = public
     traced.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     traced.recompile()
     return traced

@@ -3,7 +3,7 @@
 from typing import Any
 
 from torch import Tensor
-from torch.autograd.function import BackwardCFunction
+from torch.autograd.function import FunctionCtx
 
 
 def nodes(output: Tensor) -> list[Any]:
@@ -25,7 +25,7 @@ def nodes(output: Tensor) -> list[Any]:
 
 def is_by_hand(node: Any) -> bool:
     """Whether a node is one of a `torch.autograd.Function` in Python."""
-    return isinstance(node, BackwardCFunction)
+    return isinstance(node, FunctionCtx)
 
 
 def function_nodes(output: Tensor) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written whole or not at all."""
 
 import json
 import math
@@ -12,9 +12,9 @@ from torch import Tensor
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, also after a power cut.
+    """Write a file whole or not at all, even if the power is cut meanwhile.
 
-    To a temporary file beside it, synced, then renamed, and the folder synced.
+    It is written to a temporary file beside it, which is synced and renamed; then the folder is synced.
 
     Raises:
         OSError: the disk is full, say. What was there before is untouched, and no temporary file is left.
@@ -67,8 +67,8 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def beginning(path: Path) -> bytes:
-    """Return the first bytes of a file: no two event files have the same. Nothing of one that is not there."""
+def first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a file, or none if there is no file. No two event files have the same."""
     try:
         with path.open("rb") as file:
             return file.read(64)

@@ -13,9 +13,7 @@ except ImportError:  # Windows has no such locks: two runs in one folder are not
 
 
 def claim(folder: Path) -> None:
-    """Take the folder for this process until it ends.
-
-    The lock is the kernel's: it ends with the process, however that ends.
+    """Lock the folder for this process until it ends. The lock is the kernel's, and ends with the process.
 
     Raises:
         UserError: the folder belongs to a run that is going on.
@@ -32,25 +30,25 @@ def claim(folder: Path) -> None:
 
 
 def require_in_place(path: Path) -> None:
-    """See that the run that a path lies in is still where this process took it: there may be another one by now.
+    """See that the folder of the run that a path lies in is still the one that this process locked.
 
     Raises:
         UserError: somebody removed the folder, put another in its place, or removed its config.json.
     """
     for folder, descriptor in _LOCKS.items():
         try:
-            ours = path.resolve().is_relative_to(folder)
-            gone = None if os.path.samestat(os.stat(folder), os.fstat(descriptor)) else folder
-            if gone is None and not (folder / "config.json").exists():
-                gone = folder / "config.json"
+            is_inside = path.resolve().is_relative_to(folder)
+            missing = None if os.path.samestat(os.stat(folder), os.fstat(descriptor)) else folder
+            if missing is None and not (folder / "config.json").exists():
+                missing = folder / "config.json"
         except OSError:  # the folder is gone, or the one from which the path leads there
-            ours, gone = True, folder
-        if ours and gone:
-            raise UserError(f"{gone} was removed while the run was going on: what was written there is lost")
+            is_inside, missing = True, folder
+        if is_inside and missing:
+            raise UserError(f"{missing} was removed while the run was going on: what was written there is lost")
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds the folder, as every run holds its own until it ends."""
+    """Whether a process has locked the folder, as every run does until it ends."""
     if fcntl is None:
         return False
     try:
@@ -69,7 +67,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def release(folder: Path) -> None:
-    """Give the folder back."""
+    """Unlock the folder."""
     with contextlib.suppress(KeyError):
         os.close(_LOCKS.pop(folder.resolve()))
 

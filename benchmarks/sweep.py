@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from amal.data import Splits
 from amal.training.device import synchronize
-from amal.training.logbook import Silent
+from amal.training.logbook import NullLogbook
 from benchmarks.report import write
 from benchmarks.roofline import Work, roofline, work_of
 from benchmarks.timing import compare_told, devices
@@ -45,7 +45,7 @@ def sweeps(seeds: int, device: str) -> tuple[Callable[[], float], Callable[[], f
     def ours() -> float:
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            train(settings, config, Silent(Path(folder)), [])
+            train(settings, config, NullLogbook(Path(folder)), [])
         return time.perf_counter() - started
 
     def theirs() -> float:

@@ -28,8 +28,8 @@ from amal.plots import image_grid
 from amal.runs import RunLogbook
 from amal.runs.board import VIEWS
 from amal.runs.launcher import LOOK
-from amal.runs.run_info import Identity
-from amal.training import Prefixed, log_row
+from amal.runs.run_info import RunInfo
+from amal.training import PrefixedLogbook, log_row
 from amal.training.evaluation import PARTS
 
 ROOT = Path(__file__).parent.parent
@@ -144,8 +144,8 @@ def make_many(folder):
         lab, name = script.split(".")
         (folder / lab / name / "run").mkdir(parents=True)
         book = RunLogbook(folder / lab / name / "run", shared={"experiment": f"{experiment.number} {name}"})
-        book.text(f"{LOOK}/{experiment.number} {name}", Identity(script, [], experiment).about())
-        numbered = Prefixed(book, experiment.number)
+        book.text(f"{LOOK}/{experiment.number} {name}", RunInfo(script, [], experiment).description())
+        numbered = PrefixedLogbook(book, experiment.number)
         for lr in (0.01, 0.1):
             write(numbered.child({"lr": lr}), lr, everything=script == last)
         book.close()

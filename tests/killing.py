@@ -306,9 +306,9 @@ def optimizer_state():
     def emptied(state):
         return {name: torch.zeros_like(value) if name.startswith("exp_avg") else value for name, value in state.items()}
 
-    def changed(content):
-        states = {number: emptied(state) for number, state in content["optimizer"]["state"].items()}
-        return content | {"optimizer": content["optimizer"] | {"state": states}}
+    def changed(state):
+        states = {number: emptied(each) for number, each in state.optimizer["state"].items()}
+        return replace(state, optimizer=state.optimizer | {"state": states})
 
     _save(changed)
 
@@ -338,8 +338,8 @@ def rename():
 
 
 def _save(changed):
-    def save(checkpoints, step, content):
-        plain_save(checkpoints, step, changed(content))
+    def save(checkpoints, step, state):
+        plain_save(checkpoints, step, changed(state))
 
     plain_save, Checkpoints.save = Checkpoints.save, save
 

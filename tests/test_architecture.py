@@ -61,9 +61,10 @@ BEGINS_LIGHT = {"findings", "sources", "annotations", "isolation"}
 LAYERS = {
     # a module imports what stands before its own line, and nothing on it
     "training": [
-        {"device", "signals", "distributed", "batches", "fields", "logbook"},
-        {"config", "prefixed", "evaluation", "checkpoint"},
-        {"state", "together"},
+        {"device", "distributed", "batches", "fields", "logbook"},
+        {"config", "signals", "prefixed", "evaluation", "progress_bars", "random_states"},
+        {"state", "step"},
+        {"checkpoint", "compatibility", "together"},
         {"loop", "sweep"},
     ],
     "runs": [

@@ -30,9 +30,9 @@ from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
+    NullLogbook,
     Progress,
     Row,
-    Silent,
     TrainingConfig,
     choose_device,
     epoch_batches,
@@ -129,7 +129,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
             ("one neuron", Sequential(Linear(features, 1)), config.lr / 5),
         ):
             run = {"layers": (len(model) + 1) // 2, "seed": seed}
-            book = logbook.child(run) if seed == config.seed else Silent(logbook.folder).child(run)
+            book = logbook.child(run) if seed == config.seed else NullLogbook(logbook.folder).child(run)
             found[name].append(train(model, data, replace(config, seed=seed, lr=lr), book))
 
     title = f"{config.dataset}, seed {config.seed}: two layers and one"

@@ -26,9 +26,9 @@ from amal.runs import Outcome, launch
 from amal.training import (
     Checkpoints,
     Logbook,
+    NullLogbook,
     Progress,
     Row,
-    Silent,
     TrainingConfig,
     choose_device,
     fit,
@@ -79,7 +79,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
         data = zero_one(four_gaussians(seed=seed)).to(choose_device(config.device))
         for kind, settings in config.kinds().items():
             run = {"descent": kind, "seed": seed}
-            book = logbook.child(run) if seed == config.seed else Silent(logbook.folder).child(run)
+            book = logbook.child(run) if seed == config.seed else NullLogbook(logbook.folder).child(run)
             found[kind].append(train(kind, data, replace(settings, seed=seed), book))
 
     histories = {kind: progress[0].history for kind, progress in found.items()}

@@ -34,7 +34,7 @@ from amal.plots import image_rows, shades, training_curves, values_over
 from amal.runs import Outcome, launch
 from amal.training import (
     Logbook,
-    Prefixed,
+    PrefixedLogbook,
     Progress,
     Row,
     is_milestone,
@@ -100,7 +100,7 @@ def train_autoencoders(config: Config, data: Images, logbook: Logbook) -> Outcom
     """Train an autoencoder with highway layers and those to compare it with."""
     models: dict[str, tuple[nn.Module, Progress]] = {}
     for name, make in autoencoders(config, data).items():
-        model, book = make(), Prefixed(logbook.child({"part": "autoencoder", "network": name}), "autoencoder")
+        model, book = make(), PrefixedLogbook(logbook.child({"part": "autoencoder", "network": name}), "autoencoder")
         done = learn_codes(model, data, config, book, name, partial(draw_gates, model, data, config, book))
         models[name] = model, done
         results = {f"mse_{part}": done.last_row[f"mse/{part}"] for part in ("train", "test")}
@@ -166,7 +166,7 @@ def train_classifiers(config: Config, data: Images, logbook: Logbook) -> Outcome
         for name, make in zip(NETWORKS, made, strict=True):
             model = seeded(config.seed, make).to(data.train.input.device)
             run = {"part": "classifier", "depth": digits(depth, config.depths), "network": name}
-            book = Prefixed(logbook.child(run), "classifier")  # its loss is not the autoencoders'
+            book = PrefixedLogbook(logbook.child(run), "classifier")  # its loss is not the autoencoders'
             histories[name][depth] = learn_classes(model, data, config, book, name)
             last = histories[name][depth].last_row
             results = {f"accuracy_{part}": last[f"accuracy/{part}"] for part in ("train", "test")}

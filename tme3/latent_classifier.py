@@ -26,7 +26,7 @@ from amal.data import Images, Split
 from amal.nn import mlp
 from amal.plots import training_curves
 from amal.runs import Outcome, launch
-from amal.training import Logbook, Prefixed, Progress, require
+from amal.training import Logbook, PrefixedLogbook, Progress, require
 from tme3._codes import ACTIVATIONS, CodeConfig, autoencoder, codes_of, learn_codes, require_models, sizes_of
 from tme3._images import PAIR, accuracies, seeded, train_classifier
 
@@ -56,7 +56,7 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     size, most = sizes_of(config.model)[-1], min(pixels, len(data.train))
     require(size <= most, f"--model {config.model}: expected a code of at most {most}, the pixels or the images")
     coder = autoencoder(config.model, data, config)
-    learn_codes(coder, data, config, Prefixed(logbook.child("autoencoder"), "autoencoder"), "autoencoder")
+    learn_codes(coder, data, config, PrefixedLogbook(logbook.child("autoencoder"), "autoencoder"), "autoencoder")
     encodings: dict[str, Encode] = {
         "codes": partial(codes_of, coder),
         "principal components": principal_components(data.train.input, size),

@@ -11,7 +11,7 @@ from amal.runs.launcher import Outcome
 from amal.text import markdown
 from amal.training.config import RunConfig, require
 from amal.training.logbook import Logbook
-from amal.training.loop import progress_bar
+from amal.training.progress_bars import progress_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

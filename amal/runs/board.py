@@ -1,4 +1,4 @@
-"""TensorBoard on the runs, for a browser on this machine: started, awaited, and stopped with the command."""
+"""TensorBoard on a folder of runs, for a browser on this machine; it ends with the command."""
 
 import contextlib
 import signal
@@ -19,7 +19,7 @@ from amal.errors import UserError
 from .board_server import TICKED, ticks_every_run
 
 HOST = "127.0.0.1"
-USUAL = 6006
+DEFAULT_PORT = 6006
 """TensorBoard's own port, taken if it is free."""
 PATIENCE = 120.0
 """Seconds that TensorBoard may take to answer, on a machine that has much else to do."""
@@ -36,7 +36,7 @@ def tell(line: str) -> None:
 
 
 def serve(runs: Path, port: int | None = None, browser: bool = False, say: Callable[[str], None] = tell) -> None:
-    """Open TensorBoard on a folder of runs, say where, and stay until it ends or Ctrl-C comes.
+    """Serve TensorBoard on a folder of runs, print its addresses, and wait for its end or Ctrl-C.
 
     Args:
         runs: a folder with runs, or one run.
@@ -47,14 +47,18 @@ def serve(runs: Path, port: int | None = None, browser: bool = False, say: Calla
     Raises:
         UserError: there are no runs, the port is taken, or TensorBoard does not start.
     """
-    found = count_runs(runs)
+    count = count_runs(runs)
     port = free_port() if port is None else require_free(port)
-    with stoppable(), tempfile.TemporaryFile("w+") as complaints, running(runs, port, complaints) as process:
+    with (
+        silent_stop(),
+        tempfile.TemporaryFile("w+") as complaints,
+        tensorboard_process(runs, port, complaints) as process,
+    ):
         wait_for(process, port, complaints)
-        say(f"TensorBoard on {runs}, {found} {'run' if found == 1 else 'runs'}:")
+        say(f"TensorBoard on {runs}, {count} {'run' if count == 1 else 'runs'}:")
         for what, place in VIEWS.items():
             say(f"  {what:<40} http://{HOST}:{port}{place}")
-        if found > TICKED and not ticks_every_run():
+        if count > TICKED and not ticks_every_run():
             say(f"Above {TICKED} runs most pages begin with none ticked: tick some, or name a folder below {runs}.")
         say("Ctrl-C stops it.")
         if browser:
@@ -71,15 +75,15 @@ def count_runs(runs: Path) -> int:
     """
     if not runs.is_dir():
         raise UserError(f"{runs} is no folder: `amal labs` writes runs to ./runs, or name another folder")
-    found = len({path.parent for path in runs.rglob("events.out.tfevents.*")})
-    if not found:
+    count = len({path.parent for path in runs.rglob("events.out.tfevents.*")})
+    if not count:
         raise UserError(f"{runs} holds no run yet: `amal labs` writes some, or `python -m tme1.classification` one")
-    return found
+    return count
 
 
 def free_port() -> int:
     """Return TensorBoard's usual port if it is free, and another one otherwise."""
-    for port in (USUAL, 0):
+    for port in (DEFAULT_PORT, 0):
         with contextlib.suppress(OSError):
             return _bound(port)
     raise UserError("no port is free on this machine")
@@ -108,24 +112,24 @@ def _bound(port: int) -> int:
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
+def silent_stop() -> Iterator[None]:
     """Let Ctrl-C, and SIGTERM too, end what is inside, without a word."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         pass
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def running(runs: Path, port: int, complaints: IO[str]) -> Iterator["subprocess.Popen[bytes]"]:
+def tensorboard_process(runs: Path, port: int, complaints: IO[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run this installation's TensorBoard; on leaving, stop it."""
     command = [sys.executable, "-m", "amal.runs.board_server", f"--logdir={runs}", f"--host={HOST}", f"--port={port}"]
     # In a session of its own: Ctrl-C comes to this process alone, which stops TensorBoard in order.

@@ -24,17 +24,17 @@ ANY = b"1e9"
 
 
 def ticks_every_run() -> bool:
-    """Return whether the script of the TensorBoard installed here says how many runs are ticked, and so can be told."""
+    """Whether the script of this TensorBoard says how many runs are ticked, so that it can be changed."""
     with _plain_assets() as file, zipfile.ZipFile(file) as archive:
         return b"%s%d," % (SETTING, TICKED) in archive.read(SCRIPT)
 
 
 def assets() -> BinaryIO:
-    """Return an archive of the files that TensorBoard serves, the script with any number of runs ticked."""
+    """Return an archive of the files that TensorBoard serves, whose script ticks any number of runs."""
     changed = io.BytesIO()
-    with _plain_assets() as file, zipfile.ZipFile(file) as given, zipfile.ZipFile(changed, "w") as archive:
-        for name in given.namelist():
-            content = given.read(name)
+    with _plain_assets() as file, zipfile.ZipFile(file) as original, zipfile.ZipFile(changed, "w") as archive:
+        for name in original.namelist():
+            content = original.read(name)
             if name == SCRIPT:
                 content = content.replace(b"%s%d," % (SETTING, TICKED), b"%s%s," % (SETTING, ANY))
             archive.writestr(name, content)
@@ -49,7 +49,7 @@ def _plain_assets() -> BinaryIO:
     return file
 
 
-def by_experiment(layout: str) -> str:
+def group_by_experiment(layout: str) -> str:
     """Return a layout of Custom scalars with a category for each experiment, of which the first alone is open.
 
     TensorBoard asks for each chart that is in view once for each run: fifty charts of a hundred runs take minutes.
@@ -71,14 +71,14 @@ def by_experiment(layout: str) -> str:
 
 
 def group_charts() -> None:
-    """Let TensorBoard's Custom scalars show what `by_experiment` makes of their layout."""
+    """Let TensorBoard's Custom scalars show what `group_by_experiment` makes of their layout."""
     from tensorboard.plugins.custom_scalar.custom_scalars_plugin import CustomScalarsPlugin
 
     plain = CustomScalarsPlugin.layout_impl
 
-    def grouped(plugin: Any, *where: Any) -> Any:
-        layout = plain(plugin, *where)
-        return by_experiment(layout) if isinstance(layout, str) else layout
+    def grouped(plugin: Any, *args: Any) -> Any:
+        layout = plain(plugin, *args)
+        return group_by_experiment(layout) if isinstance(layout, str) else layout
 
     CustomScalarsPlugin.layout_impl = grouped
 

@@ -1,4 +1,4 @@
-"""The folder of a run: made for it, or taken up again; and left as it was found by a run that was refused."""
+"""The folder of a run: made for it, or taken up again; a run that is refused leaves it as it was."""
 
 import contextlib
 import tempfile
@@ -20,49 +20,49 @@ def open_run_dir(run_dir: Path, resume: bool = False) -> Path:
     Raises:
         UserError: the folder holds something else, belongs to a run that is going on, or cannot be written.
     """
-    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+    new = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         claim(run_dir)
-        held = next((path for path in run_dir.iterdir() if not path.name.endswith(".tmp")), None)
+        occupant = next((path for path in run_dir.iterdir() if not path.name.endswith(".tmp")), None)
         is_run = (run_dir / "config.json").exists()
-        if held is None or (resume and is_run):
+        if occupant is None or (resume and is_run):
             remove_unfinished(run_dir)
             with tempfile.TemporaryFile(dir=run_dir):
-                _FOUND[run_dir] = _Found(made, set(run_dir.rglob("*")), _config(run_dir))
+                _SNAPSHOTS[run_dir] = _Snapshot(new, set(run_dir.rglob("*")), _config(run_dir))
                 return run_dir
     except OSError as error:
-        _remove(made)
+        _remove(new)
         raise UserError(f"--run-dir {run_dir} cannot be written ({error.strerror}): choose another folder") from None
     if resume:
-        raise UserError(f"--run-dir {run_dir} holds {held.name} but no run to resume: choose another folder")
+        raise UserError(f"--run-dir {run_dir} holds {occupant.name} but no run to resume: choose another folder")
     raise UserError(
-        f"--run-dir {run_dir} already holds {'a run' if is_run else held.name}: choose another folder, "
+        f"--run-dir {run_dir} already holds {'a run' if is_run else occupant.name}: choose another folder, "
         + ("go on with that run (--resume), " if is_run else "")
         + "or remove that one; nothing was changed"
     )
 
 
 def withdraw(run_dir: Path) -> None:
-    """Leave a run's folder as open_run_dir found it: empty, gone again, or with the run that was to be resumed."""
-    found = _FOUND.pop(run_dir)
-    if found.config is not None:
-        write_whole(run_dir / "config.json", found.config)
-    for path in sorted(set(run_dir.rglob("*")) - found.paths, reverse=True):  # what a folder holds before the folder
+    """Leave a run's folder as it was before open_run_dir: empty, absent, or with the run to resume."""
+    snapshot = _SNAPSHOTS.pop(run_dir)
+    if snapshot.config is not None:
+        write_whole(run_dir / "config.json", snapshot.config)
+    for path in sorted(set(run_dir.rglob("*")) - snapshot.paths, reverse=True):  # what a folder holds before the folder
         path.rmdir() if path.is_dir() else path.unlink()
     release(run_dir)
-    _remove(found.made)
+    _remove(snapshot.new)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What was there when the folder of a run was opened."""
+class _Snapshot:
+    """What the folder of a run held before it was opened."""
 
-    made: list[Path]
+    new: list[Path]
     """The folders that were made for it, the innermost first."""
     paths: set[Path]
     config: bytes | None
-    """What config.json held."""
+    """The content of config.json."""
 
 
 def _config(run_dir: Path) -> bytes | None:
@@ -70,11 +70,11 @@ def _config(run_dir: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
-def _remove(made: list[Path]) -> None:
-    """Remove folders, as far as nothing is in them."""
-    for folder in made:
+def _remove(folders: list[Path]) -> None:
+    """Remove folders, those that are empty."""
+    for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
-_FOUND: dict[Path, _Found] = {}
+_SNAPSHOTS: dict[Path, _Snapshot] = {}

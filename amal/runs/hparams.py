@@ -1,6 +1,6 @@
-"""The row of a run in TensorBoard's table of hyper-parameters, of which it can sort every column.
+"""The row of a run in TensorBoard's table of hyper-parameters, such that it can sort every column.
 
-It sorts no column that mixes numbers and text (it answers with an error), and none with NaN in it (it stays unsorted).
+It sorts no column that mixes numbers and text (it answers with an error), and none with NaN in it.
 """
 
 import dataclasses
@@ -15,23 +15,23 @@ from amal.training.config import RunConfig
 LARGEST = sys.float_info.max
 
 
-def may_stand(value: Any) -> bool:
-    """Whether a column can be sorted with a value in it: not None, and finite if it is a number."""
+def is_sortable(value: Any) -> bool:
+    """Whether TensorBoard can sort a column with this value: not None, and finite if it is a number."""
     is_number = isinstance(value, numbers.Real)
     return value is not None and (not is_number or -LARGEST <= value <= LARGEST)
 
 
-def row_of(settings: Mapping[str, Any], columns: dict[str, str]) -> dict[str, bool | float | str]:
+def table_row(settings: Mapping[str, Any], columns: dict[str, str]) -> dict[str, bool | float | str]:
     """Return the row of a run, as column -> what stands there.
 
     Args:
         settings: of the run.
-        columns: setting -> `number` or `text`, as its column holds; those not there yet are added. What is of the other
-            kind gets a column of its own, such as `size (text)`.
+        columns: setting -> `number` or `text`, as its column holds; new ones are added. A value of the
+            other kind gets a column of its own, such as `size (text)`.
     """
     row: dict[str, bool | float | str] = {}
     for name, value in settings.items():
-        if may_stand(value):
+        if is_sortable(value):
             kind = "number" if isinstance(value, numbers.Real) else "text"
             column = name if columns.setdefault(name, kind) == kind else f"{name} ({kind})"
             row[column] = str(value) if kind == "text" else value if isinstance(value, bool) else float(value)
@@ -39,7 +39,7 @@ def row_of(settings: Mapping[str, Any], columns: dict[str, str]) -> dict[str, bo
 
 
 def number_columns(config: RunConfig) -> dict[str, str]:
-    """Return `number` for each setting that may be one, whatever it is here: its column is the same in every run."""
+    """Return `number` for each setting that may be one: so its column is the same in every run."""
     hints = get_type_hints(type(config))
     return {field.name: "number" for field in dataclasses.fields(config) if _may_be_a_number(hints[field.name])}
 

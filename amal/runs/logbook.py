@@ -1,4 +1,4 @@
-"""Where a run is written down for TensorBoard: each thing once, however often the run was interrupted."""
+"""The logbook for TensorBoard: it writes each thing once, however often the run was interrupted."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from amal.errors import UserError
 from amal.experiments import run_name
-from amal.files import beginning, sync
+from amal.files import first_bytes, sync
 from amal.locks import require_in_place
 from amal.runs.event_files import (
     GRAPH,
@@ -24,10 +24,10 @@ from amal.runs.event_files import (
     read_written,
 )
 from amal.runs.graph import model_graph
-from amal.runs.hparams import may_stand, row_of
+from amal.runs.hparams import is_sortable, table_row
 from amal.runs.projector import write_points
 from amal.runs.records import event_files
-from amal.training.signals import stop_if_asked
+from amal.training.signals import raise_if_stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,26 +55,27 @@ class RunLogbook:
         self._columns = {} if columns is None else columns
         self._resume = resume
         self._written = read_written(folder) if resume else Written()
-        self._charts = dict(self._written.charts)  # those of looks before the checkpoint are not asked for again
+        # The resumed run does not ask again for the charts of evaluations before the checkpoint.
+        self._charts = dict(self._written.charts)
         self._tail: Position | None = None
         self._purge_step: int | None = None
         self._opened: Any = None
         self._blank = True
-        self._begun: dict[Path, bytes] = {}
+        self._heads: dict[Path, bytes] = {}
         self._children: dict[str, RunLogbook] = {}
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
         """Write one number."""
-        stop_if_asked()
+        raise_if_stopped()
         if self._is_new(tag, step, "scalar"):
             self._writer.add_scalar(tag, value.item() if isinstance(value, Tensor) else value, step)
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
         """Write how the entries of a tensor are distributed."""
         values = values.detach().double()
-        shown = values[values.abs() < 1e19]  # TensorBoard's bins end soon after, and it fails beyond
-        if shown.numel() > 0 and self._is_new(tag, step, "histogram"):
-            self._writer.add_histogram(tag, shown.cpu(), step)
+        entries = values[values.abs() < 1e19]  # TensorBoard's bins end soon after, and it fails beyond
+        if entries.numel() > 0 and self._is_new(tag, step, "histogram"):
+            self._writer.add_histogram(tag, entries.cpu(), step)
 
     def figure(self, tag: str, figure: "Figure", step: int) -> None:
         """Write a picture."""
@@ -96,8 +97,8 @@ class RunLogbook:
         if self._is_new(GRAPH, 0, "graph"):
             from tensorboard.compat.proto.event_pb2 import Event
 
-            drawn = Event(graph_def=model_graph(model, input).SerializeToString())
-            self._writer.file_writer.add_event(drawn)
+            event = Event(graph_def=model_graph(model, input).SerializeToString())
+            self._writer.file_writer.add_event(event)
 
     def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
         """Write precision against recall at every threshold."""
@@ -109,18 +110,18 @@ class RunLogbook:
         write_points(self.folder, vectors.detach().cpu(), list(labels), thumbnails.cpu())
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Write what the run was set to and what came of it."""
+        """Write the settings and results of the run."""
         from torch.utils.tensorboard.summary import hparams
 
         if self._children:
             return
-        shown = row_of({**self._shared, **settings}, self._columns)
+        row = table_row({**self._shared, **settings}, self._columns)
         # Without the first summary, which says what columns there are: TensorBoard takes that of one run for all.
-        for summary in hparams(shown, {})[1:]:  # type: ignore[no-untyped-call]
+        for summary in hparams(row, {})[1:]:  # type: ignore[no-untyped-call]
             if self._is_new(summary.value[0].tag, 0, "hparams"):
                 self._writer.file_writer.add_summary(summary, 0)
         for name, value in metrics.items():
-            if may_stand(value):
+            if is_sortable(value):
                 self.scalar(f"result/{name}", value, self._last_step())
 
     def child(self, settings: Mapping[str, Any] | str) -> "RunLogbook":
@@ -150,7 +151,7 @@ class RunLogbook:
         self._sync()
 
     def close(self) -> None:
-        """Write what is still waiting to be written."""
+        """Write what waits in memory."""
         for child in self._children.values():
             child.close()
         self._write_layout()
@@ -160,13 +161,13 @@ class RunLogbook:
             self._require_files()
 
     def _require_files(self) -> None:
-        """See that what was written is still there: TensorBoard's writer makes a file anew that somebody removed."""
-        lost = [path for path, begun in self._begun.items() if beginning(path) != begun]
-        for path in lost:
+        """Refuse to go on if somebody removed an event file: TensorBoard's writer would make a new one."""
+        missing = [path for path, head in self._heads.items() if first_bytes(path) != head]
+        for path in missing:
             path.unlink(missing_ok=True)
-        if lost:
+        if missing:
             require_in_place(self.folder)
-            raise UserError(f"{lost[0]} was removed while the run was going on: what was written there is lost")
+            raise UserError(f"{missing[0]} was removed while the run was going on: what was written there is lost")
 
     @property
     def is_blank(self) -> bool:
@@ -181,7 +182,7 @@ class RunLogbook:
             child._sync()
 
     def _write_layout(self) -> None:
-        """Write the charts, if others were asked for than the last layout has; TensorBoard takes the last."""
+        """Write the charts, unless the last layout has them; TensorBoard takes the last."""
         if self._charts != self._written.charts:
             from torch.utils.tensorboard.summary import custom_scalars
 
@@ -204,9 +205,9 @@ class RunLogbook:
         Raises:
             UserError: the tag is one of something else.
         """
-        known = self._written.kinds.get(tag, kind)
-        if known != kind:
-            raise UserError(f"the tag {tag} names a {known} and a {kind}, of which TensorBoard shows one: rename one")
+        other = self._written.kinds.get(tag, kind)
+        if other != kind:
+            raise UserError(f"the tag {tag} names a {other} and a {kind}, of which TensorBoard shows one: rename one")
         if (tag, step) in self._written.steps:
             self._tail = None  # the run does again what lies there
             return False
@@ -222,7 +223,7 @@ class RunLogbook:
         self._close()
         if self._tail:
             cut(self._tail)
-        self._tail, self._written, self._begun = None, read_written(self.folder), {}
+        self._tail, self._written, self._heads = None, read_written(self.folder), {}
 
     @property
     def _writer(self) -> Any:
@@ -237,7 +238,7 @@ class RunLogbook:
             # A Ctrl-C at the wrong instant leaves the writer asleep until its next flush: let that be soon.
             self._opened = SummaryWriter(str(self.folder), max_queue=1000, flush_secs=5, purge_step=purge_step)
             self._purge_step = None
-            self._begun = {path: beginning(path) for path in event_files(self.folder)}
+            self._heads = {path: first_bytes(path) for path in event_files(self.folder)}
         return self._opened
 
     def _close(self) -> None:

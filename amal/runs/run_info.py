@@ -1,4 +1,4 @@
-"""What is being run: the script, how it was asked for, what it says of itself; for config.json and TensorBoard."""
+"""What a run is: its script, its command, what the script declares; for config.json and TensorBoard."""
 
 import dataclasses
 import shlex
@@ -9,16 +9,16 @@ from typing import Any
 from amal.experiments import Experiment
 from amal.training.config import HARMLESS, RunConfig
 
-UNINTERESTING = {*HARMLESS, "evaluate_every"} - {"epochs"}
-"""Settings that make no difference to what a run finds: left out of the table of hyper-parameters."""
-HERE = ("--run-dir", "--data-root")
+IRRELEVANT = {*HARMLESS, "evaluate_every"} - {"epochs"}
+"""Settings that make no difference to the results: left out of the table of hyper-parameters."""
+PLACES = ("--run-dir", "--data-root")
 """Options that say where things lie on this machine."""
 SWITCHES = ("--resume", "--no-resume", "--progress", "--no-progress")
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What is being run, and how it was asked for."""
+class RunInfo:
+    """What is run, and by which command."""
 
     name: str
     """The module, such as tme2.descent."""
@@ -36,47 +36,50 @@ class Identity:
         }
 
     def command(self) -> str:
-        """Return the command that gives the same run anywhere: without folders, and what makes no difference."""
-        kept, args = [], [arg.replace("_", "-") if arg.startswith("--") else arg for arg in self.args]
-        for before, arg, given in zip(["", *args], args, self.args, strict=False):
-            if before not in HERE and arg.split("=")[0] not in (*HERE, *SWITCHES):
-                kept.append(given)
-        return f"python -m {self.name} {shlex.join(kept)}".rstrip()
+        """Return the command of the same run on any machine: without folders and switches."""
+        names = [arg.replace("_", "-") if arg.startswith("--") else arg for arg in self.args]
+        args = [
+            arg
+            for previous, name, arg in zip(["", *names], names, self.args, strict=False)
+            if previous not in PLACES and name.split("=")[0] not in (*PLACES, *SWITCHES)
+        ]
+        return f"python -m {self.name} {shlex.join(args)}".rstrip()
 
-    def about(self) -> str:
-        """Return in Markdown what this is, the command, and what to look at in TensorBoard, in which order."""
+    def description(self) -> str:
+        """Return in Markdown what this is, the command, and what to look at in TensorBoard."""
         experiment = self.experiment
         command = f"    {self.command()}"
         if experiment is None:
             return command
-        steps = [step.strip().rstrip(".") for step in experiment.look.split(";")] if experiment.look else []
-        look = "".join(f"\n{place}. {step}" for place, step in enumerate(steps, start=1))
-        heads = f"**{experiment.number} {experiment.title}**\n\nReported: {experiment.reported}\n\n{command}"
-        return f"{heads}\n\n**Look at:**\n{look}" if look else heads
+        title = f"**{experiment.number} {experiment.title}**"
+        head = f"{title}\n\nReported: {experiment.reported}\n\n{command}"
+        if not experiment.look:
+            return head
+        steps = [step.strip().rstrip(".") for step in experiment.look.split(";")]
+        look = "".join(f"\n{number}. {step}" for number, step in enumerate(steps, start=1))
+        return f"{head}\n\n**Look at:**\n{look}"
+
+    def shared_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that all runs of this experiment share: they mark its rows in a table."""
+        number = f"{self.experiment.number} " if self.experiment else ""
+        shared = {name: settings[name] for name in ("dataset", "seed") if name in settings}
+        return {"experiment": number + self.name.split(".")[-1], **shared}
 
 
-def asked(config: RunConfig) -> dict[str, Any]:
+def non_default_settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings that are not the default ones, and make a difference."""
-    given = {}
+    settings = {}
     for field in dataclasses.fields(config):
-        made = field.default_factory
-        default = field.default if made is dataclasses.MISSING else made()
+        factory = field.default_factory
+        default = field.default if factory is dataclasses.MISSING else factory()
         value = getattr(config, field.name)
-        if field.name not in UNINTERESTING and value != default:
-            given[field.name] = value
-    return given
-
-
-def common(identity: Identity, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that all runs of an experiment share, to tell its rows in a table from those of others."""
-    number = f"{identity.experiment.number} " if identity.experiment else ""
-    shared = {name: settings[name] for name in ("dataset", "seed") if name in settings}
-    return {"experiment": number + identity.name.split(".")[-1], **shared}
+        if field.name not in IRRELEVANT and value != default:
+            settings[field.name] = value
+    return settings
 
 
 def as_markdown(settings: Mapping[str, Any]) -> str:
-    """Set the settings as a table, but for where things lie on this machine, and whether the run was resumed."""
-    rows = [
-        f"| {name} | {value} |" for name, value in settings.items() if name not in ("run_dir", "data_root", "resume")
-    ]
+    """Format the settings as a table, without those that say where things lie and how the run began."""
+    names = [name for name in settings if name not in ("run_dir", "data_root", "resume")]
+    rows = [f"| {name} | {settings[name]} |" for name in names]
     return "\n".join(["| setting | value |", "|---|---|", *rows])

@@ -81,20 +81,24 @@ class TrainingConfig(SweepConfig, DescentConfig):
 
 
 HARMLESS = ("run_dir", "data_root", "resume", "epochs", "device", "progress", "checkpoint_every")
-"""Settings that may differ when a run is resumed: where things lie, how long to train, what is shown and saved.
+"""Settings that may differ when a run is resumed: where things lie, how long to train, what is shown.
 
-All others decide what is found. `evaluate_every` does: when `patience` is at its end, and what points a curve has.
+All others decide the results. So does `evaluate_every`: when `patience` ends, and which points a curve has.
 """
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in what a run to be resumed was set otherwise, leaving out what does no harm."""
-    names = [name for name in {**before, **now} if name not in HARMLESS and before.get(name) != now.get(name)]
-    return [f"{_shown(name)} was {_shown(before.get(name))} and is now {_shown(now.get(name))}" for name in names]
+    """Say which settings of a run to be resumed differ, without those that may."""
+    pairs = {name: (before.get(name), now.get(name)) for name in {**before, **now}}
+    return [
+        f"{_short(name)} was {_short(old)} and is now {_short(new)}"
+        for name, (old, new) in pairs.items()
+        if name not in HARMLESS and old != new
+    ]
 
 
-def _shown(value: Any) -> str:
-    """Write a setting on one line, whatever a damaged file says it was; text in quotes, to tell '0.1' from 0.1."""
+def _short(value: Any) -> str:
+    """Write a setting on one line, whatever a damaged file holds; text in quotes: '0.1' is not 0.1."""
     if isinstance(value, str) and value.isidentifier():
         return value
     return _SHORT.repr(value)

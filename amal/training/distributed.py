@@ -1,7 +1,7 @@
 """Several processes that train one model, as torchrun starts them; a single process is the case of one.
 
-Every process computes the gradient of its share of each batch, DistributedDataParallel averages the gradients, and all
-take the same step. The first process alone writes.
+Every process computes the gradient of its rows of each batch, DistributedDataParallel averages the
+gradients, and all take the same step. The first process alone writes.
 """
 
 import os
@@ -21,9 +21,9 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[None]:
+def process_group(device: torch.device) -> Iterator[None]:
     """Join the other processes that torchrun started, if it did, and leave them at the end."""
-    if not by_torchrun():
+    if not is_torchrun():
         yield
         return
     if device.type == "cuda":
@@ -42,7 +42,7 @@ def joined(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def by_torchrun() -> bool:
+def is_torchrun() -> bool:
     """Whether this process is one of those that torchrun started."""
     return {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()
 
@@ -56,32 +56,32 @@ def size() -> int:
     """Return how many processes train together."""
     if dist.is_initialized():
         return dist.get_world_size()
-    return int(os.environ["WORLD_SIZE"]) if by_torchrun() else 1
+    return int(os.environ["WORLD_SIZE"]) if is_torchrun() else 1
 
 
-def parallel(model: nn.Module) -> nn.Module:
-    """Return the model with gradients averaged over the processes; the model itself where there is one process.
+def data_parallel(model: nn.Module) -> nn.Module:
+    """Return the model with gradients averaged over the processes; of one process, the model itself.
 
-    The copies start as the first process's. Statistics of a batch (batch_norm) are those of the process's own share.
+    The copies start as the first process's. Statistics of a batch (batch_norm) are of its own rows.
     """
     if size() == 1:
         return model
     return nn.parallel.DistributedDataParallel(model)
 
 
-def share(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return this process's rows of a batch, and the share of the batch that they are.
+def local_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Return this process's rows of a batch, and which fraction of the batch they are.
 
-    A batch with fewer rows than there are processes leaves some without any: these take the first row, with share 0, so
-    that every process takes part in every step.
+    A batch with fewer rows than there are processes leaves some without any: these take the first
+    row, as the fraction 0, so that every process takes part in every step.
     """
     if size() == 1:
         return input, target, 1.0
-    mine = slice(rank(), None, size())
-    rows = len(range(*mine.indices(len(input))))
+    part = slice(rank(), None, size())
+    rows = len(range(*part.indices(len(input))))
     if rows == 0:
         return input[:1], target[:1], 0.0
-    return input[mine], target[mine], rows / len(input)
+    return input[part], target[part], rows / len(input)
 
 
 def total(values: Tensor) -> Tensor:
@@ -91,19 +91,19 @@ def total(values: Tensor) -> Tensor:
     return values
 
 
-def anywhere(condition: bool, device: torch.device) -> bool:
+def any_process(condition: bool, device: torch.device) -> bool:
     """Whether the condition holds in any process."""
     return bool(total(torch.tensor(float(condition), device=device))) if size() > 1 else condition
 
 
-def agreed(decide: Callable[[], _T]) -> _T:
-    """Let the first process do something for all, and return what it has: its UserError is theirs too."""
+def run_on_first(function: Callable[[], _T]) -> _T:
+    """Let the first process call a function, and return its result in all; so with its UserError."""
     if size() == 1:
-        return decide()
+        return function()
     box: list[Any] = [None]
     if rank() == 0:
         try:
-            box = [decide()]
+            box = [function()]
         except UserError as error:
             box = [error]
     dist.broadcast_object_list(box)
@@ -112,7 +112,7 @@ def agreed(decide: Callable[[], _T]) -> _T:
     return box[0]  # type: ignore[no-any-return]
 
 
-def gathered(value: _T) -> list[_T]:
+def gather(value: _T) -> list[_T]:
     """Return what every process has, in their order."""
     if size() == 1:
         return [value]

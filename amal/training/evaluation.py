@@ -1,7 +1,6 @@
-"""A look at a training: what is measured on the whole data, remembered of it, and written down."""
+"""The evaluation of a model on the whole data, and how its row is written down."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,21 +12,25 @@ from .logbook import Logbook
 
 Model = Callable[[Tensor], Tensor]
 Metric = Callable[[Tensor, Tensor], Tensor]
-"""Of what a model answered and what it should have: a mean over the examples, as a scalar tensor."""
+"""Called with output and target: a mean over the examples, as a scalar tensor."""
 Row = dict[str, float]
-"""What one look at the data found: epoch, step, seconds, and each metric of each part, such as `loss/test`."""
+"""One evaluation: epoch, step, seconds, and each metric of each part, such as `loss/test`."""
 
 PARTS = ("train", "validation", "test")
 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, metrics: Mapping[str, Metric], part: Part, batch_size: int = 200, amp: bool = False
+    model: nn.Module,
+    metrics: Mapping[str, Metric],
+    part: Part,
+    batch_size: int = 200,
+    amp: bool = False,
 ) -> dict[str, float]:
     """Return the mean of each metric over every example of a part.
 
     Args:
-        model: looked at in evaluation mode, and left in the mode it was in.
+        model: called in evaluation mode, and left in the mode it was in.
         metrics: name -> mean over the examples of a batch; batches count by their sizes.
         part: tensors, or a DataLoader (which must not drop the last batch).
         batch_size: examples that go through the model at once.
@@ -37,53 +40,15 @@ def evaluate(
     model.eval()
     sums: list[Tensor] = []
     for batch in in_order(part, batch_size):
-        input, target, share = distributed.share(*batch)
+        input, target, fraction = distributed.local_rows(*batch)
         output = in_bfloat16(model, input) if amp else model(input)
-        found = torch.stack([metric(output, target) for metric in metrics.values()])
-        rows = share * len(batch[0])
-        sums.append(
-            rows * torch.cat([found, found.new_ones(1)]).double() if rows else found.new_zeros(len(found) + 1).double()
-        )
+        means = torch.stack([metric(output, target) for metric in metrics.values()])
+        rows = fraction * len(batch[0])
+        means = torch.cat([means, means.new_ones(1)]).double()
+        sums.append(rows * means if rows else torch.zeros_like(means))
     model.train(was_training)
     *values, n = distributed.total(torch.stack(sums).sum(0)).tolist()
     return {name: value / n for name, value in zip(metrics, values, strict=True)}
-
-
-@dataclass
-class Progress:
-    """How far a training has come: what a checkpoint keeps beside model, optimiser, schedule and random states."""
-
-    epoch: int = 1
-    """The one being trained, from 1."""
-    batch: int = 0
-    """Steps taken in this epoch."""
-    step: int = 0
-    """Steps taken in all."""
-    seconds: float = 0.0
-    """Spent in training until the last look, interruptions left out."""
-    history: list[Row] = field(default_factory=list)
-    """One row for each look at the data."""
-    best: int = 0
-    """The row with the least validation loss."""
-    best_model: dict[str, Tensor] = field(default_factory=dict)
-    """The model's state_dict at that row."""
-
-    @property
-    def last_row(self) -> Row:
-        """What the last look found."""
-        return self.history[-1]
-
-    @property
-    def best_row(self) -> Row:
-        """What was found when the validation loss was least."""
-        return self.history[self.best]
-
-    def note(self, row: Row, model: nn.Module) -> None:
-        """Add what a look found, and keep the model if its validation loss was never less."""
-        self.history.append(row)
-        if len(self.history) == 1 or row["loss/validation"] < self.best_row["loss/validation"]:
-            self.best = len(self.history) - 1
-            self.best_model = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def in_bfloat16(model: Model, input: Tensor) -> Tensor:
@@ -93,14 +58,15 @@ def in_bfloat16(model: Model, input: Tensor) -> Tensor:
 
 
 def gradient_norm(model: nn.Module) -> Row:
-    """Return the Euclidean norm of all the last gradients together, as an entry of a row; nothing before the first."""
+    """Return the Euclidean norm of the last gradients, as an entry of a row; nothing before the first."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     return {"gradient/norm": float(nn.utils.get_total_norm(gradients))} if gradients else {}
 
 
 def log_row(logbook: Logbook, row: Row) -> None:
-    """Write what a look found, at its step, and ask for one chart of each metric that has train and test in it."""
-    for metric in dict.fromkeys(tag.removesuffix("/train") for tag in row if tag.endswith("/train")):
+    """Write a row at its step, and ask for one chart of each metric that shows its three parts."""
+    metrics = [tag.removesuffix("/train") for tag in row if tag.endswith("/train")]
+    for metric in metrics:
         logbook.chart(metric, [f"{metric}/{part}" for part in PARTS])
     for tag, value in row.items():
         if tag not in ("step", "seconds"):
@@ -117,14 +83,14 @@ def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:
 
 
 def is_milestone(epoch: float, epochs: int) -> bool:
-    """Whether an epoch is one to draw a picture of: 0, a power of four, or the last. Early on, more happens."""
+    """Whether to draw a picture of an epoch: 0, a power of four, or the last. Early on, more happens."""
     number = int(epoch)
     power_of_two = number & (number - 1) == 0
     return (power_of_two and number.bit_length() % 2 == 1) or number in (0, epochs)
 
 
 def readable(model: nn.Module, path: str) -> str:
-    """Return the path of a module or parameter with the kind of each numbered layer: 0.weight → 0.Linear.weight."""
+    """Return a path with the kind of each numbered layer: 0.weight → 0.Linear.weight."""
     return ".".join(boxes(model, path))
 
 

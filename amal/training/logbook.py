@@ -1,4 +1,4 @@
-"""Where a run is written down."""
+"""The interface of a logbook, and the logbook that writes nothing."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Logbook(Protocol):
-    """What an experiment asks of the place where it writes down what it sees.
+    """Where an experiment writes its curves, pictures and texts.
 
-    Tags read `group/name`, such as `loss/train`. A step counts updates of the model, the same for all that one logbook
-    holds. Values may be tensors on any device. What was written of a tag and step is not written again. What is written
-    under a tag is of one kind: a UserError names one that is not.
+    Tags read `group/name`, such as `loss/train`. A step counts updates of the model, the same for all that
+    one logbook holds. Values may be tensors on any device. What was written of a tag and step is not
+    written again. What is written under a tag is of one kind: a UserError names one that is not.
     """
 
     folder: Path
@@ -27,7 +27,7 @@ class Logbook(Protocol):
         """Write one number."""
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
-        """Write how the entries of a tensor are distributed; NaN, infinite and astronomical ones are left out."""
+        """Write how the entries of a tensor are distributed, without those that are not finite."""
 
     def figure(self, tag: str, figure: "Figure", step: int) -> None:
         """Write a picture."""
@@ -42,43 +42,44 @@ class Logbook(Protocol):
         """Write the graph of operations of a model, as it is traced with an input."""
 
     def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
-        """Write precision against recall at every threshold: labels (n) 0 or 1, the probability (n) given to 1."""
+        """Write precision against recall: labels (n) 0 or 1, and the probability (n) of 1."""
 
     def embedding(self, vectors: Tensor, labels: Iterable[str], thumbnails: Tensor) -> None:
-        """Write points (n, d) for the projector, each with its label and its picture (n, channels, height, width)."""
+        """Write points (n, d) for the projector, their labels and pictures (n, channels, height, width)."""
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Write what the run was set to and what came of it: its row in the table of hyper-parameters.
+        """Write the settings and results of the run: its row in the table of hyper-parameters.
 
-        A run with children has none: its children's are its rows. None and numbers that are not finite are left out. A
-        setting that is a number in one run and text in another gets two columns, or TensorBoard could not sort either.
+        A run with children has none: its children's are its rows. None and numbers that are not finite are
+        left out. A setting that is a number in one run and text in another gets two columns, or
+        TensorBoard could not sort either.
         """
 
     def child(self, settings: Mapping[str, Any] | str) -> "Logbook":
         """Return the logbook of one run among several of this experiment.
 
         Args:
-            settings: in what it differs from the others, such as {"depth": 10}; its folder is named for that, depth=10.
+            settings: in what it differs from the others, such as {"depth": 10} for the folder depth=10.
         """
 
     def rewind(self, step: int) -> None:
-        """Forget what was written after the checkpoint of a step, before a training goes on from there."""
+        """Forget what was written after the checkpoint of a step, for a training to resume from there."""
 
     def flush(self, step: int) -> None:
-        """Wait until the disk holds all that was written here and by children, before the checkpoint of a step."""
+        """Wait until the disk holds all that was written here and by children."""
 
 
-class Silent:
-    """The Logbook that writes nothing: of a process beside the first, or of a repetition whose mean is enough."""
+class NullLogbook:
+    """The Logbook that writes nothing: of a process beside the first, or of a repetition."""
 
     is_blank = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def child(self, settings: Mapping[str, Any] | str) -> "Silent":
-        """Return a silent child."""
-        return Silent(self.folder / (settings if isinstance(settings, str) else run_name(settings)))
+    def child(self, settings: Mapping[str, Any] | str) -> "NullLogbook":
+        """Return another that writes nothing."""
+        return NullLogbook(self.folder / (settings if isinstance(settings, str) else run_name(settings)))
 
     def _ignore(self, *_: object) -> None:
         """Write nothing."""

@@ -1,57 +1,46 @@
-"""The training loop: batches in, steps taken, the whole data set looked at, nothing lost when it is interrupted."""
+"""The training loop: batches in, steps taken, the model evaluated, nothing lost when it is interrupted."""
 
 import itertools
 import math
-import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import NoReturn, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.optimizer import Optimizer
-from tqdm import tqdm
 
 from amal.errors import UserError
 from amal.files import plain
 
 from . import distributed
 from .batches import Data, epoch_batches, refuse_single_examples, steps_per_epoch
-from .checkpoint import Checkpoints, random_states, restore_random_states
+from .checkpoint import Checkpoints
+from .compatibility import read_state
 from .config import TrainingConfig
-from .evaluation import PARTS, Metric, Model, Progress, Row, evaluate, gradient_norm, in_bfloat16, is_milestone, log_row
+from .evaluation import (
+    PARTS,
+    Metric,
+    Row,
+    evaluate,
+    gradient_norm,
+    is_milestone,
+    log_row,
+)
 from .fields import Saved
 from .logbook import Logbook
-from .signals import Interrupted, finish_step_first
-from .state import TrainingState, kinds_of, read_training
+from .progress_bars import step_bar
+from .random_states import random_states, restore_random_states
+from .signals import finish_step_first
+from .state import Progress, State, class_names
+from .step import Step
 
-_T = TypeVar("_T")
 LOG_EVERY = 10
 """Steps from one `loss/step` to the next."""
-SETTLE_EVERY = 50
-"""Steps after which the losses are fetched from the device at the latest, and processes ask each other to stop."""
-
-
-def train_step(
-    model: Model, loss: Metric, input: Tensor, target: Tensor, optimizer: Optimizer, share: Tensor | None = None
-) -> Tensor:
-    """Take one step of gradient descent and return the loss before it, a scalar on the model's device.
-
-    Args:
-        model: called with the input.
-        loss: called with the model's answer and the target.
-        input, target: one batch.
-        optimizer: of the model's parameters.
-        share: factor of the loss in what is minimised; None for 1.
-    """
-    optimizer.zero_grad()
-    value = loss(model(input), target)
-    value.backward(share)  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return value.detach()
+SYNC_EVERY = 50
+"""Steps after which losses leave the device at the latest, and processes ask each other to stop."""
 
 
 def fit(
@@ -68,14 +57,15 @@ def fit(
     observe: Callable[[Row], None] | None = None,
     name: str = "training",
 ) -> Progress:
-    """Train the model, and return how it went. The model ends as the last step left it; `best_model` is returned too.
+    """Train the model, and return how it went. The model ends as the last step left it.
 
-    Before the first epoch, after every `config.evaluate_every` and at milestones, the whole of each part is looked at:
-    the scalars `loss/train`, `loss/validation`, `loss/test`, those of the other metrics, `gradient/norm`, `epoch` and
-    `learning rate` are written; between looks `loss/step`, the loss of single batches before their updates.
+    Before the first epoch, after every `config.evaluate_every` and at milestones, the model is evaluated
+    on the whole of each part: the scalars `loss/train`, `loss/validation`, `loss/test`, those of the
+    other metrics, `gradient/norm`, `epoch` and `learning rate` are written. In between it is `loss/step`,
+    the loss of single batches before their updates.
 
-    With `config.resume` the training goes on from its newest good checkpoint, and ends bit for bit as if it had never
-    been interrupted; one that was at its end is returned as it is.
+    With `config.resume` the training goes on from its newest good checkpoint, and ends bit for bit as if
+    it had never been interrupted; one that was at its end is returned as it is.
 
     Args:
         model: changed in place. Its parameters are on the device of the data.
@@ -86,23 +76,24 @@ def fit(
         logbook: where scalars are written.
         checkpoint: where the training is saved; None to save nothing.
         metrics: name -> mean over the examples, beside the loss.
-        scheduler: of the learning rate, stepped after every update (ReduceLROnPlateau: after every look).
-        observe: called after each look with what it found, to draw pictures, say. `.grad` holds the last gradients.
+        scheduler: of the learning rate, stepped after every update (ReduceLROnPlateau: after every
+            evaluation).
+        observe: called with the row of each evaluation, to draw pictures, say. `.grad` holds the last
+            gradients.
         name: of the progress bar.
 
     Raises:
-        UserError: the loss became infinite or NaN, no checkpoint can be used or written, or a batch of one example
-            cannot be normalised.
+        UserError: the loss became infinite or NaN, no checkpoint can be used or written, or a batch of
+            one example cannot be normalised.
         Interrupted: SIGINT or SIGTERM came; the step was finished, and the checkpoint written.
     """
-    return _Training(
-        model, loss, data, optimizer, config, logbook, checkpoint, metrics or {}, scheduler, observe, name
-    ).run()
+    metrics = {"loss": loss, **(metrics or {})}
+    return _Training(model, loss, data, optimizer, config, logbook, checkpoint, metrics, scheduler, observe, name).run()
 
 
 @dataclass
 class _Training:
-    """What `fit` does, in the order of the day."""
+    """The arguments of `fit`, and what it does with them, in the order in which it happens."""
 
     model: nn.Module
     loss: Metric
@@ -118,203 +109,177 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.device = next(self.model.parameters()).device
-        self.steps = steps_per_epoch(self.data.train, self.config.batch_size)
-        self.pending: list[
-            tuple[float, Tensor]
-        ] = []  # learning rate and loss of steps, not fetched from the device yet
+        self.steps_per_epoch = steps_per_epoch(self.data.train, self.config.batch_size)
         self.progress = Progress()
-        self.saved_at = -1
-        self.alone = distributed.size() == 1
-        self.asked_at, self.ask_again_at, self.asked = 0, 0, 0.0
+        self.checkpoint_step = -1
+        self.step_losses: list[tuple[float, Tensor]] = []
+        """Learning rate and loss of the steps whose losses are still on the device."""
 
     def run(self) -> Progress:
-        refuse_single_examples(self.model, self.data.train, self.config.batch_size, distributed.size())
-        random_states = self.restore()
-        at, config = self.progress, self.config
-        self.logbook.rewind(at.step)
-        self.forward, self.criterion = self.as_configured()
-        bar = tqdm(
-            desc=self.name,
-            total=config.epochs * self.steps,
-            initial=at.step,
-            disable=None if config.progress and distributed.rank() == 0 else True,
-            leave=False,
-        )
-        with finish_step_first() as self.stop, bar as self.bar:
-            self.resumed_at = time.perf_counter()
-            if not at.history:
-                self.look()
-            while at.epoch <= config.epochs and not self.out_of_patience():
-                self.run_epoch(random_states)
+        """Train to the end, or until something stops it."""
+        config = self.config
+        refuse_single_examples(self.model, self.data.train, config.batch_size, distributed.size())
+        random_states = self.resume()
+        progress = self.progress
+        self.logbook.rewind(progress.step)
+        self.step = Step(self.model, self.loss, self.optimizer, config)
+        total = config.epochs * self.steps_per_epoch
+        self.bar = step_bar(self.name, total, progress.step, config.progress)
+        with finish_step_first() as self.stop, self.bar:
+            self.clock = time.perf_counter()
+            if not progress.history:
+                self.evaluate()
+            for epoch in range(progress.step // self.steps_per_epoch + 1, config.epochs + 1):
+                if self.is_patience_spent():
+                    break
+                self.train_epoch(epoch, random_states)
                 random_states = None
             self.save()
-            if distributed.anywhere(self.stop.number is not None, self.device):  # after they last asked each other
-                self.interrupt()
-        return at
+            if self.stop.in_any_process(self.device):  # after they last asked each other
+                raise self.stop.interruption(saved=self.checkpoint is not None)
+        return progress
 
-    def run_epoch(self, random_states: list[Saved] | None) -> None:
-        at, config = self.progress, self.config
-        batches = epoch_batches(self.data.train, config.batch_size, config.seed, at.epoch, skip=at.batch)
+    def train_epoch(self, epoch: int, random_states: list[Saved] | None) -> None:
+        """Take the steps of an epoch that were not taken yet, and evaluate the model if it is time."""
+        config, progress = self.config, self.progress
+        skip = progress.step % self.steps_per_epoch
+        batches = epoch_batches(self.data.train, config.batch_size, config.seed, epoch, skip=skip)
         if random_states:  # put back after the skipped batches, which may have drawn
-            restore_random_states(random_states, config.seed, at.step)
+            restore_random_states(random_states, config.seed, progress.step)
         self.model.train()
-        while at.batch < self.steps:
-            self.step(*next(batches))
-            if at.batch < self.steps:
-                self.pause_if_due()
-        if at.epoch % config.evaluate_every == 0 or is_milestone(at.epoch, config.epochs):
-            self.look()
-        at.epoch, at.batch = at.epoch + 1, 0
-        self.pause_if_due()
+        end = epoch * self.steps_per_epoch
+        while progress.step < end:
+            self.take_step(*next(batches))
+            if progress.step < end:
+                self.save_or_stop()
+        if epoch % config.evaluate_every == 0 or is_milestone(epoch, config.epochs):
+            self.evaluate()
+        self.save_or_stop()
 
-    def step(self, input: Tensor, target: Tensor) -> None:
-        lr = self.optimizer.param_groups[0]["lr"]
-        if self.alone:
-            loss = train_step(self.forward, self.criterion, input, target, self.optimizer)
-        else:  # the processes' gradients are averaged, and each counts by the rows it had
-            input, target, share = distributed.share(input, target)
-            factor = torch.tensor(share * distributed.size(), device=self.device)
-            loss = share * train_step(self.forward, self.criterion, input, target, self.optimizer, factor)
+    def take_step(self, input: Tensor, target: Tensor) -> None:
+        """Update the model with one batch."""
+        lr = self.learning_rate()
+        loss = self.step(input, target)
         if self.scheduler and not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
-        self.pending.append((lr, loss))
+        self.step_losses.append((lr, loss))
         self.progress.step += 1
-        self.progress.batch += 1
         self.bar.update()
 
-    def pause_if_due(self) -> None:
-        """Between two steps: fetch the losses, save, or stop, whatever it is time for."""
+    def save_or_stop(self) -> None:
+        """Between two steps: log the losses, save, or stop, if it is time."""
         step = self.progress.step
-        if step % SETTLE_EVERY == 0:
-            self.settle()
+        if step % SYNC_EVERY == 0:
+            self.log_losses()
         if step % self.config.checkpoint_every == 0:
             self.save()
-        if self.told_to_stop():
+        if self.stop.is_due(step, self.device, SYNC_EVERY):
             self.save()
-            self.interrupt()
+            raise self.stop.interruption(saved=self.checkpoint is not None)
 
-    def interrupt(self) -> NoReturn:
-        raise Interrupted(self.stop.number or signal.SIGTERM, saved=self.checkpoint is not None, agreed=True)
-
-    def told_to_stop(self) -> bool:
-        """Whether this process was, or one of several: they ask each other each second or SETTLE_EVERY steps."""
-        if self.alone:
-            return self.stop.number is not None
-        step, now = self.progress.step, time.perf_counter()
-        if step < self.ask_again_at:
-            return False
-        here = float(self.stop.number is not None)
-        answer = torch.tensor([here, now - self.asked], dtype=torch.float64, device=self.device)
-        told, seconds = distributed.total(answer).tolist()  # the same in every process, as the step to ask at must be
-        rate = (step - self.asked_at) * distributed.size() / seconds
-        self.ask_again_at = step + max(1, min(SETTLE_EVERY, int(rate)))
-        self.asked_at, self.asked = step, now
-        return bool(told)
-
-    def settle(self) -> None:
-        """Fetch the losses of the last steps from the device, write them down, and see that they are numbers."""
-        if not self.pending:
+    def log_losses(self) -> None:
+        """Fetch the losses of the last steps from the device, write them, and see that they are numbers."""
+        if not self.step_losses:
             return
-        rates, losses = zip(*self.pending, strict=True)
-        self.pending.clear()
+        rates, losses = zip(*self.step_losses, strict=True)
+        self.step_losses.clear()
         values = distributed.total(torch.stack(losses)).tolist()
-        for step, lr, value in zip(itertools.count(self.progress.step - len(values) + 1), rates, values):
+        first = self.progress.step - len(values) + 1
+        for step, lr, value in zip(itertools.count(first), rates, values):
             if step % LOG_EVERY == 0 or not math.isfinite(value):
                 self.logbook.scalar("loss/step", value, step)
             if not math.isfinite(value):
-                self.give_up(f"the loss is {value} at step {step}", lr)
+                raise self.divergence(f"the loss is {value} at step {step}", step, lr)
         self.bar.set_postfix(loss=f"{values[-1]:.4g}", refresh=False)
 
-    def give_up(self, what: str, lr: float) -> NoReturn:
-        at = f"epoch {self.progress.epoch}, learning rate {float(lr):g}"
-        last = f"; {self.checkpoint.last_good()}" if self.checkpoint else ""
-        raise UserError(f"{what} ({at}): try a --lr below {float(lr):g}{last}")
-
-    def look(self) -> None:
-        """Measure the model on the whole of each part, and write down what is found."""
-        self.settle()
-        at = self.progress
-        at.seconds += time.perf_counter() - self.resumed_at
-        row: Row = {"epoch": at.epoch if at.step else 0, "step": at.step, "seconds": at.seconds}
-        metrics = {"loss": self.loss, **self.metrics}
+    def evaluate(self) -> None:
+        """Measure the model on the whole of each part, and write the row."""
+        self.log_losses()
+        progress = self.progress
+        progress.seconds += time.perf_counter() - self.clock
+        epoch = progress.step // self.steps_per_epoch
+        row: Row = {"epoch": epoch, "step": progress.step, "seconds": progress.seconds}
         for part in PARTS:
-            found = evaluate(self.model, metrics, getattr(self.data, part), amp=self.config.amp == "bf16")
-            row |= {f"{name}/{part}": value for name, value in found.items()}
+            amp = self.config.amp == "bf16"
+            values = evaluate(self.model, self.metrics, getattr(self.data, part), amp=amp)
+            row |= {f"{name}/{part}": value for name, value in values.items()}
         row |= gradient_norm(self.model)
-        row["learning rate"] = float(self.optimizer.param_groups[0]["lr"])
+        row["learning rate"] = float(self.learning_rate())
         log_row(self.logbook, row)
-        at.note(row, self.model)
-        if isinstance(self.scheduler, ReduceLROnPlateau) and at.step:
+        progress.note(row, self.model)
+        if isinstance(self.scheduler, ReduceLROnPlateau) and progress.step:
             self.scheduler.step(row["loss/validation"])
         if self.observe:
             self.observe(row)
         self.model.train()
-        self.resumed_at = time.perf_counter()
+        self.clock = time.perf_counter()
 
-    def out_of_patience(self) -> bool:
-        at = self.progress
-        return self.config.patience is not None and len(at.history) - 1 - at.best >= self.config.patience
+    def is_patience_spent(self) -> bool:
+        """Whether the validation loss was no better for too many evaluations."""
+        evaluations = len(self.progress.history) - 1 - self.progress.best
+        return self.config.patience is not None and evaluations >= self.config.patience
+
+    def learning_rate(self) -> float:
+        """Return the learning rate of the first group of parameters."""
+        return self.optimizer.param_groups[0]["lr"]  # type: ignore[no-any-return]
+
+    def divergence(self, what: str, step: int, lr: float) -> UserError:
+        """Return the error that ends a training whose loss or weights are infinite or NaN after a step."""
+        epoch = -(-step // self.steps_per_epoch)
+        last = f"; {self.checkpoint.last_good()}" if self.checkpoint else ""
+        place = f"epoch {epoch}, learning rate {float(lr):g}"
+        return UserError(f"{what} ({place}): try a --lr below {float(lr):g}{last}")
 
     def save(self) -> None:
         """Write a checkpoint, unless there is one of this step."""
-        at = self.progress
-        if self.checkpoint is None or self.saved_at == at.step:
+        step = self.progress.step
+        if self.checkpoint is None or self.checkpoint_step == step:
             return
-        self.settle()
+        self.log_losses()
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
-            self.give_up(f"a weight is infinite or NaN after step {at.step}", self.optimizer.param_groups[0]["lr"])
-        at.seconds += time.perf_counter() - self.resumed_at
-        distributed.agreed(partial(self.logbook.flush, at.step))
+            what = f"a weight is infinite or NaN after step {step}"
+            raise self.divergence(what, step, self.learning_rate())
+        self.progress.seconds += time.perf_counter() - self.clock
+        distributed.run_on_first(partial(self.logbook.flush, step))
+        self.checkpoint.save(step, self.state())
+        self.checkpoint_step = step
+        self.clock = time.perf_counter()
+
+    def state(self) -> State:
+        """Return all that decides how the training goes on."""
         optimizer = self.optimizer.state_dict()
-        content = {
-            "model": self.model.state_dict(),
-            "optimizer": optimizer,
-            "updated": list(optimizer["state"]),
-            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
-            "kinds": kinds_of(self.optimizer, self.scheduler),
-            "progress": vars(at),
-            "random": random_states(),
-            "config": plain(asdict(self.config)),
-        }
-        self.checkpoint.save(at.step, content)
-        self.saved_at = at.step
-        self.resumed_at = time.perf_counter()
-
-    def restore(self) -> list[Saved] | None:
-        """Take up the newest good checkpoint, if the run is resumed and there is one; return its random states."""
-        saved = self.checkpoint.load(self.read) if self.checkpoint and self.config.resume else None
-        if saved is None:
-            return None
-        at = saved.progress
-        done = at.epoch - (at.batch == 0)
-        if done > self.config.epochs:
-            raise UserError(f"--epochs {self.config.epochs}: this training has come to epoch {done} already")
-        self.model.load_state_dict(saved.model)
-        self.optimizer.load_state_dict(saved.optimizer)
-        if self.scheduler:
-            self.scheduler.load_state_dict(saved.scheduler or {})
-        at.best_model = {name: value.to(self.device) for name, value in at.best_model.items()}
-        self.progress, self.saved_at = at, at.step
-        return saved.random
-
-    def read(self, saved: Saved) -> TrainingState:
-        """Take the content of a checkpoint apart, if it is one of this training."""
-        return read_training(
-            saved, self.model, self.optimizer, self.scheduler, {"loss": self.loss, **self.metrics}, self.steps
+        return State(
+            models=[self.model.state_dict()],
+            progress=[self.progress],
+            kinds=class_names(self.optimizer, self.scheduler),
+            optimizer=optimizer,
+            updated=list(optimizer["state"]),
+            scheduler=self.scheduler.state_dict() if self.scheduler else None,
+            random=random_states(),
+            config=plain(asdict(self.config)),
         )
 
-    def as_configured(self) -> tuple[Model, Metric]:
-        """Return model and loss as the steps call them: over all processes, in bfloat16, compiled."""
-        forward: Model = distributed.parallel(self.model)
-        if self.config.amp == "bf16":
-            forward = partial(in_bfloat16, forward)
-        if not self.config.compile:
-            return forward, self.loss
-        # As one function, for the loss to be fused with the last layer: the model's part is to hand the input on.
-        return nn.Identity(), torch.compile(lambda input, target: self.loss(forward(input), target))
+    def resume(self) -> list[Saved] | None:
+        """Take up the newest good checkpoint, if there is one to resume from; return its random states."""
+        if self.checkpoint is None or not self.config.resume:
+            return None
+        state = self.checkpoint.load(self.read)
+        if state is None:
+            return None
+        [progress] = state.progress
+        epoch = -(-progress.step // self.steps_per_epoch)
+        if epoch > self.config.epochs:
+            raise UserError(f"--epochs {self.config.epochs}: this training has come to epoch {epoch} already")
+        self.model.load_state_dict(state.models[0])
+        self.optimizer.load_state_dict(state.optimizer or {})
+        if self.scheduler:
+            self.scheduler.load_state_dict(state.scheduler or {})
+        for name, value in progress.best_model.items():
+            progress.best_model[name] = value.to(self.device)
+        self.progress, self.checkpoint_step = progress, progress.step
+        return state.random
 
-
-def progress_bar(steps: Iterable[_T], show: bool, name: str) -> Iterable[_T]:
-    """Return the steps behind a progress bar, silent when `show` is false or standard error is not a terminal."""
-    bar: Iterable[_T] = tqdm(steps, desc=name, disable=None if show else True, leave=False)
-    return bar
+    def read(self, content: Saved) -> State:
+        """Return the state that a checkpoint holds, if it is one of this training."""
+        steps = [self.steps_per_epoch]
+        return read_state(content, [self.model], steps, self.metrics, self.optimizer, self.scheduler)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from .logbook import Logbook
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Prefixed:
-    """A Logbook that writes to another one, and puts a name before every tag and the title of every chart.
+class PrefixedLogbook:
+    """A Logbook that writes to another one, with a name before every tag and the title of every chart.
 
-    TensorBoard draws what bears the same tag in one chart, whichever run it comes from. Losses in different units, or
-    of different experiments, need tags of their own: with the name 1.4, `loss/train` becomes `1.4 loss/train`.
+    TensorBoard draws what has the same tag in one chart, whichever run it comes from. Losses in different
+    units, or of different experiments, need tags of their own: with the name 1.4, `loss/train` becomes
+    `1.4 loss/train`.
 
     The metrics of `settings` keep their names, for all runs to share the columns of one table.
 
@@ -28,6 +29,8 @@ class Prefixed:
     def __init__(self, logbook: Logbook, name: str) -> None:
         self.folder: Path = logbook.folder
         self._logbook, self._name = logbook, name
+        self.graph, self.embedding, self.settings = logbook.graph, logbook.embedding, logbook.settings
+        self.rewind, self.flush = logbook.rewind, logbook.flush
 
     def _tag(self, tag: str) -> str:
         return f"{self._name} {tag}"
@@ -56,26 +59,6 @@ class Prefixed:
         """Write precision against recall at every threshold."""
         self._logbook.pr_curve(self._tag(tag), labels, probabilities, step)
 
-    def graph(self, model: nn.Module, input: Tensor) -> None:
-        """Write the graph of operations of a model."""
-        self._logbook.graph(model, input)
-
-    def embedding(self, vectors: Tensor, labels: Iterable[str], thumbnails: Tensor) -> None:
-        """Write points for the projector."""
-        self._logbook.embedding(vectors, labels, thumbnails)
-
-    def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Write what the run was set to and what came of it."""
-        self._logbook.settings(settings, metrics)
-
-    def child(self, settings: Mapping[str, Any] | str) -> "Prefixed":
+    def child(self, settings: Mapping[str, Any] | str) -> "PrefixedLogbook":
         """Return the logbook of one run among several, with the same name before its tags."""
-        return Prefixed(self._logbook.child(settings), self._name)
-
-    def rewind(self, step: int) -> None:
-        """Forget what was written of later steps."""
-        self._logbook.rewind(step)
-
-    def flush(self, step: int) -> None:
-        """Wait until the disk holds all that was written, before the checkpoint of a step."""
-        self._logbook.flush(step)
+        return PrefixedLogbook(self._logbook.child(settings), self._name)

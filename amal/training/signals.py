@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
-SOON = 0.01
+import torch
+
+from . import distributed
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RESEND_DELAY = 0.01
 """Seconds after which a signal whose Interrupted Python has dropped is sent again."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to stop by a signal.
+    """A signal stopped a run.
 
     Args:
         number: of the signal.
@@ -32,15 +36,46 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether this process was asked to stop, and by which signal."""
+    """The signal that asks this process to stop, if one came, and what all processes make of it."""
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._alone = distributed.size() == 1
+        self._step, self._next_step, self._time = 0, 0, 0.0
+
+    def in_any_process(self, device: torch.device) -> bool:
+        """Whether any of the processes got a signal; all of them call this together."""
+        return distributed.any_process(self.number is not None, device)
+
+    def is_due(self, step: int, device: torch.device, interval: int) -> bool:
+        """Whether to stop after a step: one process at once, several when they have next asked each other.
+
+        Args:
+            step: the same in every process.
+            device: for the question.
+            interval: steps from one question to the next at most. It is asked about once a second.
+        """
+        if self._alone:
+            return self.number is not None
+        if step < self._next_step:
+            return False
+        now = time.perf_counter()
+        answer = [float(self.number is not None), now - self._time]
+        # The sums are the same in every process, as the step of the next question must be.
+        stops, seconds = distributed.total(torch.tensor(answer, dtype=torch.float64, device=device)).tolist()
+        steps_per_second = (step - self._step) * distributed.size() / seconds
+        self._next_step = step + max(1, min(interval, int(steps_per_second)))
+        self._step, self._time = step, now
+        return bool(stops)
+
+    def interruption(self, saved: bool) -> Interrupted:
+        """Return the exception that ends all processes; one that got no signal names SIGTERM."""
+        return Interrupted(self.number or signal.SIGTERM, saved, agreed=True)
 
 
-_asked = Stop()
-"""What `interruptible` was asked, until it ends."""
-_sending = threading.Lock()
+_stop = Stop()
+"""The signal that `interruptible` got, until it ends."""
+_resend_lock = threading.Lock()
 """Held while a signal is sent again, so that none is when `interruptible` has ended."""
 
 
@@ -48,88 +83,91 @@ _sending = threading.Lock()
 def interruptible() -> Iterator[None]:
     """Within it, SIGINT and SIGTERM raise Interrupted at once.
 
-    An exception may get lost: Python drops one that leaves a finaliser or the callback of a weak reference or of a C
-    library, and a bare `except:` takes all. So the signal is remembered. It is sent again where Python says that it
-    dropped its exception; otherwise `stop_if_asked` raises it, at the latest on leaving.
+    An exception may get lost: Python drops one that leaves a finaliser or the callback of a weak
+    reference or of a C library, and a bare `except:` takes all. So the signal is remembered. It is sent
+    again where Python says that it dropped its exception; otherwise `raise_if_stopped` raises it, at the
+    latest on leaving.
     """
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        _asked.number = number
+        _stop.number = number
         raise Interrupted(number)
 
-    _asked.number = None
-    with _handled_by(interrupt), _sent_again():
+    _stop.number = None
+    with _handler(interrupt), _lost_signals_again():
         try:
             yield
-            stop_if_asked()
+            raise_if_stopped()
         finally:
-            with _sending:
-                _asked.number = None
+            with _resend_lock:
+                _stop.number = None
 
 
-def stop_if_asked() -> None:
+def raise_if_stopped() -> None:
     """Raise Interrupted if `interruptible` has raised one and somebody has swallowed it."""
-    if _asked.number is not None:
-        raise Interrupted(_asked.number)
+    if _stop.number is not None:
+        raise Interrupted(_stop.number)
 
 
 @contextmanager
-def _sent_again() -> Iterator[None]:
+def _lost_signals_again() -> Iterator[None]:
     """Send a signal again where Python has dropped the Interrupted that it raised, instead of printing that."""
 
     def send() -> None:
-        time.sleep(SOON)  # until whatever has dropped it is over
-        with _sending:
-            if _asked.number is None:
+        time.sleep(RESEND_DELAY)  # until whatever has dropped it is over
+        with _resend_lock:
+            if _stop.number is None:
                 return
             if hasattr(signal, "pthread_kill"):  # which wakes a main thread that waits
-                signal.pthread_kill(threading.main_thread().ident or 0, _asked.number)
+                signal.pthread_kill(threading.main_thread().ident or 0, _stop.number)
             else:
-                signal.raise_signal(_asked.number)
+                signal.raise_signal(_stop.number)
 
-    def notice(dropped: "sys.UnraisableHookArgs") -> None:
+    def hook(dropped: "sys.UnraisableHookArgs") -> None:
         if isinstance(dropped.exc_value, Interrupted):
-            _thread.start_new_thread(send, ())  # threading.Thread takes locks, which may be held where this is called
+            # threading.Thread takes locks, which may be held where this is called
+            _thread.start_new_thread(send, ())
         else:
-            before(dropped)
+            previous(dropped)
 
-    before, sys.unraisablehook = sys.unraisablehook, notice
+    previous, sys.unraisablehook = sys.unraisablehook, hook
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = previous
 
 
 @contextmanager
 def finish_step_first() -> Iterator[Stop]:
     """Within it, SIGINT and SIGTERM are only noted, for the caller to end where it is safe; a second SIGINT quits.
 
-    One that is noted when the caller looks no more is handed to the handler of before.
+    One that comes after the caller has last looked is handed to the handler of before.
     """
-    stop_if_asked()
+    raise_if_stopped()
     stop = Stop()
 
     def note(number: int, _frame: FrameType | None) -> None:
         if stop.number is not None and number == signal.SIGINT:
             os._exit(128 + number)
         first, stop.number = stop.number is None, stop.number or number
-        if first and number == signal.SIGINT:
-            os.write(2, b"\nfinishing this step, then saving; Ctrl-C again to quit at once\n")  # print is not reentrant
+        if first and number == signal.SIGINT:  # print is not reentrant
+            os.write(2, b"\nfinishing this step, then saving; Ctrl-C again to quit at once\n")
 
-    with _handled_by(note):
+    with _handler(note):
         yield stop
     if stop.number is not None:
         signal.raise_signal(stop.number)
 
 
 @contextmanager
-def _handled_by(handler: "signal._HANDLER") -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # torch has threads; Python handles signals in one
+def _handler(function: "signal._HANDLER") -> Iterator[None]:
+    """Let a function handle the signals, in the main thread: Python handles them in no other."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in STOPPING}
+    previous = {number: signal.signal(number, function) for number in STOP_SIGNALS}
     try:
         yield
     finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

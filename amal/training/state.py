@@ -1,194 +1,135 @@
-"""What a checkpoint holds, as types: the one place where a saved training is taken apart, and every part is checked.
+"""What a checkpoint holds: its fields as types, the number of their format, and the ways from older formats.
 
-A checksum says that a file is as it was written, not that it was written by this training: another version, another
-script, or a person with an editor may have made it. So each value is held against what the training at hand would
-have written: the same fields, the same kinds, the same shapes, and numbers that agree with each other. What does not is
-an `Unfit`, whose text is the rest of a sentence that begins "checkpoint X".
+Whoever adds, removes or renames a field raises FORMAT, and adds a function to UPGRADES that makes the
+new fields of the old ones. So every checkpoint that amal ever wrote can be resumed from.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import Optimizer
 
-from .evaluation import PARTS, Progress, Row
-from .fields import (
-    Saved,
-    Unfit,
-    differing_model,
-    is_ours,
-    require_fields,
-    require_kind,
-    require_optimizer,
-    require_random_states,
-)
+from .evaluation import Row
+from .fields import CheckpointError, Saved
 
-TRAINING = ("model", "optimizer", "scheduler", "kinds", "progress", "random", "config")
-"""Fields of a checkpoint of `fit`. `updated` besides, which early files lack, tells which parameters the optimizer
-keeps something of: those that ever had a gradient."""
-SWEEP_ROW = ("epoch", "step", "seconds")
-TRAINING_ROW = (*SWEEP_ROW, "learning rate")
-"""What stands in every row of a history, the metrics apart."""
+FORMAT = 2
+
+
+@dataclass
+class Progress:
+    """How far one training has come."""
+
+    step: int = 0
+    """Steps taken in all."""
+    seconds: float = 0.0
+    """Spent in training until the last evaluation or checkpoint, interruptions left out."""
+    history: list[Row] = field(default_factory=list)
+    """One row for each evaluation."""
+    best: int = 0
+    """The row with the least validation loss."""
+    best_model: dict[str, Tensor] = field(default_factory=dict)
+    """The model's state_dict at that row."""
+
+    @property
+    def last_row(self) -> Row:
+        """The row of the last evaluation."""
+        return self.history[-1]
+
+    @property
+    def best_row(self) -> Row:
+        """The row with the least validation loss."""
+        return self.history[self.best]
+
+    def note(self, row: Row, model: nn.Module) -> None:
+        """Add the row of an evaluation, and keep the model if its validation loss was never less."""
+        self.history.append(row)
+        if len(self.history) == 1 or row["loss/validation"] < self.best_row["loss/validation"]:
+            self.best = len(self.history) - 1
+            self.best_model = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 @dataclass(frozen=True)
 class State:
-    """Of one training, whether alone or in a sweep: the model's state_dict, and how far it came."""
+    """All that decides how a training goes on: that of `fit`, or those of `fit_together`."""
 
-    model: dict[str, Tensor]
-    progress: Progress
+    models: list[dict[str, Tensor]]
+    """The state_dict of each model: of one in `fit`, of each member in `fit_together`."""
+    progress: list[Progress]
+    """How far the training of each model has come."""
+    kinds: list[str]
+    """The classes of optimizer and scheduler, NoneType for None."""
+    optimizer: Saved | None = None
+    """The optimizer's state_dict. `fit_together` has none: its gradient descent keeps nothing."""
+    updated: list[int] = field(default_factory=list)
+    """The parameters of which the optimizer keeps something: those that ever had a gradient."""
+    scheduler: Saved | None = None
+    """The scheduler's state_dict."""
+    random: list[Saved] = field(default_factory=list)
+    """The random states of every process, as `random_states` returns them. `fit_together` has none."""
+    config: Saved = field(default_factory=dict)
+    """The settings, for whoever opens the file; nothing reads them."""
 
-
-@dataclass(frozen=True)
-class TrainingState(State):
-    """Of a training by `fit`: what decides its next step besides."""
-
-    optimizer: Saved
-    scheduler: Saved | None
-    random: list[Saved]
-    """The random states of every process."""
-
-
-def read_training(
-    saved: Saved,
-    model: nn.Module,
-    optimizer: Optimizer,
-    scheduler: LRScheduler | None,
-    metrics: Iterable[str],
-    steps: int,
-) -> TrainingState:
-    """Return what a checkpoint of `fit` holds.
-
-    Args:
-        saved: the content of the file.
-        model, optimizer, scheduler: of the training at hand; left as they are.
-        metrics: names of what each look measures, the loss among them.
-        steps: of an epoch.
-
-    Raises:
-        Unfit: it is none of this training.
-    """
-    require_fields(saved, TRAINING, "", optional=("format", "updated"))
-    kinds = kinds_of(optimizer, scheduler)
-    require_kind(saved["kinds"], kinds, "kinds")
-    if saved["kinds"] != kinds:
-        raise Unfit(f"is of another training ({', '.join(saved['kinds'])} there, {', '.join(kinds)} here)")
-    require_kind(saved["config"], {}, "config", deeply=False)
-    weights = _model(saved["model"], model, "model")
-    progress = _progress(saved["progress"], model, "progress", (*TRAINING_ROW, *_measures(metrics)), steps)
-    at = (progress.epoch - 1) * steps + progress.batch
-    if progress.epoch < 1 or not 0 <= progress.batch < steps or progress.step != at:
-        raise Unfit(
-            f"is of another training (step {progress.step} there is step {progress.batch} of epoch {progress.epoch}; "
-            f"here an epoch has {steps} steps)"
-        )
-    require_optimizer(saved["optimizer"], optimizer, saved.get("updated"))
-    if scheduler is None:
-        require_kind(saved["scheduler"], None, "scheduler")
-    else:
-        require_kind(saved["scheduler"], scheduler.state_dict(), "scheduler", deeply=is_ours(scheduler))
-    require_random_states(saved["random"])
-    return TrainingState(weights, progress, saved["optimizer"], saved["scheduler"], saved["random"])
+    def content(self) -> Saved:
+        """Return it as plain data, with the number of its format."""
+        progress = [vars(each) for each in self.progress]
+        return {"format": FORMAT, **vars(self), "progress": progress}
 
 
-def read_sweep(saved: Saved, models: Sequence[nn.Module], metrics: Iterable[str], steps: Sequence[int]) -> list[State]:
-    """Return what a checkpoint of `fit_together` holds of each member.
-
-    Args:
-        saved: the content of the file.
-        models: of the members at hand; left as they are.
-        metrics: names of what each look measures, the loss among them.
-        steps: of an epoch of each member.
-
-    Raises:
-        Unfit: it is none of this sweep.
-    """
-    if not {"models", "progress"} <= saved.keys():
-        raise Unfit("is of no sweep")
-    require_fields(saved, ("models", "progress"), "", optional=("format",))
-    for name in ("models", "progress"):
-        require_kind(saved[name], [], name, deeply=False)
-        if len(saved[name]) != len(models):
-            raise Unfit(f"is of another sweep ({len(saved[name])} {name} there, {len(models)} here)")
-    row = (*SWEEP_ROW, *_measures(metrics))
-    members = zip(models, saved["models"], saved["progress"], steps, strict=True)
-    return [
-        State(
-            _model(state, model, f"models.{place}", finite=False),
-            _progress(progress, model, f"progress.{place}", row, epoch),
-        )
-        for place, (model, state, progress, epoch) in enumerate(members)
-    ]
-
-
-def kinds_of(optimizer: Optimizer, scheduler: LRScheduler | None) -> list[str]:
+def class_names(optimizer: Optimizer | None, scheduler: LRScheduler | None) -> list[str]:
     """Return the names of the classes of optimizer and scheduler."""
     return [type(part).__name__ for part in (optimizer, scheduler)]
 
 
-def _model(state: Any, model: nn.Module, place: str, finite: bool = True) -> dict[str, Tensor]:
-    """Return the state_dict of a model."""
-    require_kind(state, {}, place, deeply=False)
-    if wrong := differing_model(model, state):
-        raise Unfit(wrong)
-    require_kind(state, model.state_dict(), place, deeply=_is_plain(model))
-    for name, _ in model.named_parameters() if finite else ():
-        if not bool(state[name].isfinite().all()):
-            raise Unfit(f"is odd: its {place}.{name} is infinite or NaN")
-    return state  # type: ignore[no-any-return]
+def upgrade(content: Any) -> Saved:
+    """Return the content of a checkpoint of any format in today's.
+
+    Raises:
+        CheckpointError: the format is unknown, or what is there is none of that format.
+    """
+    if not isinstance(content, dict) or "format" not in content:
+        raise CheckpointError("is not one of amal's")
+    number = content["format"]
+    if type(number) is not int or not 1 <= number <= FORMAT:
+        raise CheckpointError(f"is of format {number}, and this version of amal reads formats 1 to {FORMAT}")
+    upgraded: Saved = content
+    for older in range(number, FORMAT):
+        upgraded = {**_next_format(upgraded, older), "format": older + 1}
+    return upgraded
 
 
-def _is_plain(model: nn.Module) -> bool:
-    """Whether a model's state_dict holds tensors alone, and no extra state of a module."""
-    return all(isinstance(value, Tensor) for value in model.state_dict().values())
+def _next_format(content: Saved, number: int) -> Saved:
+    try:
+        return UPGRADES[number](content)
+    except Exception as error:  # a file may be wrong in any way
+        reason = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"is odd, and none of format {number} ({reason})") from None
 
 
-def _measures(metrics: Iterable[str]) -> list[str]:
-    return [f"{name}/{part}" for name in metrics for part in PARTS]
+def _from_format_1(content: Saved) -> Saved:
+    """Format 1 had the fields {model, progress, ...} in `fit`, and {models, progress} in `fit_together`.
+
+    Progress also held the epoch and the batch, which follow from the step. The first files have no
+    `updated`, and no learning rate in their rows.
+    """
+    content = dict(content)
+    if "models" in content:
+        content = {**vars(State([], [], class_names(None, None))), **content}
+        rows: dict[str, Any] = {}
+    else:
+        content["models"], content["progress"] = [content.pop("model")], [content["progress"]]
+        content.setdefault("updated", list(content["optimizer"]["state"]))
+        rows = {"learning rate": math.nan}
+    content["progress"] = [
+        {name: value for name, value in progress.items() if name not in ("epoch", "batch")}
+        | {"history": [rows | row for row in progress["history"]]}
+        for progress in content["progress"]
+    ]
+    return content
 
 
-def _progress(saved: Any, model: nn.Module, place: str, row: Sequence[str], steps: int) -> Progress:
-    """Return how far a training came, its numbers checked against each other."""
-    require_fields(saved, (field.name for field in fields(Progress)), place)
-    plain = {name: value for name, value in vars(Progress()).items() if name not in ("history", "best_model")}
-    require_kind({name: saved[name] for name in plain}, plain, place)
-    history, best, seconds = saved["history"], saved["best"], saved["seconds"]
-    require_kind(history, [], f"{place}.history", deeply=False)
-    for number, entry in enumerate(history):
-        _row(entry, f"{place}.history.{number}", row, steps)
-    if not history and saved["step"] == 0 and saved["best_model"] == {}:
-        return Progress()  # a member of a sweep whose turn has not come
-    looks = [entry["step"] for entry in history]
-    if not looks or looks != sorted(set(looks)) or looks[0] != 0 or looks[-1] > saved["step"]:
-        raise Unfit(f"is odd: its {place}.history has the steps {looks[:3]}…, and {place}.step is {saved['step']}")
-    if best != least([entry["loss/validation"] for entry in history]):
-        raise Unfit(f"is odd: its {place}.best is {best}, where the validation loss was not least")
-    if not 0 <= seconds < math.inf:
-        raise Unfit(f"is odd: its {place}.seconds is {seconds}")
-    best_model = _model(saved["best_model"], model, f"{place}.best_model", finite=False)
-    return Progress(**{**saved, "history": [dict(entry) for entry in history], "best_model": best_model})
-
-
-def least(losses: Sequence[float]) -> int:
-    """Return where a loss was least, as `Progress.note` finds it."""
-    best = 0
-    for number, value in enumerate(losses):
-        if value < losses[best]:
-            best = number
-    return best
-
-
-def _row(entry: Any, place: str, names: Sequence[str], steps: int) -> Row:
-    require_fields(entry, names, place, optional=("gradient/norm",))
-    for name, value in entry.items():
-        require_kind(value, 0 if name in ("epoch", "step") else 0.0, f"{place}.{name}")
-    if entry["step"] != entry["epoch"] * steps:
-        raise Unfit(
-            f"is of another training (epoch {entry['epoch']} ended with step {entry['step']} there; "
-            f"here an epoch has {steps} steps)"
-        )
-    return dict(entry)
+UPGRADES: dict[int, Callable[[Saved], Saved]] = {1: _from_format_1}
+"""Format -> the function that leads a checkpoint of it to the next format."""

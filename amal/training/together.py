@@ -1,8 +1,9 @@
 """Models of one shape, side by side: each call of an operation serves all of them.
 
-Their parameters lie along a new dimension (`stack_module_state`), `vmap` lets every operation serve all of them, and
-the step is written down once as a list of torch's operations (`make_fx`), so that neither vmap nor autograd is at work
-when it is taken again. Batches smaller than those of others are filled up with rows that weigh nothing.
+Their parameters lie along a new dimension (`stack_module_state`), `vmap` lets every operation serve all
+of them, and the step is written down once as a list of torch's operations (`make_fx`), so that neither
+vmap nor autograd is at work when it is taken again. Batches smaller than those of others are filled up
+with rows that weigh nothing.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +22,8 @@ from amal.errors import UserError
 
 from .batches import Data, Examples, order_of_epoch, steps_per_epoch
 from .config import SweepConfig
-from .evaluation import PARTS, Metric, Progress, in_bfloat16, is_milestone
+from .evaluation import PARTS, Metric, in_bfloat16, is_milestone
+from .state import Progress
 
 PADDING = 2
 """How many times smaller than the largest batch of a stack the smallest may be."""
@@ -39,7 +41,7 @@ class Member:
         batch_size: examples per step; None for the whole training set at once.
         seed: of the order of the examples, as in `epoch_batches`.
         shuffle: whether each epoch has an order of its own; otherwise the examples come as they lie.
-        looks: epochs after which to look, besides those of the config and the milestones.
+        evaluation_epochs: epochs to evaluate after, besides those of the config and the milestones.
     """
 
     model: nn.Module
@@ -49,9 +51,9 @@ class Member:
     batch_size: int | None = None
     seed: int = 0
     shuffle: bool = True
-    looks: Collection[int] = ()
+    evaluation_epochs: Collection[int] = ()
     progress: Progress = field(default_factory=Progress)
-    """How it went: `history` has a row for each look at the data."""
+    """How far it has come, and how it went: `history` has a row for each evaluation."""
 
     def __post_init__(self) -> None:
         train = self.data.train
@@ -63,33 +65,43 @@ class Member:
         self.steps = self.epochs * self.steps_per_epoch
 
     def is_due(self, step: int, evaluate_every: int) -> bool:
-        """Whether to look at the data after a step, as `fit` does."""
+        """Whether to evaluate the model after a step, as `fit` does."""
         epoch, rest = divmod(step, self.steps_per_epoch)
-        return rest == 0 and (epoch % evaluate_every == 0 or epoch in self.looks or is_milestone(epoch, self.epochs))
+        is_regular = epoch % evaluate_every == 0 or is_milestone(epoch, self.epochs)
+        return rest == 0 and (is_regular or epoch in self.evaluation_epochs)
+
+    def is_finished(self) -> bool:
+        """Whether all steps were taken, and the model was evaluated."""
+        return self.progress.step >= self.steps and bool(self.progress.history)
 
     def batches(self, first: int, last: int, width: int) -> Tensor:
-        """Return the rows of the batches of steps first + 1 to last, (last - first, width), filled up with -1."""
+        """Return the rows of the batches of steps first + 1 to last, (last - first, width).
+
+        Batches of fewer rows than the width are filled up with -1.
+        """
         tables = []
-        for epoch in range(first // self.steps_per_epoch + 1, (last - 1) // self.steps_per_epoch + 2):
-            shuffled = self.shuffle and self.batch_size is not None
-            order = order_of_epoch(self.examples, self.seed, epoch) if shuffled else torch.arange(self.examples)
+        shuffle = self.shuffle and self.batch_size is not None
+        for epoch in range(first // self.steps_per_epoch, (last - 1) // self.steps_per_epoch + 1):
+            order = torch.arange(self.examples)
+            if shuffle:
+                order = order_of_epoch(self.examples, self.seed, epoch + 1)
             table = torch.full((self.steps_per_epoch * self.rows,), -1)
             table[: self.examples] = order
             tables.append(table.view(-1, self.rows))
-        ahead = torch.cat(tables)[first % self.steps_per_epoch :][: last - first]
-        return nn.functional.pad(ahead, (0, width - self.rows), value=-1)
+        batches = torch.cat(tables)[first % self.steps_per_epoch :][: last - first]
+        return nn.functional.pad(batches, (0, width - self.rows), value=-1)
 
 
-def stackable(members: Sequence[Member]) -> list[list[Member]]:
+def group_members(members: Sequence[Member]) -> list[list[Member]]:
     """Group members by the shapes of model and data, and by batch sizes that are not too far apart."""
-    alike: dict[Any, list[Member]] = {}
+    groups: dict[Any, list[Member]] = {}
     for member in sorted(members, key=lambda member: -member.rows):
         parts = [getattr(member.data, part) for part in PARTS]
         shapes = [tensor.shape for part in parts for tensor in (part.input, part.target)]
         shapes += [parameter.shape for parameter in member.model.parameters()]
-        alike.setdefault((str(member.model), *shapes), []).append(member)
+        groups.setdefault((str(member.model), *shapes), []).append(member)
     stacks: list[list[Member]] = []
-    for group in alike.values():
+    for group in groups.values():
         for member in group:
             if member is group[0] or member.rows * PADDING < stacks[-1][0].rows:
                 stacks.append([])
@@ -114,71 +126,76 @@ class Stack:
         self.device = self.parameters[0].device
         self.width = max(member.rows for member in members)
         data = {id(member.data): member.data for member in members}
-        which = torch.tensor([[list(data).index(id(member.data))] for member in members], device=self.device)
-        parts = {name: _side_by_side([getattr(each, name) for each in data.values()]) for name in PARTS}
-        lr = torch.tensor([member.lr for member in members], dtype=self.parameters[0].dtype, device=self.device)
+        numbers = {key: number for number, key in enumerate(data)}
+        data_number = torch.tensor([numbers[id(member.data)] for member in members])
+        data_number = data_number.to(self.device)
+        column = data_number[:, None]
+        parts = {name: _stacked([getattr(each, name) for each in data.values()]) for name in PARTS}
+        dtype = self.parameters[0].dtype
+        lr = torch.tensor([member.lr for member in members], dtype=dtype, device=self.device)
         rates = [lr.view(-1, *[1] * (parameter.dim() - 1)) for parameter in self.parameters]
 
         def model(parameters: Sequence[Tensor], input: Tensor) -> Tensor:
-            output: Tensor = functional_call(members[0].model, dict(zip(stacked, parameters, strict=True)), (input,))
-            return output
+            state = dict(zip(stacked, parameters, strict=True))
+            return functional_call(members[0].model, state, (input,))  # type: ignore[no-any-return]
 
-        def answer(parameters: Sequence[Tensor], input: Tensor) -> Tensor:
-            return in_bfloat16(partial(model, parameters), input) if config.amp == "bf16" else model(parameters, input)
+        def output(parameters: Sequence[Tensor], input: Tensor) -> Tensor:
+            forward = partial(model, parameters)
+            return in_bfloat16(forward, input) if config.amp == "bf16" else forward(input)
 
-        def loss(parameters: Sequence[Tensor], input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-            return objective(answer(parameters, input), target, weight)
+        def gradient(parameters: Sequence[Tensor], input: Tensor, target: Tensor, weight: Tensor) -> list[Tensor]:
+            def loss(*parameters: Tensor) -> Tensor:
+                return objective(output(parameters, input), target, weight)
 
-        def gradient(parameters: Sequence[Tensor], *batch: Tensor) -> list[Tensor]:
-            value, backward, *_ = vjp(lambda *parameters: loss(parameters, *batch), *parameters)
+            value, backward, *_ = vjp(loss, *parameters)
             return list(backward(torch.ones((), dtype=value.dtype, device=value.device)))
 
         def step(rows: Tensor, *parameters: Tensor) -> list[Tensor]:
             weight, rows = (rows >= 0).to(parameters[0].dtype), rows.clamp(min=0)
-            input, target = (tensor[which, rows] for tensor in parts["train"])
+            input, target = (tensor[column, rows] for tensor in parts["train"])
             gradients = vmap(gradient)(parameters, input, target, weight)
-            return [*map(partial(torch.addcmul, value=-1), parameters, rates, gradients), *gradients]
+            descent = map(partial(torch.addcmul, value=-1), parameters, rates, gradients)
+            return [*descent, *gradients]
 
         def measure(parameters: Sequence[Tensor], input: Tensor, target: Tensor) -> Tensor:
-            output = answer(parameters, input)
-            return torch.stack([metric(output, target).double() for metric in metrics.values()])
+            values = output(parameters, input)
+            return torch.stack([metric(values, target).double() for metric in metrics.values()])
 
-        def look(*parameters: Tensor) -> list[Tensor]:
-            each = which[:, 0]
-            return [vmap(measure)(parameters, input[each], target[each]) for input, target in parts.values()]
+        def evaluation(*parameters: Tensor) -> list[Tensor]:
+            batches = ([tensor[data_number] for tensor in part] for part in parts.values())
+            return [vmap(measure)(parameters, *batch) for batch in batches]
 
         compiled: Callable[[Any], Any] = torch.compile if config.compile else lambda traced: traced
         rows = torch.zeros(len(members), self.width, dtype=torch.long, device=self.device)
         self.step = compiled(_traced(step, rows, *self.parameters))
-        self.measure = compiled(_traced(look, *self.parameters))
+        self.measure = compiled(_traced(evaluation, *self.parameters))
 
     @torch.no_grad()
     def take_steps(self, first: int, last: int) -> None:
         """Take steps first + 1 to last."""
-        batches = torch.stack([member.batches(first, last, self.width) for member in self.members], 1)
+        batches = [member.batches(first, last, self.width) for member in self.members]
         n = len(self.parameters)
-        for rows in batches.to(self.device):
-            after = self.step(rows, *self.parameters)
-            self.parameters, self.gradients = after[:n], after[n:]
+        for rows in torch.stack(batches, 1).to(self.device):
+            tensors = self.step(rows, *self.parameters)
+            self.parameters, self.gradients = tensors[:n], tensors[n:]
 
     @torch.no_grad()
-    def look(self) -> list[list[float]]:
+    def evaluate(self) -> list[list[float]]:
         """Return the metrics of each member, on one part after the other."""
-        found: list[list[float]] = torch.cat(self.measure(*self.parameters), 1).tolist()
-        return found
+        return torch.cat(self.measure(*self.parameters), 1).tolist()
 
     @torch.no_grad()
     def unload(self, members: list[Member]) -> None:
         """Copy parameters and gradients of some of the members into their models."""
         for member in members:
             number = self.members.index(member)
-            ours = zip(member.model.parameters(), self.parameters, self.gradients, strict=True)
-            for parameter, stacked, gradient in ours:
+            rows = zip(member.model.parameters(), self.parameters, self.gradients, strict=True)
+            for parameter, stacked, gradient in rows:
                 parameter.copy_(stacked[number])
                 parameter.grad = gradient[number].clone()
 
 
-def _side_by_side(parts: list[Examples]) -> tuple[Tensor, Tensor]:
+def _stacked(parts: list[Examples]) -> tuple[Tensor, Tensor]:
     return torch.stack([part.input for part in parts]), torch.stack([part.target for part in parts])
 
 

@@ -16,7 +16,7 @@ from amal.errors import UserError
 from amal.functional import cross_entropy, linear, mse_loss
 from amal.nn import BatchNorm1d, Highway, Softmax, mlp
 from amal.optim import Adam
-from amal.training import RunConfig, Silent, train_step
+from amal.training import NullLogbook, RunConfig, train_step
 from tme1._closed_form import least_squares, with_ones
 from tme1._mistakes import BiasNotSummed, SwappedSigns
 from tme2._tables import TableConfig
@@ -249,4 +249,4 @@ def test_a_measure_that_is_no_number_is_told(value, tmp_path):
         return Comparison(Version({"loss": value}, {}), Version({"loss": 1.0}, {}))
 
     with pytest.raises(UserError, match=rf"a bug: loss is {value} / 1: try lower learning rates"):
-        run_bugs({"a bug": bug}, RunConfig(), Silent(tmp_path))
+        run_bugs({"a bug": bug}, RunConfig(), NullLogbook(tmp_path))

@@ -131,8 +131,8 @@ def test_another_port_is_found_where_the_usual_one_is_taken(monkeypatch):
     with socket.socket() as other:
         other.bind((ours.HOST, 0))
         other.listen()
-        monkeypatch.setattr(ours, "USUAL", other.getsockname()[1])
-        assert ours.free_port() != ours.USUAL
+        monkeypatch.setattr(ours, "DEFAULT_PORT", other.getsockname()[1])
+        assert ours.free_port() != ours.DEFAULT_PORT
 
 
 def test_a_tensorboard_that_does_not_start_is_told(empty, monkeypatch, tmp_path):
@@ -224,7 +224,7 @@ def test_charts_are_grouped_by_experiment_and_the_first_group_alone_is_open():
     """An open group asks for each of its charts once for each run: fifty charts of a hundred runs take minutes."""
     titles = ["2.1 loss", "1.4 line loss", "mine", "1.4 diabetes loss", "1.10 loss"]
     layout = {"category": [{"title": "compared", "chart": [{"title": title} for title in titles]}]}
-    groups = json.loads(board_server.by_experiment(json.dumps(layout)))["category"]
+    groups = json.loads(board_server.group_by_experiment(json.dumps(layout)))["category"]
     assert [(group["title"], group["closed"], [chart["title"] for chart in group["chart"]]) for group in groups] == [
         ("compared", False, ["mine"]),
         ("1.4", True, ["1.4 line loss", "1.4 diabetes loss"]),

@@ -19,7 +19,7 @@ from amal.nn import Autoencoder, Dropout, Linear, ReLU, Sequential, highway_netw
 from amal.runs import RunLogbook
 from amal.runs.graph import ASCII, model_graph
 from amal.runs.projector import coloured
-from amal.runs.run_info import Identity, asked
+from amal.runs.run_info import RunInfo, non_default_settings
 from amal.training import RunConfig
 from amal.training.evaluation import readable
 from tme1 import chain_rule, regression
@@ -58,9 +58,9 @@ def test_a_folder_says_what_was_asked_for(tmp_path):
         sizes: tuple[int, ...] = (5,)
         depth: int = 3
 
-    assert asked(Config(run_dir=tmp_path, progress=False)) == {}
-    assert asked(Config(seed=2, sizes=(7, 8))) == {"seed": 2, "sizes": (7, 8)}
-    folder = new_run_dir("tme1.x", tmp_path, asked(Config(seed=2, sizes=(7, 8))))
+    assert non_default_settings(Config(run_dir=tmp_path, progress=False)) == {}
+    assert non_default_settings(Config(seed=2, sizes=(7, 8))) == {"seed": 2, "sizes": (7, 8)}
+    folder = new_run_dir("tme1.x", tmp_path, non_default_settings(Config(seed=2, sizes=(7, 8))))
     assert folder.name.endswith("_seed=2-sizes=7+8")
     folder.mkdir(parents=True)
     assert new_run_dir("tme1.x", tmp_path, {"seed": 2, "sizes": (7, 8)}) != folder
@@ -103,9 +103,9 @@ def test_the_command_names_nothing_of_this_machine():
         "--data-root",
         "/d",
     ]
-    identity = Identity("tme1.x", args, None)
+    identity = RunInfo("tme1.x", args, None)
     assert identity.command() == "python -m tme1.x --epochs 3"
-    assert Identity("tme1.x", ["--models", "30 untied"], None).command() == "python -m tme1.x --models '30 untied'"
+    assert RunInfo("tme1.x", ["--models", "30 untied"], None).command() == "python -m tme1.x --models '30 untied'"
 
 
 def test_the_text_page_begins_with_what_the_run_is(tmp_path):

@@ -223,7 +223,7 @@ def test_a_setting_that_may_be_a_number_has_the_same_columns_in_every_run(tmp_pa
 
 
 def test_a_column_of_numbers_and_text_would_be_seen(tmp_path, servers, monkeypatch):
-    monkeypatch.setattr("amal.runs.logbook.row_of", lambda settings, _: settings)
+    monkeypatch.setattr("amal.runs.logbook.table_row", lambda settings, _: settings)
     logbook = RunLogbook(tmp_path)
     for size in (10, "auto"):
         logbook.child(f"{size}").settings({"size": size}, {})

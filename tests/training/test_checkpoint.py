@@ -29,9 +29,10 @@ from amal.nn import Dropout, Linear, Sequential, Tanh
 from amal.runs import launch
 from amal.runs.folder import open_run_dir
 from amal.training import Checkpoints, TrainingConfig, fit
-from amal.training.checkpoint import FORMAT, read
-from amal.training.fields import Unfit
-from amal.training.logbook import Silent
+from amal.training.checkpoint import read
+from amal.training.fields import CheckpointError
+from amal.training.logbook import NullLogbook
+from amal.training.state import FORMAT
 
 
 def net(units=5, seed=0):
@@ -60,7 +61,7 @@ def train(
     optimizer = optimizer(model.parameters(), lr=0.05)
     scheduler = schedule and schedule(optimizer)
     data = data or four_gaussians(100)
-    places = Silent(folder), Checkpoints(folder, keep)
+    places = NullLogbook(folder), Checkpoints(folder, keep)
     return fit(model, loss, data, optimizer, config, *places, scheduler=scheduler, observe=observe)
 
 
@@ -94,7 +95,7 @@ def put(folder, step, data):
 
 
 def is_whole(path):
-    with contextlib.suppress(Unfit):
+    with contextlib.suppress(CheckpointError):
         return bool(read(path))
     return False
 
@@ -123,7 +124,7 @@ def test_the_last_few_are_kept_and_a_new_one_is_there_before_an_old_one_goes(tmp
 def test_a_checkpoint_is_plain_data_and_holds_the_best_model(folder):
     model = net()
     content = torch.load(Checkpoints(folder).paths()[0], weights_only=True)
-    progress = content["progress"]
+    [progress] = content["progress"]
     losses = [row["loss/validation"] for row in progress["history"]]
     assert losses[progress["best"]] == min(losses)
     model.load_state_dict(progress["best_model"])
@@ -157,7 +158,7 @@ def test_damage_is_named_and_the_one_before_is_taken(folder, capsys, damage):
     for data in damage(newest.read_bytes(), random.Random(0)):
         newest.write_bytes(data)
         content = Checkpoints(folder).load(dict)
-        assert content["progress"]["step"] == 8
+        assert content["progress"][0]["step"] == 8
         assert capsys.readouterr().err == (
             f"checkpoint {newest} is damaged ({len(data)} bytes, and the checksum differs from the one in its name): "
             "it is left out\n"
@@ -169,7 +170,7 @@ def test_what_is_no_file_is_named_and_the_one_before_is_taken(folder, capsys, ma
     newest, _ = Checkpoints(folder).paths()
     newest.unlink()
     make(newest)
-    assert Checkpoints(folder).load(dict)["progress"]["step"] == 8
+    assert Checkpoints(folder).load(dict)["progress"][0]["step"] == 8
     assert capsys.readouterr().err == f"checkpoint {newest} is not a file: it is left out\n"
 
 
@@ -196,7 +197,7 @@ TRAPS = {
 def test_code_in_a_checkpoint_is_never_run(folder, tmp_path, capsys, trap, packed):
     marker = tmp_path / "sprung"
     path = put(folder, 10, packed({"format": FORMAT, "model": TRAPS[trap](marker)}))
-    assert Checkpoints(folder).load(dict)["progress"]["step"] == 9
+    assert Checkpoints(folder).load(dict)["progress"][0]["step"] == 9
     assert f"checkpoint {path} holds what is no plain data and was not opened" in capsys.readouterr().err
     assert not marker.exists()
     with contextlib.suppress(RuntimeError):  # a bare pickle is no checkpoint, but by then it has been opened
@@ -207,9 +208,9 @@ def test_code_in_a_checkpoint_is_never_run(folder, tmp_path, capsys, trap, packe
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"model": net(units=6).state_dict()}, "of another model (0.weight is (6, 2) there, (5, 2) here)"),
+        ({"models": [net(units=6).state_dict()]}, "of another model (0.weight is (6, 2) there, (5, 2) here)"),
         ({"kinds": ["SGD", "NoneType"]}, "of another training (SGD, NoneType there, Adam, NoneType here)"),
-        ({"format": FORMAT + 1}, f"of format {FORMAT + 1}, and this version of amal reads format {FORMAT}"),
+        ({"format": FORMAT + 1}, f"of format {FORMAT + 1}, and this version of amal reads formats 1 to {FORMAT}"),
     ],
     ids=["model", "optimizer", "format"],
 )
@@ -265,7 +266,7 @@ def test_when_all_are_damaged_nothing_is_touched(folder, capsys):
 def test_training_goes_on_from_the_one_before_a_damaged_one(folder, trained):
     Checkpoints(folder).paths()[0].write_bytes(b"")
     resumed = train(folder, resume=True)
-    assert flat({"progress": vars(resumed)}).items() <= saved(trained).items()
+    assert flat({"progress": [vars(resumed)]}).items() <= saved(trained).items()
 
 
 @pytest.mark.parametrize("keep", [1, 2])
@@ -403,7 +404,7 @@ def test_workers_that_outlive_an_epoch_are_refused(tmp_path):
 def test_patience_outlives_an_interruption(tmp_path):
     settings = {"epochs": 50, "patience": 2}
     whole = train(tmp_path / "whole", **settings)
-    assert whole.epoch < 50
+    assert whole.last_row["epoch"] < 50
     assert len(whole.history) - 1 - whole.best == 2
     with pytest.raises(Stopped):
         train(tmp_path / "run", observe=StopAt(len(whole.history) - 1), **settings)

@@ -160,10 +160,10 @@ def full_disk():
 def equal_shares():
     """Forget that a process with fewer rows of a batch counts less."""
 
-    def share(input, target):
-        return *whole(input, target)[:2], 1 / distributed.size()
+    def local_rows(input, target):
+        return *plain_rows(input, target)[:2], 1 / distributed.size()
 
-    whole, distributed.share = distributed.share, share
+    plain_rows, distributed.local_rows = distributed.local_rows, local_rows
 
 
 def own_losses():
@@ -291,13 +291,13 @@ def living(folder):
 def numbers(run_dir):
     """Return all numbers that a run found, as {name: tensor}; times apart."""
     content = torch.load(Checkpoints(run_dir / "checkpoints").paths()[0], weights_only=True)
-    history = content["progress"]["history"]
+    history = content["progress"][0]["history"]
     metrics = json.loads((run_dir / "metrics.json").read_text())["metrics"]
     events = events_of(run_dir)
     found = {f"history {name}": [row[name] for row in history[1:]] for name in history[-1] if name != "seconds"}
     found |= {f"metrics.json {name}": value for name, value in metrics.items()}
     found |= {f"TensorBoard {tag}": [e.value for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-    return content["model"] | {name: torch.tensor(value) for name, value in found.items()}
+    return content["models"][0] | {name: torch.tensor(value) for name, value in found.items()}
 
 
 def distances(one, other):
@@ -439,7 +439,7 @@ def test_all_stop_when_one_is_told_to(whole, tmp_path, whom, forked):
 def test_all_stop_soon_when_steps_are_slow(tmp_path):
     stopped = began(tmp_path / "run", plant="hit_in_slow_steps SIGTERM 1 3")
     assert "stopped by SIGTERM; go on with: " in stopped.said[0]
-    assert 3 < newest_step(tmp_path / "run") < loop.SETTLE_EVERY / 2
+    assert 3 < newest_step(tmp_path / "run") < loop.SYNC_EVERY / 2
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """What is read of a checkpoint: what was saved, or a sentence that says why it cannot be gone on from."""
 
 import random
-from functools import partial
 
 import pytest
 import torch
@@ -13,9 +12,10 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, SequentialLR
 import amal.optim
 from amal.nn import Linear
 from amal.training import Progress
-from amal.training.checkpoint import random_states
-from amal.training.fields import Unfit
-from amal.training.state import kinds_of, read_sweep, read_training
+from amal.training.compatibility import best_row, read_state
+from amal.training.fields import CheckpointError
+from amal.training.random_states import random_states
+from amal.training.state import State, class_names
 
 TIMES = 30
 """Mutations of each kind, times a few."""
@@ -27,23 +27,22 @@ def content_of(model, optimizer, scheduler=None):
         optimizer.zero_grad()
         model(torch.randn(5, 2)).sum().backward()
         optimizer.step()
-    return {
-        "format": 1,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "updated": list(optimizer.state_dict()["state"]),
-        "scheduler": scheduler and scheduler.state_dict(),
-        "kinds": kinds_of(optimizer, scheduler),
-        "progress": progress_of(model, epoch=3, batch=1, more=("learning rate",)),
-        "random": random_states(),
-        "config": {},
-    }
+    return State(
+        models=[model.state_dict()],
+        progress=[progress_of(model, more=("learning rate",))],
+        kinds=class_names(optimizer, scheduler),
+        optimizer=optimizer.state_dict(),
+        updated=list(optimizer.state_dict()["state"]),
+        scheduler=scheduler and scheduler.state_dict(),
+        random=random_states(),
+    ).content()
 
 
-def progress_of(model, epoch=1, batch=0, more=()):
+def progress_of(model, more=()):
     names = ("seconds", "loss/train", "loss/validation", "loss/test", *more)
-    rows = [{"epoch": at, "step": 3 * at, **dict.fromkeys(names, 1.0 - at)} for at in range(3)]
-    return vars(Progress(epoch, batch, 7, 0.5, rows, 2, {name: of.clone() for name, of in model.state_dict().items()}))
+    rows = [{"epoch": epoch, "step": 3 * epoch, **dict.fromkeys(names, 1.0 - epoch)} for epoch in range(3)]
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    return Progress(7, 0.5, rows, 2, state)
 
 
 TRAININGS = {
@@ -67,8 +66,8 @@ def understood(read, content):
     """Return what is read of a checkpoint, or the sentence that says why nothing is."""
     try:
         return read(content)
-    except Unfit as unfit:
-        return unfit
+    except CheckpointError as error:
+        return error
 
 
 @pytest.mark.one_in(3)
@@ -79,51 +78,59 @@ def test_what_is_read_of_a_checkpoint_is_what_was_saved(name):
     parts = TRAININGS[name](model)
     content = content_of(model, *parts)
     optimizer, scheduler = *TRAININGS[name](model), *[None] * (len(parts) < 2)
-    read = partial(read_training, model=model, optimizer=optimizer, scheduler=scheduler, metrics=["loss"], steps=3)
-    right = flat(vars(read(content)) | {"progress": vars(read(content).progress)})
+
+    def read(content):
+        return read_state(content, [model], [3], ["loss"], optimizer, scheduler)
+
+    right = flat(read(content).content())
     for _ in range(10 * TIMES):
         odd, place = other_content(content, chance)
         state = understood(read, odd)
-        refused += isinstance(state, Unfit)
-        if not isinstance(state, Unfit) and not decides_nothing(place):
-            assert differing(flat(vars(state) | {"progress": vars(state.progress)}), right) == []
+        refused += isinstance(state, CheckpointError)
+        if not isinstance(state, CheckpointError) and not decides_nothing(place):
+            assert differing(flat(state.content()), right) == []
     assert refused > 5 * TIMES
 
 
 def test_what_is_read_of_a_sweep_is_what_was_saved():
     chance, refused = random.Random(7), 0
     models = [Linear(2, 1), Linear(2, 2), Linear(3, 1)]
-    content = {
-        "format": 1,
-        "models": [model.state_dict() for model in models],
-        "progress": [progress_of(models[0]), progress_of(models[1]), vars(Progress())],
-    }
+    content = State(
+        models=[model.state_dict() for model in models],
+        progress=[progress_of(models[0]), progress_of(models[1]), Progress()],
+        kinds=class_names(None, None),
+    ).content()
 
-    def parts(states):
-        return flat({place: {"model": of.model, "progress": vars(of.progress)} for place, of in enumerate(states)})
+    def read(content):
+        return read_state(content, models, [3, 3, 3], ["loss"])
 
-    right = parts(read_sweep(content, models, ["loss"], [3, 3, 3]))
+    right = flat(read(content).content())
     for _ in range(5 * TIMES):
-        odd, _ = other_content(content, chance)
-        states = understood(partial(read_sweep, models=models, metrics=["loss"], steps=[3, 3, 3]), odd)
-        refused += isinstance(states, Unfit)
-        assert isinstance(states, Unfit) or differing(parts(states), right) == []
+        odd, place = other_content(content, chance)
+        state = understood(read, odd)
+        refused += isinstance(state, CheckpointError)
+        if not isinstance(state, CheckpointError) and not place.startswith("config."):
+            assert differing(flat(state.content()), right) == []
     assert refused > 4 * TIMES
 
 
-@pytest.mark.parametrize("lost", ["updated", "optimizer.state.1"])
+@pytest.mark.parametrize("lost", ["updated", "state"])
 def test_a_parameter_without_a_state_is_one_that_never_had_a_gradient(lost):
     model = Linear(2, 1)
     model.register_parameter("unused", torch.nn.Parameter(torch.zeros(2)))
     content = content_of(model, optim.Adam(model.parameters()))
     assert content["updated"] == [0, 1]
-    if lost == "updated":  # as in an early file
-        del content["updated"]
-    else:
-        del content["optimizer"]["state"][1]
+    del (content["updated"] if lost == "updated" else content["optimizer"]["state"])[1]
     optimizer = optim.Adam(model.parameters())
-    found = understood(lambda content: read_training(content, model, optimizer, None, ["loss"], 3), content)
-    if lost == "updated":
-        assert list(found.optimizer["state"]) == [0, 1]
-    else:
-        assert str(found).startswith("is odd: its updated has 2 entries, and not 1")
+    error = understood(lambda content: read_state(content, [model], [3], ["loss"], optimizer), content)
+    entries = (1, 2) if lost == "updated" else (2, 1)
+    assert str(error) == "is odd: its updated has {} entries, and not {}".format(*entries)
+
+
+def test_the_best_row_is_the_one_that_training_notes():
+    nan = float("nan")
+    for losses in ([1.0, 0.5, 0.5], [nan, 1.0], [2.0, nan, 1.0], [1.0]):
+        progress = Progress()
+        for loss in losses:
+            progress.note({"loss/validation": loss}, Linear(2, 1))
+        assert best_row(losses) == progress.best

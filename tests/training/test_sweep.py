@@ -40,7 +40,7 @@ def members():
         Member(network(1), BOARDS[1], epochs=3, lr=0.5, batch_size=31, seed=1),
         Member(network(2), BOARDS[2], epochs=6, lr=0.05, batch_size=7, seed=2, shuffle=False),
         Member(network(3), BOARDS[0], epochs=4, lr=1.0, batch_size=None, seed=0),
-        Member(network(4, ReLU), BOARDS[0], epochs=4, lr=0.1, batch_size=20, seed=5, looks=(3,)),
+        Member(network(4, ReLU), BOARDS[0], epochs=4, lr=0.1, batch_size=20, seed=5, evaluation_epochs=(3,)),
     ]
 
 
@@ -101,7 +101,7 @@ def test_members_are_looked_at_when_fit_would_look():
 
 def test_stacks_are_of_one_shape_and_of_batches_not_too_far_apart():
     swept = members()
-    assert [[swept.index(member) for member in group] for group in stack.stackable(swept)] == [[3, 1], [0, 2], [4]]
+    assert [[swept.index(member) for member in group] for group in stack.group_members(swept)] == [[3, 1], [0, 2], [4]]
 
 
 def state(swept):
@@ -155,7 +155,7 @@ def test_a_checkpoint_of_another_sweep_is_refused(tmp_path, capsys):
     config = dataclasses.replace(CONFIG, resume=True, run_dir=tmp_path)
     with pytest.raises(UserError, match=r"none of the 1 checkpoints in .* can be used"):
         fit_together(members()[:4], ENTRIES, config, Checkpoints(tmp_path))
-    assert "is of another sweep (5 models there, 4 here)" in capsys.readouterr().err
+    assert "is of another training (5 models there, 4 here)" in capsys.readouterr().err
 
 
 def test_one_that_diverges_does_not_stop_the_others():

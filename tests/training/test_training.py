@@ -129,7 +129,7 @@ def test_a_step_is_gradient_descent():
 def test_training_finds_the_line_and_looks_at_every_part():
     model, notes, config = Linear(1, 1), Notes(), TrainingConfig(epochs=200, batch_size=7, **QUIET)
     done = fit(model, mse_loss, lines(), SGD(model.parameters(), 0.1), config, notes)
-    assert (done.epoch, done.step, len(done.history)) == (201, 600, 201)
+    assert (done.last_row["epoch"], done.step, len(done.history)) == (200, 600, 201)
     assert [row["epoch"] for row in done.history] == list(range(201))
     for part in ("train", "validation", "test"):
         assert list(notes.of(f"loss/{part}")) == list(range(0, 601, 3))

@@ -1,4 +1,4 @@
-"""What commands have in common: one line for what is wrong on a command line, and silence when nobody reads on."""
+"""Command lines: one line for what is wrong with one, and silence when nobody reads the output."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ from amal.errors import UserError, did_you_mean, nearest
 _F = TypeVar("_F", bound=Callable[..., None])
 _T = TypeVar("_T")
 SYNONYMS = {"learning-rate": "lr"}
-"""What options are called elsewhere -> what they are called here."""
+"""Names of options in other programs -> their names here."""
 
 
 class Unreadable(UserError):
@@ -27,7 +27,7 @@ class Unreadable(UserError):
 
 
 class Commands:
-    """The commands of a program. A command line is read whole before one of them runs, and refused in one line."""
+    """The commands of a program. A command line is read whole before one runs, or refused in one line."""
 
     def __init__(self, prog: str, description: str) -> None:
         self._prog, self._description = prog, description
@@ -89,7 +89,7 @@ def require_limits(time_limit: float, memory_limit: float) -> None:
 
 
 def read(ask: Callable[[Sequence[str]], _T], args: Sequence[str], prog: str, commands: Sequence[str] = ()) -> _T:
-    """Have tyro read a command line, and return what it makes of it.
+    """Let tyro read a command line, and return its result.
 
     Args:
         ask: tyro.cli, with all but the command line.
@@ -118,7 +118,7 @@ def read(ask: Callable[[Sequence[str]], _T], args: Sequence[str], prog: str, com
 
 
 def _one_line(box: str) -> str:
-    """Return the message of the first box that tyro draws around an error, without the box.
+    """Return the message in the first box that tyro draws around an error.
 
     The box is of lines where the terminal has them, else of hyphens and blanks.
     """
@@ -134,14 +134,14 @@ def _uncoloured(text: str) -> str:
 
 def _options(ask: Callable[[Sequence[str]], object], command: list[str]) -> list[str]:
     """Return the options that a help lists."""
-    shown = io.StringIO()
-    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         ask([*command, "--help"])
-    return sorted(set(re.findall(r"--([a-z][\w-]*)", _uncoloured(shown.getvalue()))))
+    return sorted(set(re.findall(r"--([a-z][\w-]*)", _uncoloured(output.getvalue()))))
 
 
 def _hinted(message: str, args: Sequence[str], options: list[str]) -> str:
-    """Add to a complaint of tyro's what may have been meant by a word that is unknown."""
+    """Add to a message of tyro's the known words that are like an unknown one."""
     choice = re.search(r"invalid choice '(.+?)' .*Expected one of \((.+)\)", message)
     if choice:
         hint = did_you_mean(choice[1], re.findall(r"'(.+?)'", choice[2]))
@@ -150,7 +150,7 @@ def _hinted(message: str, args: Sequence[str], options: list[str]) -> str:
     hints = {word: _option_hint(word, options) for word in words if _name(word) not in options}
     if hints and not message.startswith("Unrecognized options"):  # what is missing may be behind a mistyped option
         return "Unrecognized options: " + ", ".join(f"{word}{hint}" for word, hint in hints.items())
-    return re.sub(r"--[^\s,]+", lambda found: found[0] + hints.get(found[0], ""), message)
+    return re.sub(r"--[^\s,]+", lambda match: match[0] + hints.get(match[0], ""), message)
 
 
 def _option_hint(word: str, options: list[str]) -> str:
@@ -166,7 +166,7 @@ def _name(word: str) -> str:
 
 @contextlib.contextmanager
 def quiet_without_reader() -> Iterator[None]:
-    """End the process in silence, as SIGPIPE would, when what it prints is not read on: `amal ops | head -1`.
+    """End the process in silence when nobody reads its output on, as SIGPIPE would: `amal ops | head -1`.
 
     Raises:
         SystemExit: 141, the status of such a process in a shell.
@@ -197,4 +197,4 @@ def _is_unread(stream: TextIO) -> bool:
         poll.register(stream.fileno(), 0)
     except OSError:  # no file behind it
         return False
-    return any(what & select.POLLERR for _, what in poll.poll(0))
+    return any(event & select.POLLERR for _, event in poll.poll(0))

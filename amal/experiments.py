@@ -1,4 +1,4 @@
-"""Which experiments there are: the scripts of the labs, each declared by its own docstring and nowhere else.
+"""The experiments: scripts of the labs, each declared by its own docstring and nowhere else.
 
 A module of tme1, tme2 or tme3 is an experiment when its docstring begins
 
@@ -39,7 +39,7 @@ LONGEST = 100
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a script says of itself."""
+    """What a script declares."""
 
     number: str
     """Its place in the course, such as 1.4."""
@@ -66,13 +66,13 @@ class Part:
     set_up: tuple[str, ...]
     """How the script does it, in paragraphs."""
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Options that make a run one of this experiment -> the values of which it has one, "True" for a bare option."""
+    """Options of this experiment -> the values, of which a run has one; "True" for a bare option."""
     is_first: bool = True
-    """Whether it is the experiment that the script's docstring begins with."""
+    """Whether the script's docstring begins with it."""
 
 
 def declared(docstring: str | None) -> Experiment | None:
-    """Return the experiment that a module's docstring declares; None where it declares none."""
+    """Return the experiment that a module's docstring declares, if any."""
     head = re.match(r"Experiment (\d+\.\d+): (.+?)\.\n", docstring or "")
     reported, look, alone = (_paragraph(docstring or "", name) for name in ("Reported", "In TensorBoard", "Alone"))
     return Experiment(head[1], head[2], reported, look, bool(alone)) if head and reported else None
@@ -80,14 +80,14 @@ def declared(docstring: str | None) -> Experiment | None:
 
 def _paragraph(docstring: str, name: str) -> str:
     """Return the paragraph that begins with a name, in one line; empty where there is none."""
-    found = re.search(rf"^{name}: (.+?)(?:\n\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
-    return " ".join(found[1].split()) if found else ""
+    match = re.search(rf"^{name}: (.+?)(?:\n\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    return " ".join(match[1].split()) if match else ""
 
 
 def new_run_dir(script: str, runs: Path = Path("runs"), settings: Mapping[str, object] | None = None) -> Path:
-    """Return a folder not there yet for a run of a script: runs/<lab>/<experiment>/<date and time>_<settings>.
+    """Return a new folder for a run: runs/<lab>/<experiment>/<date and time>_<settings>.
 
-    So runs lie in the order of time, and each says in what it differs from the default.
+    So runs are in the order of time, and each names the settings that are not the default ones.
     """
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     name = f"{now}_{run_name(settings)[:LONGEST]}" if settings else now
@@ -97,9 +97,11 @@ def new_run_dir(script: str, runs: Path = Path("runs"), settings: Mapping[str, o
 
 
 def board_command(runs: Path) -> str:
-    """Return the line that opens TensorBoard on a folder, with the program of this installation if it has no other."""
-    beside = Path(sys.executable).with_name("amal")
-    program = "amal" if shutil.which("amal") else os.path.relpath(beside) if beside.exists() else "python -m amal"
+    """Return the command that opens TensorBoard on a folder, with an `amal` that can be called."""
+    script = Path(sys.executable).with_name("amal")
+    program = "amal"
+    if not shutil.which("amal"):
+        program = os.path.relpath(script) if script.exists() else "python -m amal"
     return f"{program} board {shlex.quote(str(runs))}"
 
 
@@ -109,12 +111,12 @@ def run_name(settings: Mapping[str, object]) -> str:
 
 
 def without_number(tag: str) -> str:
-    """Return a tag of TensorBoard's without the number of its experiment: `loss/train` of `1.4 loss/train`."""
+    """Return a tag without the number of its experiment: `loss/train` of `1.4 loss/train`."""
     return re.sub(r"^\d+\.\d+ ", "", tag)
 
 
 def digits(number: int, others: Iterable[int]) -> str:
-    """Return a number with as many digits as the longest of the others has, for names to sort as the numbers do."""
+    """Return a number with as many digits as the longest of the others: so names sort as numbers."""
     return f"{number:0{max(len(str(other)) for other in others)}}"
 
 
@@ -128,9 +130,9 @@ def _as_word(value: object) -> str:
 
 
 def find_parts(labs: tuple[str, ...] = LABS) -> list[Part]:
-    """Return every experiment of the course, as often as a script carries it, in the order of the course."""
-    found = [part for script, docstring in _docstrings(labs) for part in parts(script, docstring)]
-    return sorted(found, key=lambda part: (place(part.number), not part.is_first, part.script))
+    """Return every experiment of the course, once for each script that carries it, in order."""
+    carried = [part for script, text in _docstrings(labs) for part in parts(script, text)]
+    return sorted(carried, key=lambda part: (place(part.number), not part.is_first, part.script))
 
 
 def parts(script: str, docstring: str) -> Iterator[Part]:
@@ -157,15 +159,15 @@ def place(number: str) -> tuple[int, ...]:
 
 
 def _options(line: str) -> dict[str, tuple[str, ...]]:
-    """Read the options that make a run one of an experiment: `--models A B --table` -> models: A, B; table: True."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Read the options of an experiment: `--models A B --table` -> models: A, B; table: True."""
+    options: dict[str, tuple[str, ...]] = {}
     for word in shlex.split(line):
         if word.startswith("--"):
             name = word[2:].replace("-", "_")
-            found[name] = ()
+            options[name] = ()
         else:
-            found[name] += (word,)
-    return {name: values or ("True",) for name, values in found.items()}
+            options[name] += (word,)
+    return {name: values or ("True",) for name, values in options.items()}
 
 
 def _docstrings(labs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -179,5 +181,6 @@ def _docstrings(labs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def find_experiments(labs: tuple[str, ...] = LABS) -> dict[str, Experiment]:
     """Return the scripts of the labs, as module name -> experiment, in the order of the course."""
-    found = {script: experiment for script, text in _docstrings(labs) if (experiment := declared(text))}
-    return dict(sorted(found.items(), key=lambda entry: place(entry[1].number)))
+    pairs = ((script, declared(text)) for script, text in _docstrings(labs))
+    experiments = {script: experiment for script, experiment in pairs if experiment}
+    return dict(sorted(experiments.items(), key=lambda entry: place(entry[1].number)))

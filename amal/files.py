@@ -14,12 +14,15 @@ from torch import Tensor
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, even if the power is cut meanwhile.
 
-    It is written to a temporary file beside it, which is synced and renamed; then the folder is synced.
+    It is written to a temporary file beside it, which is synced and renamed; then the folder is
+    synced.
 
     Raises:
-        OSError: the disk is full, say. What was there before is untouched, and no temporary file is left.
+        OSError: the disk is full, say. What was there before is untouched, and no temporary file is
+            left.
     """
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp", delete=False) as file:
+    prefix = f".{path.name}-"
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, suffix=".tmp", delete=False) as file:
         try:
             file.write(content)
             file.flush()
@@ -50,7 +53,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all. Numbers that JSON lacks (NaN, infinities) become null."""
+    """Write a JSON file, whole or not at all. NaN and infinities, which JSON lacks, become null."""
     write_whole(path, (json.dumps(plain(content), indent=2, allow_nan=False) + "\n").encode())
 
 
@@ -68,7 +71,7 @@ def plain(value: Any) -> Any:
 
 
 def first_bytes(path: Path) -> bytes:
-    """Return the first bytes of a file, or none if there is no file. No two event files have the same."""
+    """Return the first bytes of a file, none if it is absent. No two event files have the same."""
     try:
         with path.open("rb") as file:
             return file.read(64)

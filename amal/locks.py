@@ -13,7 +13,7 @@ except ImportError:  # Windows has no such locks: two runs in one folder are not
 
 
 def claim(folder: Path) -> None:
-    """Lock the folder for this process until it ends. The lock is the kernel's, and ends with the process.
+    """Lock the folder for this process; the kernel unlocks it when the process ends.
 
     Raises:
         UserError: the folder belongs to a run that is going on.
@@ -33,7 +33,8 @@ def require_in_place(path: Path) -> None:
     """See that the folder of the run that a path lies in is still the one that this process locked.
 
     Raises:
-        UserError: somebody removed the folder, put another in its place, or removed its config.json.
+        UserError: somebody removed the folder, put another in its place, or removed its
+            config.json.
     """
     for folder, descriptor in _LOCKS.items():
         try:
@@ -80,5 +81,6 @@ def _release_all() -> None:
         os.close(_LOCKS.popitem()[1])
 
 
-if hasattr(os, "register_at_fork"):  # a DataLoader's workers outlive a killed run by seconds, and hold what it held
+if hasattr(os, "register_at_fork"):
+    # A DataLoader's workers outlive a killed run by seconds, and would keep its lock.
     os.register_at_fork(after_in_child=_release_all)

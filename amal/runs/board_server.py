@@ -1,7 +1,7 @@
 """TensorBoard as `amal board` runs it: every run is ticked, and it ends when its standard input does.
 
-Above 40 runs, most of TensorBoard's pages begin with no run ticked, and so without data. How many they tick is a number
-in the script that TensorBoard serves; here it is served with another one.
+Above 40 runs, most of TensorBoard's pages begin with no run ticked, and so without data. How many
+they tick is a number in the script that TensorBoard serves; here it is served with another one.
 
     python -m amal.runs.board_server --logdir runs
 """
@@ -24,13 +24,13 @@ ANY = b"1e9"
 
 
 def ticks_every_run() -> bool:
-    """Whether the script of this TensorBoard says how many runs are ticked, so that it can be changed."""
+    """Whether the script of this TensorBoard has the number of runs that are ticked."""
     with _plain_assets() as file, zipfile.ZipFile(file) as archive:
         return b"%s%d," % (SETTING, TICKED) in archive.read(SCRIPT)
 
 
 def assets() -> BinaryIO:
-    """Return an archive of the files that TensorBoard serves, whose script ticks any number of runs."""
+    """Return an archive of the files that TensorBoard serves; its script ticks any number of runs."""
     changed = io.BytesIO()
     with _plain_assets() as file, zipfile.ZipFile(file) as original, zipfile.ZipFile(changed, "w") as archive:
         for name in original.namelist():
@@ -50,12 +50,14 @@ def _plain_assets() -> BinaryIO:
 
 
 def group_by_experiment(layout: str) -> str:
-    """Return a layout of Custom scalars with a category for each experiment, of which the first alone is open.
+    """Return a layout of Custom scalars with a category for each experiment; the first is open.
 
-    TensorBoard asks for each chart that is in view once for each run: fifty charts of a hundred runs take minutes.
+    TensorBoard asks for each chart that is in view once for each run: fifty charts of a hundred
+    runs take minutes.
 
     Args:
-        layout: as JSON. The titles of charts begin with the number of their experiment, such as `1.4 loss`.
+        layout: as JSON. The titles of charts begin with the number of their experiment, such as
+            `1.4 loss`.
     """
     charts: dict[tuple[int, ...], list[dict[str, Any]]] = {}
     for category in json.loads(layout)["category"]:
@@ -84,7 +86,7 @@ def group_charts() -> None:
 
 
 def end_with_input() -> None:
-    """End this process when its standard input does: when the one that started it is no more, however that ended."""
+    """End this process when its standard input does: when the process that started it ended."""
     sys.stdin.read()
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""The folder of a run: made for it, or taken up again; a run that is refused leaves it as it was."""
+"""The folder of a run: a new one, or one to resume; a run that is refused leaves it as it was."""
 
 import contextlib
 import tempfile
@@ -11,14 +11,15 @@ from amal.locks import claim, release
 
 
 def open_run_dir(run_dir: Path, resume: bool = False) -> Path:
-    """Make the folder of a run, or take up that of a run to resume, for this process alone, and return it.
+    """Make the folder of a run, or take up that of a run to resume, and lock it; return it.
 
     Args:
         run_dir: the folder.
         resume: whether a run may lie there already.
 
     Raises:
-        UserError: the folder holds something else, belongs to a run that is going on, or cannot be written.
+        UserError: the folder holds something else, belongs to a run that is going on, or cannot be
+            written.
     """
     new = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
     try:
@@ -44,11 +45,12 @@ def open_run_dir(run_dir: Path, resume: bool = False) -> Path:
 
 
 def withdraw(run_dir: Path) -> None:
-    """Leave a run's folder as it was before open_run_dir: empty, absent, or with the run to resume."""
+    """Leave the folder as it was before open_run_dir: empty, absent, or with the run to resume."""
     snapshot = _SNAPSHOTS.pop(run_dir)
     if snapshot.config is not None:
         write_whole(run_dir / "config.json", snapshot.config)
-    for path in sorted(set(run_dir.rglob("*")) - snapshot.paths, reverse=True):  # what a folder holds before the folder
+    new = set(run_dir.rglob("*")) - snapshot.paths
+    for path in sorted(new, reverse=True):  # the content of a folder before the folder
         path.rmdir() if path.is_dir() else path.unlink()
     release(run_dir)
     _remove(snapshot.new)

@@ -16,7 +16,7 @@ LARGEST = sys.float_info.max
 
 
 def is_sortable(value: Any) -> bool:
-    """Whether TensorBoard can sort a column with this value: not None, and finite if it is a number."""
+    """Whether TensorBoard can sort a column with this value: no None, and no NaN or infinity."""
     is_number = isinstance(value, numbers.Real)
     return value is not None and (not is_number or -LARGEST <= value <= LARGEST)
 
@@ -26,8 +26,8 @@ def table_row(settings: Mapping[str, Any], columns: dict[str, str]) -> dict[str,
 
     Args:
         settings: of the run.
-        columns: setting -> `number` or `text`, as its column holds; new ones are added. A value of the
-            other kind gets a column of its own, such as `size (text)`.
+        columns: setting -> `number` or `text`, as its column holds; new ones are added. A value of
+            the other kind gets a column of its own, such as `size (text)`.
     """
     row: dict[str, bool | float | str] = {}
     for name, value in settings.items():

@@ -41,7 +41,7 @@ from .run_info import IRRELEVANT, RunInfo, as_markdown, non_default_settings
 
 _C = TypeVar("_C", bound=RunConfig)
 LOOK = "0 where to look"
-"""The first group of TensorBoard's Text page: what each experiment is, its command, what to look at."""
+"""The first group of TensorBoard's Text page: experiments, their commands, what to look at."""
 PATIENCE = 15.0
 """Seconds that a process waits for the first one to say what is wrong."""
 
@@ -60,19 +60,21 @@ class Outcome:
 def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = None) -> None:
     """Run an experiment from the command line, and record it in a run directory.
 
-    Parses the command line into the config that `run` takes, seeds torch, Python and NumPy, opens the
-    run directory, calls `run`, and writes its results: config.json before, metrics.json after (with a
-    status that says how it ended), TensorBoard events in between. A run refused before it has anything to
-    show leaves nothing behind. Under torchrun all processes do so together, and the first one writes.
+    Parses the command line into the config that `run` takes, seeds torch, Python and NumPy, opens
+    the run directory, calls `run`, and writes its results: config.json before, metrics.json after
+    (with a status that says how it ended), TensorBoard events in between. A run refused before it
+    has anything to show leaves nothing behind. Under torchrun all processes do so together, and the
+    first one writes.
 
     Args:
-        run: the script's own function, taking its config and a logbook; its module's docstring declares
-            the experiment.
+        run: the script's own function, taking its config and a logbook; its module's docstring
+            declares the experiment.
         args: the command line; None for the process's own.
 
     Raises:
-        SystemExit: 1 after a UserError or on a full disk, said in one line; 2 for a wrong command line;
-            130 or 143 when stopped by SIGINT or SIGTERM; 141 when nobody reads on what it prints.
+        SystemExit: 1 after a UserError or on a full disk, said in one line; 2 for a wrong command
+            line; 130 or 143 when stopped by SIGINT or SIGTERM; 141 when nobody reads on what it
+            prints.
     """
     script = sys.modules[run.__module__]
     name = script.__spec__.name if script.__spec__ else run.__module__
@@ -127,7 +129,8 @@ def _open(config: RunConfig, name: str) -> Path:
         if script != name:
             raise UserError(f"--run-dir {run_dir} holds a run of {script!r}: choose another folder")
         if changes := differences(settings, plain(dataclasses.asdict(config))):
-            raise UserError(f"--resume: {run_dir} was set otherwise: {'; '.join(changes)}; nothing was changed")
+            changed = f"{run_dir} was set otherwise: {'; '.join(changes)}"
+            raise UserError(f"--resume: {changed}; nothing was changed")
     return run_dir
 
 
@@ -159,10 +162,11 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, in
 
     def finish(status: str, outcome: Outcome) -> None:
         seconds = round(time.perf_counter() - started, 3)
-        result = {"status": status, "measured": outcome.measured, "seconds": seconds}
+        result: dict[str, Any] = {"status": status, "measured": outcome.measured, "seconds": seconds}
         if writes:
             require_in_place(path)
-            write_json(run_dir / "metrics.json", info.record() | result | {"metrics": outcome.metrics})
+            result |= {"metrics": outcome.metrics}
+            write_json(run_dir / "metrics.json", info.record() | result)
 
     try:
         book.text(f"{LOOK}/{shared['experiment']}", info.description())
@@ -176,13 +180,13 @@ def _record(run: Callable[[_C, Logbook], Outcome], config: _C, run_dir: Path, in
         logbook.settings(relevant, outcome.metrics)
         book.close()  # now: what is missing is seen before the run is called complete
     except BaseException as error:
-        with contextlib.suppress(OSError, UserError):  # of a full disk, say: what went wrong first is said
+        with contextlib.suppress(OSError, UserError):  # the first error is the one to report
             book.close()
         with contextlib.suppress(OSError, UserError):
             if isinstance(error, UserError) and book.is_blank:
                 if writes:
                     require_in_place(path)
-                    withdraw(run_dir)  # refused before it began: what is mended can be run in the same folder
+                    withdraw(run_dir)  # refused before it began: the same folder can be used again
             else:
                 finish(_status(error), Outcome("", {}))
         raise
@@ -227,7 +231,7 @@ def _silent_beside_first() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Leave out what TensorBoard's writing thread says of a full disk: the next write fails with it too."""
+    """Hide what TensorBoard's writing thread says of a full disk: the next write fails too."""
     previous = threading.excepthook
     threading.excepthook = lambda args: None if issubclass(args.exc_type, OSError) else previous(args)
     try:

@@ -27,19 +27,21 @@ from amal.runs.graph import model_graph
 from amal.runs.hparams import is_sortable, table_row
 from amal.runs.projector import write_points
 from amal.runs.records import event_files
+from amal.training.logbook import Logbook
 from amal.training.signals import raise_if_stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class RunLogbook:
+class RunLogbook(Logbook):
     """A Logbook in a run directory: TensorBoard events there, and in a folder below for each child.
 
     Args:
         folder: an existing folder.
         resume: whether to go on with what an interrupted run wrote there.
-        shared: settings of this run and of all its children, for their rows in the table of hyper-parameters.
+        shared: settings of this run and of all its children, for their rows in the table of
+            hyper-parameters.
         columns: setting -> `number` or `text`, for those that may be both; children add to it.
     """
 
@@ -65,35 +67,29 @@ class RunLogbook:
         self._children: dict[str, RunLogbook] = {}
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
-        """Write one number."""
         raise_if_stopped()
         if self._is_new(tag, step, "scalar"):
             self._writer.add_scalar(tag, value.item() if isinstance(value, Tensor) else value, step)
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
-        """Write how the entries of a tensor are distributed."""
         values = values.detach().double()
         entries = values[values.abs() < 1e19]  # TensorBoard's bins end soon after, and it fails beyond
         if entries.numel() > 0 and self._is_new(tag, step, "histogram"):
             self._writer.add_histogram(tag, entries.cpu(), step)
 
     def figure(self, tag: str, figure: "Figure", step: int) -> None:
-        """Write a picture."""
         if self._is_new(tag, step, "picture"):
             self._writer.add_figure(tag, figure, step, close=False)
 
     def text(self, tag: str, markdown: str) -> None:
-        """Write a passage of Markdown."""
         if self._is_new(f"{tag}/text_summary", 0, "text"):
             self._writer.add_text(tag, markdown, 0)
 
     def chart(self, title: str, tags: Iterable[str]) -> None:
-        """Ask for one chart that shows several scalars together."""
         # TensorBoard reads patterns, and asks for each of them of each run: one is fastest.
         self._charts[title] = ["Multiline", [f"^({'|'.join(map(re.escape, tags))})$"]]
 
     def graph(self, model: nn.Module, input: Tensor) -> None:
-        """Write the graph of operations of a model."""
         if self._is_new(GRAPH, 0, "graph"):
             from tensorboard.compat.proto.event_pb2 import Event
 
@@ -101,16 +97,13 @@ class RunLogbook:
             self._writer.file_writer.add_event(event)
 
     def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
-        """Write precision against recall at every threshold."""
         if self._is_new(tag, step, "precision-recall curve"):
             self._writer.add_pr_curve(tag, labels.cpu(), probabilities.detach().cpu(), step)
 
     def embedding(self, vectors: Tensor, labels: Iterable[str], thumbnails: Tensor) -> None:
-        """Write points for the projector, in the place of those written before."""
         write_points(self.folder, vectors.detach().cpu(), list(labels), thumbnails.cpu())
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Write the settings and results of the run."""
         from torch.utils.tensorboard.summary import hparams
 
         if self._children:
@@ -125,14 +118,12 @@ class RunLogbook:
                 self.scalar(f"result/{name}", value, self._last_step())
 
     def child(self, settings: Mapping[str, Any] | str) -> "RunLogbook":
-        """Return the logbook of one run among several, in a folder below this one."""
         name = settings if isinstance(settings, str) else run_name(settings)
         if name not in self._children:
             self._children[name] = RunLogbook(self.folder / name, self._resume, self._shared, self._columns)
         return self._children[name]
 
     def rewind(self, step: int) -> None:
-        """Forget what was written after the checkpoint of a step, unless the run only writes it again."""
         if self._resume:
             self._close()
             self._tail, is_later, is_whole = find_tail(self.folder, step)
@@ -143,7 +134,6 @@ class RunLogbook:
                 print(f"{self.folder} lacks events of the first {step} steps: so do its curves", file=sys.stderr)
 
     def flush(self, step: int) -> None:
-        """Wait until the disk holds all that was written."""
         self._write_layout()
         if self._opened:
             self._require_files()
@@ -161,13 +151,14 @@ class RunLogbook:
             self._require_files()
 
     def _require_files(self) -> None:
-        """Refuse to go on if somebody removed an event file: TensorBoard's writer would make a new one."""
+        """Refuse to go on if somebody removed an event file; TensorBoard's writer makes a new one."""
         missing = [path for path, head in self._heads.items() if first_bytes(path) != head]
         for path in missing:
             path.unlink(missing_ok=True)
         if missing:
             require_in_place(self.folder)
-            raise UserError(f"{missing[0]} was removed while the run was going on: what was written there is lost")
+            removed = f"{missing[0]} was removed while the run was going on"
+            raise UserError(f"{removed}: what was written there is lost")
 
     @property
     def is_blank(self) -> bool:
@@ -207,7 +198,8 @@ class RunLogbook:
         """
         other = self._written.kinds.get(tag, kind)
         if other != kind:
-            raise UserError(f"the tag {tag} names a {other} and a {kind}, of which TensorBoard shows one: rename one")
+            both = f"the tag {tag} names a {other} and a {kind}"
+            raise UserError(f"{both}, of which TensorBoard shows one: rename one")
         if (tag, step) in self._written.steps:
             self._tail = None  # the run does again what lies there
             return False

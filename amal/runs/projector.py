@@ -1,6 +1,7 @@
 """Thumbnails for TensorBoard's projector, in the colours of their labels.
 
-It can colour points by their labels, but only after it was asked to, for each run anew: here the pictures are coloured.
+It can colour points by their labels, but only after it was asked to, for each run anew: here the
+pictures are coloured.
 """
 
 import math
@@ -33,34 +34,35 @@ def write_points(folder: Path, vectors: Tensor, labels: Sequence[str], thumbnail
     config.unlink(missing_ok=True)  # or it would name files that are half-written
     (folder / "projector").mkdir(parents=True, exist_ok=True)
     np.savetxt(folder / "projector/points.tsv", vectors, "%.7g", "\t")
-    words = (" ".join(label.split()) for label in labels)
-    (folder / "projector/labels.tsv").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    lines = "".join(f"{' '.join(label.split())}\n" for label in labels)
+    (folder / "projector/labels.tsv").write_text(lines, encoding="utf-8")
     pictures = coloured(thumbnails, labels)
-    imsave(folder / "projector/sprite.png", _in_a_square(pictures).numpy())
+    imsave(folder / "projector/sprite.png", _square(pictures).numpy())
 
-    made = ProjectorConfig()
-    shown = made.embeddings.add(
+    content = ProjectorConfig()
+    embedding = content.embeddings.add(
         tensor_name="embedding", tensor_path="projector/points.tsv", metadata_path="projector/labels.tsv"
     )
-    shown.sprite.image_path = "projector/sprite.png"
-    shown.sprite.single_image_dim.extend([pictures.shape[3], pictures.shape[2]])
-    write_whole(config, str(made).encode())
+    embedding.sprite.image_path = "projector/sprite.png"
+    embedding.sprite.single_image_dim.extend([pictures.shape[3], pictures.shape[2]])
+    write_whole(config, str(content).encode())
 
 
-def _in_a_square(pictures: Tensor) -> Tensor:
-    """Return pictures (n, channels, height, width) as one of (rows height, columns width, channels), rows = columns."""
+def _square(pictures: Tensor) -> Tensor:
+    """Return pictures (n, channels, h, w) as one of (rows h, columns w, channels), rows = columns."""
     n, channels, height, width = pictures.shape
     side = math.isqrt(n - 1) + 1
-    filled = pad(pictures, (0, 0, 0, 0, 0, 0, 0, side * side - n)).clamp(0, 1)
-    rows = filled.reshape(side, side, channels, height, width).permute(0, 3, 1, 4, 2)
+    padded = pad(pictures, (0, 0, 0, 0, 0, 0, 0, side * side - n)).clamp(0, 1)
+    rows = padded.reshape(side, side, channels, height, width).permute(0, 3, 1, 4, 2)
     return rows.reshape(side * height, side * width, channels)
 
 
 def coloured(thumbnails: Tensor, labels: Sequence[str]) -> Tensor:
-    """Return thumbnails (n, 3, height, width) whose ink has the colour of the label, enlarged if they are small.
+    """Return thumbnails (n, 3, height, width) in the colours of their labels, enlarged if small.
 
     Args:
-        thumbnails: (n, 1 or 3, height, width), in [0, 1], dark on white; those of three channels keep their colours.
+        thumbnails: (n, 1 or 3, height, width), in [0, 1], dark on white; those of three channels
+            keep their colours.
         labels: of each one; there are ten colours, and labels share them if there are more.
     """
     from matplotlib import colormaps  # half a second to import: not for --help
@@ -72,4 +74,5 @@ def coloured(thumbnails: Tensor, labels: Sequence[str]) -> Tensor:
         palette = torch.from_numpy(colormaps["tab10"](range(10))[:, :3])
         ink = palette[[numbers[label] % len(palette) for label in labels]][:, :, None, None]
         large = 1 - (1 - large) * (1 - ink).to(large)
-    return pad(large, (1, 1, 1, 1), value=1.0)  # or a neighbour in the picture of all of them is seen at the edge
+    # With a margin: TensorBoard would show a line of the neighbour in the sprite.
+    return pad(large, (1, 1, 1, 1), value=1.0)

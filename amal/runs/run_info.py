@@ -1,4 +1,4 @@
-"""What a run is: its script, its command, what the script declares; for config.json and TensorBoard."""
+"""The script of a run, its command and its experiment, for config.json and TensorBoard."""
 
 import dataclasses
 import shlex
@@ -60,7 +60,7 @@ class RunInfo:
         return f"{head}\n\n**Look at:**\n{look}"
 
     def shared_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings that all runs of this experiment share: they mark its rows in a table."""
+        """Return the settings that all runs of this experiment share, to mark its rows in a table."""
         number = f"{self.experiment.number} " if self.experiment else ""
         shared = {name: settings[name] for name in ("dataset", "seed") if name in settings}
         return {"experiment": number + self.name.split(".")[-1], **shared}
@@ -79,7 +79,7 @@ def non_default_settings(config: RunConfig) -> dict[str, Any]:
 
 
 def as_markdown(settings: Mapping[str, Any]) -> str:
-    """Format the settings as a table, without those that say where things lie and how the run began."""
+    """Format the settings as a table, without folders and `resume`."""
     names = [name for name in settings if name not in ("run_dir", "data_root", "resume")]
     rows = [f"| {name} | {settings[name]} |" for name in names]
     return "\n".join(["| setting | value |", "|---|---|", *rows])

@@ -1,4 +1,4 @@
-"""How a model is fitted: the loop, what is measured on the way, checkpoints, sweeps, several processes."""
+"""How a model is fitted: the loop, evaluation, checkpoints, sweeps, several processes."""
 
 from .batches import epoch_batches as epoch_batches
 from .batches import steps_per_epoch as steps_per_epoch

@@ -1,4 +1,4 @@
-"""Where the batches of an epoch come from: tensors that stay on their device, or torch's DataLoader."""
+"""The batches of an epoch: from tensors that stay on their device, or from torch's DataLoader."""
 
 import copy
 import math
@@ -18,23 +18,23 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 class Examples(Protocol):
-    """Examples and what should be predicted of them: input (n, *) and target (n, *) on one device."""
+    """Examples and what to predict of them: input (n, *) and target (n, *) on one device."""
 
     @property
     def input(self) -> Tensor:
-        """What the model is given."""
+        """The input of the model."""
 
     @property
     def target(self) -> Tensor:
-        """What it should answer."""
+        """The output that it should have."""
 
 
 Part: TypeAlias = "Examples | DataLoader[Any]"
-"""One part of a data set. A DataLoader makes its own batches of (input, target) and ignores --batch-size."""
+"""One part of a data set. A DataLoader makes its own batches (input, target), of its own size."""
 
 
 class Data(Protocol):
-    """What a model learns from, what is looked at to choose, and what it is measured on at the end."""
+    """The data to learn from, to choose with, and to measure on at the end."""
 
     @property
     def train(self) -> Part:
@@ -60,9 +60,10 @@ def steps_per_epoch(part: Part, batch_size: int | None) -> int:
 
 
 def refuse_single_examples(model: nn.Module, part: Part, batch_size: int | None, processes: int = 1) -> None:
-    """Raise, before anything is trained, if a batch holds a single example that the model cannot be trained on.
+    """Raise, before anything is trained, if the model cannot be trained on a batch of one example.
 
-    A batch normalisation of one number has no variance; of one image it has. So the model is asked: a copy of it.
+    A batch normalisation of one number has no variance; of one image it has. So a copy of the model
+    is tried.
 
     Raises:
         UserError: the model refuses a batch of one, which is what some process gets.
@@ -86,35 +87,43 @@ def refuse_single_examples(model: nn.Module, part: Part, batch_size: int | None,
 
 
 def _sizes(part: Part, batch_size: int | None) -> tuple[int, int]:
-    """Return how many examples there are, and how many go into a batch; 0 where a DataLoader does not say."""
+    """Return the number of examples, and of those in a batch; 0 where a DataLoader does not say."""
     if not isinstance(part, DataLoader):
         return len(part.input), min(batch_size or len(part.input), len(part.input))
-    known = part.batch_size is not None and not part.drop_last
-    return (len(part.dataset), min(part.batch_size or 0, len(part.dataset))) if known else (0, 0)  # type: ignore[arg-type]
+    if part.batch_size is None or part.drop_last:
+        return 0, 0
+    examples = len(part.dataset)  # type: ignore[arg-type]
+    return examples, min(part.batch_size, examples)
 
 
 def epoch_batches(part: Part, batch_size: int | None, seed: int, epoch: int, skip: int = 0) -> Iterator[Batch]:
-    """Return an iterator over (input, target) that meets every example once, but for the first `skip` batches.
+    """Return an iterator over (input, target) with every example once, without the first `skip` batches.
 
-    The order is a function of (seed, epoch): there is no state to save or to lose. Of a DataLoader the same holds for
-    its sampler and its workers, which draw from a generator seeded here; its own `shuffle` rules.
+    The order is a function of (seed, epoch): there is no state to save or to lose. Of a DataLoader
+    the same holds for its sampler and its workers, which draw from a generator seeded here; its own
+    `shuffle` rules.
 
     Args:
         part: tensors, or a DataLoader.
-        batch_size: examples per batch, the last one may hold fewer; None for all at once. Ignored by a DataLoader.
+        batch_size: examples per batch, the last one may hold fewer; None for all at once. Ignored
+            by a DataLoader.
         seed, epoch: what the order depends on.
-        skip: batches to leave out, as those that were trained on before an interruption; they are drawn at once.
+        skip: batches to leave out, as those that were trained on before an interruption; they are
+            drawn at once.
     """
-    batches = _loaded(part, seed, epoch) if isinstance(part, DataLoader) else _cut(part, batch_size, seed, epoch)
+    if isinstance(part, DataLoader):
+        batches = _loader_batches(part, seed, epoch)
+    else:
+        batches = _tensor_batches(part, batch_size, seed, epoch)
     for _ in islice(batches, skip):
         pass
     return batches
 
 
 def in_order(part: Part, batch_size: int) -> Iterator[Batch]:
-    """Yield every example once, as they lie: what evaluation goes through."""
+    """Yield batches with every example once, in the order of the data: for evaluation."""
     if isinstance(part, DataLoader):
-        yield from _loaded(part, 0, 0)
+        yield from _loader_batches(part, 0, 0)
     else:
         yield from zip(part.input.split(batch_size), part.target.split(batch_size), strict=True)  # type: ignore[no-untyped-call]
 
@@ -124,7 +133,7 @@ def order_of_epoch(examples: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(examples, generator=generator(seed, "epoch", epoch))
 
 
-def _cut(part: Examples, batch_size: int | None, seed: int, epoch: int) -> Iterator[Batch]:
+def _tensor_batches(part: Examples, batch_size: int | None, seed: int, epoch: int) -> Iterator[Batch]:
     if batch_size is None:
         yield part.input, part.target
         return
@@ -133,20 +142,20 @@ def _cut(part: Examples, batch_size: int | None, seed: int, epoch: int) -> Itera
         yield part.input[rows], part.target[rows]
 
 
-def _loaded(loader: "DataLoader[Any]", seed: int, epoch: int) -> Iterator[Batch]:
-    """Start the loader from a random state of its own; the state of everybody else is left as it was."""
+def _loader_batches(loader: "DataLoader[Any]", seed: int, epoch: int) -> Iterator[Batch]:
+    """Start the loader from a random state of its own, and leave the global one as it was."""
     if loader.persistent_workers:
         raise UserError(
             "the DataLoader keeps its workers from epoch to epoch (persistent_workers=True), so that what they draw "
             "depends on all that went before, and cannot be gone on with: leave that out"
         )
-    drawn = generator(seed, "epoch", epoch)
+    random = generator(seed, "epoch", epoch)
     sources = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
     for own in {getattr(source, "generator", None) for source in sources}:
         if isinstance(own, torch.Generator):
-            own.set_state(drawn.get_state())
+            own.set_state(random.get_state())
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(drawn.initial_seed())
+        torch.manual_seed(random.initial_seed())
         batches = iter(loader)
         first = next(batches, None)  # here the sampler draws its order
     if first is not None:

@@ -1,9 +1,9 @@
-"""Checkpoints: all that a training needs to go on, as files that are whole, verified and safe to open.
+"""Checkpoints: all that a training needs to go on, in files that are whole and safe to open.
 
-A file is what `torch.save` makes of plain data (numbers, text, tensors, lists, dictionaries), and its
-name ends with the beginning of its SHA-256, as in torch.hub: `step-00001200-3f8a07c1d2e4b596.pt`. So
-one rename puts data and checksum in place together, and the file opens with plain
-`torch.load(path, weights_only=True)`. state.py says which fields it has.
+A file is what `torch.save` makes of plain data (numbers, text, tensors, lists, dictionaries), and
+its name ends with the beginning of its SHA-256, as in torch.hub:
+`step-00001200-3f8a07c1d2e4b596.pt`. So one rename puts data and checksum in place together, and the
+file opens with plain `torch.load(path, weights_only=True)`. state.py says which fields it has.
 """
 
 import hashlib
@@ -51,7 +51,8 @@ class Checkpoints:
         """Write the checkpoint of a step; only the first of several processes does.
 
         Raises:
-            UserError: it could not be written, as on a full disk. The checkpoints before it are as they were.
+            UserError: it could not be written, as on a full disk. The checkpoints before it are as
+                they were.
         """
         distributed.run_on_first(lambda: self._save(step, state))
 
@@ -82,14 +83,14 @@ class Checkpoints:
         return f"the last good checkpoint is {paths[0]}" if paths else "there is no checkpoint yet"
 
     def load(self, parse: Callable[[Saved], _T]) -> _T | None:
-        """Return what the newest checkpoint that is whole and fits holds; None if there is no checkpoint at all.
+        """Return what the newest usable checkpoint holds; None if there is no checkpoint at all.
 
-        One that is damaged or does not fit is named on standard error, with what is wrong, and the one
-        before is taken.
+        One that is damaged or does not fit is named on standard error, with what is wrong, and the
+        one before is taken.
 
         Args:
-            parse: takes the content of a file apart; its CheckpointError says why this training cannot
-                resume from it.
+            parse: takes the content of a file apart; its CheckpointError says why this training
+                cannot resume from it.
 
         Raises:
             UserError: there are checkpoints, and none can be used. They are left as they are.
@@ -112,7 +113,7 @@ class Checkpoints:
 
 
 def read(path: Path) -> Saved:
-    """Return the content of a checkpoint, verified, in today's format. Nothing in the file is executed.
+    """Return the content of a checkpoint, verified, in today's format. No code in it is run.
 
     Raises:
         CheckpointError: something is wrong with the file.

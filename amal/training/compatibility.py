@@ -1,9 +1,10 @@
-"""Whether a checkpoint is one of the training at hand: every part of it is checked before any is used.
+"""Whether a checkpoint is one of the training at hand: all is checked before any is used.
 
 A checksum says that a file is as it was written, not that this training wrote it: another version,
 another script, or a person with an editor may have. So each value is held against what the training
-at hand would have written: the same fields, kinds and shapes, and numbers that agree with each other.
-What differs is a CheckpointError, whose text is the rest of a sentence that begins "checkpoint X".
+at hand would have written: the same fields, kinds and shapes, and numbers that agree with each
+other. What differs is a CheckpointError, whose text is the rest of a sentence that begins
+"checkpoint X".
 """
 
 import math
@@ -82,7 +83,7 @@ def read_state(
 
 
 def _require_model(state: Any, model: nn.Module, place: str, finite: bool = False) -> None:
-    """Refuse what is not the state_dict of a model, or has a parameter that is infinite or NaN if `finite`."""
+    """Refuse what is not the state_dict of a model; if `finite`, also one with infinite weights."""
     require_kind(state, {}, place, deeply=False)
     if difference := model_difference(model, state):
         raise CheckpointError(difference)
@@ -110,21 +111,13 @@ def _progress(saved: Any, model: nn.Module, place: str, columns: Sequence[str], 
         raise CheckpointError(
             f"is odd: its {place}.history has the steps {rows[:3]}…, and {place}.step is {saved['step']}"
         )
-    if best != best_row([row["loss/validation"] for row in history]):
+    losses = [row["loss/validation"] for row in history]
+    if best != min(range(len(losses)), key=losses.__getitem__):  # as `Progress.note`, with NaN too
         raise CheckpointError(f"is odd: its {place}.best is {best}, where the validation loss was not least")
     if not 0 <= seconds < math.inf:
         raise CheckpointError(f"is odd: its {place}.seconds is {seconds}")
     _require_model(saved["best_model"], model, f"{place}.best_model")
     return Progress(**{**saved, "history": [dict(row) for row in history]})
-
-
-def best_row(losses: Sequence[float]) -> int:
-    """Return the row with the least loss, as `Progress.note` finds it: NaN is never less."""
-    best = 0
-    for number, value in enumerate(losses):
-        if value < losses[best]:
-            best = number
-    return best
 
 
 def _require_row(row: Any, place: str, columns: Sequence[str], steps: int) -> None:

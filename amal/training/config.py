@@ -1,4 +1,4 @@
-"""The knobs of an experiment: a frozen dataclass that is its own command line."""
+"""The settings of an experiment: a frozen dataclass that is its own command line."""
 
 import math
 import reprlib
@@ -14,7 +14,7 @@ from .device import choose_device
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What every experiment can be told."""
+    """The settings of every experiment."""
 
     run_dir: Path | None = None
     """Folder to write this run to; it must not hold a run already. Default: runs/<lab>/<experiment>/<date and time>."""
@@ -29,7 +29,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class DescentConfig(RunConfig):
-    """What every experiment that descends a gradient can be told."""
+    """The settings of every experiment that descends a gradient."""
 
     epochs: int = 100
     """Passes over the training set."""
@@ -44,7 +44,7 @@ class DescentConfig(RunConfig):
 
 @dataclass(frozen=True)
 class SweepConfig(RunConfig):
-    """What every experiment that trains models of its own settings can be told."""
+    """The settings of every experiment that trains models of its own settings."""
 
     device: str = "auto"
     """Where to compute: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps."""
@@ -68,7 +68,7 @@ class SweepConfig(RunConfig):
 
 @dataclass(frozen=True)
 class TrainingConfig(SweepConfig, DescentConfig):
-    """What every experiment that trains a model can be told."""
+    """The settings of every experiment that trains a model."""
 
     batch_size: int | None = None
     """Examples per step; None for the whole training set at once."""
@@ -83,7 +83,8 @@ class TrainingConfig(SweepConfig, DescentConfig):
 HARMLESS = ("run_dir", "data_root", "resume", "epochs", "device", "progress", "checkpoint_every")
 """Settings that may differ when a run is resumed: where things lie, how long to train, what is shown.
 
-All others decide the results. So does `evaluate_every`: when `patience` ends, and which points a curve has.
+All others decide the results. So does `evaluate_every`: when `patience` ends, and which points a
+curve has.
 """
 
 
@@ -98,7 +99,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    """Write a setting on one line, whatever a damaged file holds; text in quotes: '0.1' is not 0.1."""
+    """Write a setting on one line, whatever a damaged file holds: '0.1' in quotes is not 0.1."""
     if isinstance(value, str) and value.isidentifier():
         return value
     return _SHORT.repr(value)
@@ -109,7 +110,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def require_positive(config: RunConfig, *names: str) -> None:
-    """Raise UserError unless these numbers of a config, or the numbers in these tuples, are positive and finite."""
+    """Raise UserError unless these numbers, or tuples of numbers, are positive and finite."""
     for name in names:
         value = getattr(config, name)
         for number in value if isinstance(value, tuple) else (value,):

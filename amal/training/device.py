@@ -33,8 +33,9 @@ def choose_device(name: str) -> torch.device:
 def keep_freed_memory() -> None:
     """Let the C library keep freed memory for the next call, as it does in any training that once freed 30 MB.
 
-    Until a block of that size was freed, glibc hands back to the system whatever exceeds twice the largest block, and
-    every step pays for its memory anew: a millisecond for 4 MB, ten times what it takes to multiply them.
+    Until a block of that size was freed, glibc hands back to the system whatever exceeds twice the
+    largest block, and every step pays for its memory anew: a millisecond for 4 MB, ten times what
+    it takes to multiply them.
     """
     torch.empty(30 * 2**20, dtype=torch.uint8)
 

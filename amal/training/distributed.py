@@ -1,4 +1,4 @@
-"""Several processes that train one model, as torchrun starts them; a single process is the case of one.
+"""Several processes that train one model, as torchrun starts them; or a single one.
 
 Every process computes the gradient of its rows of each batch, DistributedDataParallel averages the
 gradients, and all take the same step. The first process alone writes.
@@ -35,7 +35,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        # The parallel model must go before the group does, or torch's threads may wait for each other for ever.
+        # The parallel model must go before the group does, or torch's threads may wait for ever.
         traceback.clear_frames(error.__traceback__)
         raise
     finally:
@@ -60,7 +60,7 @@ def size() -> int:
 
 
 def data_parallel(model: nn.Module) -> nn.Module:
-    """Return the model with gradients averaged over the processes; of one process, the model itself.
+    """Return the model with gradients averaged over the processes; in one process, the model.
 
     The copies start as the first process's. Statistics of a batch (batch_norm) are of its own rows.
     """
@@ -91,13 +91,8 @@ def total(values: Tensor) -> Tensor:
     return values
 
 
-def any_process(condition: bool, device: torch.device) -> bool:
-    """Whether the condition holds in any process."""
-    return bool(total(torch.tensor(float(condition), device=device))) if size() > 1 else condition
-
-
 def run_on_first(function: Callable[[], _T]) -> _T:
-    """Let the first process call a function, and return its result in all; so with its UserError."""
+    """Let the first process call a function; return its result, or raise its UserError, in all."""
     if size() == 1:
         return function()
     box: list[Any] = [None]

@@ -58,7 +58,7 @@ def in_bfloat16(model: Model, input: Tensor) -> Tensor:
 
 
 def gradient_norm(model: nn.Module) -> Row:
-    """Return the Euclidean norm of the last gradients, as an entry of a row; nothing before the first."""
+    """Return the Euclidean norm of the last gradients, as an entry of a row; {} before the first."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     return {"gradient/norm": float(nn.utils.get_total_norm(gradients))} if gradients else {}
 
@@ -74,7 +74,7 @@ def log_row(logbook: Logbook, row: Row) -> None:
 
 
 def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:
-    """Write a histogram of each parameter and of its last gradient, such as parameters/0.Linear.weight."""
+    """Write a histogram of each parameter, as parameters/0.Linear.weight, and of its last gradient."""
     for path, parameter in model.named_parameters():
         name = readable(model, path)
         logbook.histogram(f"parameters/{name}", parameter, step)
@@ -83,7 +83,7 @@ def log_weights(logbook: Logbook, model: nn.Module, step: int) -> None:
 
 
 def is_milestone(epoch: float, epochs: int) -> bool:
-    """Whether to draw a picture of an epoch: 0, a power of four, or the last. Early on, more happens."""
+    """Whether to draw a picture of an epoch: 0, a power of four, or the last."""
     number = int(epoch)
     power_of_two = number & (number - 1) == 0
     return (power_of_two and number.bit_length() % 2 == 1) or number in (0, epochs)

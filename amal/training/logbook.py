@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class Logbook(Protocol):
     """Where an experiment writes its curves, pictures and texts.
 
-    Tags read `group/name`, such as `loss/train`. A step counts updates of the model, the same for all that
-    one logbook holds. Values may be tensors on any device. What was written of a tag and step is not
-    written again. What is written under a tag is of one kind: a UserError names one that is not.
+    Tags read `group/name`, such as `loss/train`. A step counts updates of the model, the same for
+    all that one logbook holds. Values may be tensors on any device. What was written of a tag and
+    step is not written again. What is written under a tag is of one kind: a UserError names one
+    that is not.
     """
 
     folder: Path
@@ -45,25 +46,25 @@ class Logbook(Protocol):
         """Write precision against recall: labels (n) 0 or 1, and the probability (n) of 1."""
 
     def embedding(self, vectors: Tensor, labels: Iterable[str], thumbnails: Tensor) -> None:
-        """Write points (n, d) for the projector, their labels and pictures (n, channels, height, width)."""
+        """Write points (n, d) for the projector, with labels and pictures (n, channels, h, w)."""
 
     def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Write the settings and results of the run: its row in the table of hyper-parameters.
 
-        A run with children has none: its children's are its rows. None and numbers that are not finite are
-        left out. A setting that is a number in one run and text in another gets two columns, or
-        TensorBoard could not sort either.
+        A run with children has none: its children's are its rows. None and numbers that are not
+        finite are left out. A setting that is a number in one run and text in another gets two
+        columns, or TensorBoard could not sort either.
         """
 
     def child(self, settings: Mapping[str, Any] | str) -> "Logbook":
         """Return the logbook of one run among several of this experiment.
 
         Args:
-            settings: in what it differs from the others, such as {"depth": 10} for the folder depth=10.
+            settings: its own ones, such as {"depth": 10}; its folder is then depth=10.
         """
 
     def rewind(self, step: int) -> None:
-        """Forget what was written after the checkpoint of a step, for a training to resume from there."""
+        """Forget what was written after the checkpoint of a step, to resume from there."""
 
     def flush(self, step: int) -> None:
         """Wait until the disk holds all that was written here and by children."""

@@ -1,4 +1,4 @@
-"""The training loop: batches in, steps taken, the model evaluated, nothing lost when it is interrupted."""
+"""The training loop: take steps, evaluate the model, lose nothing when interrupted."""
 
 import itertools
 import math
@@ -59,13 +59,13 @@ def fit(
 ) -> Progress:
     """Train the model, and return how it went. The model ends as the last step left it.
 
-    Before the first epoch, after every `config.evaluate_every` and at milestones, the model is evaluated
-    on the whole of each part: the scalars `loss/train`, `loss/validation`, `loss/test`, those of the
-    other metrics, `gradient/norm`, `epoch` and `learning rate` are written. In between it is `loss/step`,
-    the loss of single batches before their updates.
+    Before the first epoch, after every `config.evaluate_every` and at milestones, the model is
+    evaluated on the whole of each part: the scalars `loss/train`, `loss/validation`, `loss/test`,
+    those of the other metrics, `gradient/norm`, `epoch` and `learning rate` are written. In between
+    it is `loss/step`, the loss of single batches before their updates.
 
-    With `config.resume` the training goes on from its newest good checkpoint, and ends bit for bit as if
-    it had never been interrupted; one that was at its end is returned as it is.
+    With `config.resume` the training goes on from its newest good checkpoint, and ends bit for bit
+    as if it had never been interrupted; one that was at its end is returned as it is.
 
     Args:
         model: changed in place. Its parameters are on the device of the data.
@@ -78,13 +78,13 @@ def fit(
         metrics: name -> mean over the examples, beside the loss.
         scheduler: of the learning rate, stepped after every update (ReduceLROnPlateau: after every
             evaluation).
-        observe: called with the row of each evaluation, to draw pictures, say. `.grad` holds the last
-            gradients.
+        observe: called with the row of each evaluation, to draw pictures, say. `.grad` holds the
+            last gradients.
         name: of the progress bar.
 
     Raises:
-        UserError: the loss became infinite or NaN, no checkpoint can be used or written, or a batch of
-            one example cannot be normalised.
+        UserError: the loss became infinite or NaN, no checkpoint can be used or written, or a batch
+            of one example cannot be normalised.
         Interrupted: SIGINT or SIGTERM came; the step was finished, and the checkpoint written.
     """
     metrics = {"loss": loss, **(metrics or {})}
@@ -140,7 +140,7 @@ class _Training:
         return progress
 
     def train_epoch(self, epoch: int, random_states: list[Saved] | None) -> None:
-        """Take the steps of an epoch that were not taken yet, and evaluate the model if it is time."""
+        """Take the steps of an epoch that are left, and evaluate the model if it is time."""
         config, progress = self.config, self.progress
         skip = progress.step % self.steps_per_epoch
         batches = epoch_batches(self.data.train, config.batch_size, config.seed, epoch, skip=skip)
@@ -178,7 +178,7 @@ class _Training:
             raise self.stop.interruption(saved=self.checkpoint is not None)
 
     def log_losses(self) -> None:
-        """Fetch the losses of the last steps from the device, write them, and see that they are numbers."""
+        """Fetch the losses of the last steps from the device, write them, and refuse NaN."""
         if not self.step_losses:
             return
         rates, losses = zip(*self.step_losses, strict=True)
@@ -224,7 +224,7 @@ class _Training:
         return self.optimizer.param_groups[0]["lr"]  # type: ignore[no-any-return]
 
     def divergence(self, what: str, step: int, lr: float) -> UserError:
-        """Return the error that ends a training whose loss or weights are infinite or NaN after a step."""
+        """Return the error that ends a training whose loss or weights are infinite or NaN."""
         epoch = -(-step // self.steps_per_epoch)
         last = f"; {self.checkpoint.last_good()}" if self.checkpoint else ""
         place = f"epoch {epoch}, learning rate {float(lr):g}"
@@ -260,7 +260,7 @@ class _Training:
         )
 
     def resume(self) -> list[Saved] | None:
-        """Take up the newest good checkpoint, if there is one to resume from; return its random states."""
+        """Take up the newest good checkpoint, if there is one; return its random states."""
         if self.checkpoint is None or not self.config.resume:
             return None
         state = self.checkpoint.load(self.read)
@@ -269,7 +269,8 @@ class _Training:
         [progress] = state.progress
         epoch = -(-progress.step // self.steps_per_epoch)
         if epoch > self.config.epochs:
-            raise UserError(f"--epochs {self.config.epochs}: this training has come to epoch {epoch} already")
+            epochs = f"--epochs {self.config.epochs}"
+            raise UserError(f"{epochs}: this training has come to epoch {epoch} already")
         self.model.load_state_dict(state.models[0])
         self.optimizer.load_state_dict(state.optimizer or {})
         if self.scheduler:
@@ -281,5 +282,5 @@ class _Training:
 
     def read(self, content: Saved) -> State:
         """Return the state that a checkpoint holds, if it is one of this training."""
-        steps = [self.steps_per_epoch]
-        return read_state(content, [self.model], steps, self.metrics, self.optimizer, self.scheduler)
+        models, steps = [self.model], [self.steps_per_epoch]
+        return read_state(content, models, steps, self.metrics, self.optimizer, self.scheduler)

@@ -1,4 +1,4 @@
-"""A logbook whose tags begin with a name, so that TensorBoard keeps them apart from those of others."""
+"""A logbook whose tags begin with a name, for TensorBoard to keep them apart from others."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class PrefixedLogbook:
     """A Logbook that writes to another one, with a name before every tag and the title of every chart.
 
-    TensorBoard draws what has the same tag in one chart, whichever run it comes from. Losses in different
-    units, or of different experiments, need tags of their own: with the name 1.4, `loss/train` becomes
-    `1.4 loss/train`.
+    TensorBoard draws what has the same tag in one chart, whichever run it comes from. Losses in
+    different units, or of different experiments, need tags of their own: with the name 1.4,
+    `loss/train` becomes `1.4 loss/train`.
 
     The metrics of `settings` keep their names, for all runs to share the columns of one table.
 
@@ -36,29 +36,22 @@ class PrefixedLogbook:
         return f"{self._name} {tag}"
 
     def scalar(self, tag: str, value: Tensor | float, step: int) -> None:
-        """Write one number."""
         self._logbook.scalar(self._tag(tag), value, step)
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
-        """Write how the entries of a tensor are distributed."""
         self._logbook.histogram(self._tag(tag), values, step)
 
     def figure(self, tag: str, figure: "Figure", step: int) -> None:
-        """Write a picture."""
         self._logbook.figure(self._tag(tag), figure, step)
 
     def text(self, tag: str, markdown: str) -> None:
-        """Write a passage of Markdown."""
         self._logbook.text(self._tag(tag), markdown)
 
     def chart(self, title: str, tags: Iterable[str]) -> None:
-        """Ask for one chart that shows several scalars together."""
         self._logbook.chart(self._tag(title), map(self._tag, tags))
 
     def pr_curve(self, tag: str, labels: Tensor, probabilities: Tensor, step: int) -> None:
-        """Write precision against recall at every threshold."""
         self._logbook.pr_curve(self._tag(tag), labels, probabilities, step)
 
     def child(self, settings: Mapping[str, Any] | str) -> "PrefixedLogbook":
-        """Return the logbook of one run among several, with the same name before its tags."""
         return PrefixedLogbook(self._logbook.child(settings), self._name)

@@ -17,6 +17,6 @@ def progress_bar(steps: Iterable[_T], show: bool, name: str) -> Iterable[_T]:
 
 
 def step_bar(name: str, total: int, initial: int, show: bool) -> Any:
-    """Return the bar of a training that has taken some steps; the first of several processes shows it."""
+    """Return the bar of a training; the first of several processes shows it."""
     show = show and distributed.rank() == 0
     return tqdm(desc=name, total=total, initial=initial, disable=None if show else True, leave=False)

@@ -1,4 +1,4 @@
-"""The random states of every process: torch's, of the CPU and of its CUDA device, Python's and NumPy's."""
+"""The random states of every process: torch's (CPU and CUDA), Python's and NumPy's."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Ctrl-C and a polite kill do to a training: it finishes its step, saves, and only then ends."""
+"""Ctrl-C and SIGTERM: a training finishes its step, saves, and only then ends."""
 
 import _thread
 import os
@@ -45,10 +45,12 @@ class Stop:
 
     def in_any_process(self, device: torch.device) -> bool:
         """Whether any of the processes got a signal; all of them call this together."""
-        return distributed.any_process(self.number is not None, device)
+        if self._alone:
+            return self.number is not None
+        return bool(distributed.total(torch.tensor(float(self.number is not None), device=device)))
 
     def is_due(self, step: int, device: torch.device, interval: int) -> bool:
-        """Whether to stop after a step: one process at once, several when they have next asked each other.
+        """Whether to stop after a step; several processes ask each other only now and then.
 
         Args:
             step: the same in every process.
@@ -61,8 +63,9 @@ class Stop:
             return False
         now = time.perf_counter()
         answer = [float(self.number is not None), now - self._time]
+        answers = torch.tensor(answer, dtype=torch.float64, device=device)
         # The sums are the same in every process, as the step of the next question must be.
-        stops, seconds = distributed.total(torch.tensor(answer, dtype=torch.float64, device=device)).tolist()
+        stops, seconds = distributed.total(answers).tolist()
         steps_per_second = (step - self._step) * distributed.size() / seconds
         self._next_step = step + max(1, min(interval, int(steps_per_second)))
         self._step, self._time = step, now
@@ -84,9 +87,9 @@ def interruptible() -> Iterator[None]:
     """Within it, SIGINT and SIGTERM raise Interrupted at once.
 
     An exception may get lost: Python drops one that leaves a finaliser or the callback of a weak
-    reference or of a C library, and a bare `except:` takes all. So the signal is remembered. It is sent
-    again where Python says that it dropped its exception; otherwise `raise_if_stopped` raises it, at the
-    latest on leaving.
+    reference or of a C library, and a bare `except:` takes all. So the signal is remembered. It is
+    sent again where Python says that it dropped its exception; otherwise `raise_if_stopped` raises
+    it, at the latest on leaving.
     """
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -111,7 +114,7 @@ def raise_if_stopped() -> None:
 
 @contextmanager
 def _lost_signals_again() -> Iterator[None]:
-    """Send a signal again where Python has dropped the Interrupted that it raised, instead of printing that."""
+    """Send a signal again when Python has dropped the Interrupted that it raised."""
 
     def send() -> None:
         time.sleep(RESEND_DELAY)  # until whatever has dropped it is over
@@ -139,9 +142,9 @@ def _lost_signals_again() -> Iterator[None]:
 
 @contextmanager
 def finish_step_first() -> Iterator[Stop]:
-    """Within it, SIGINT and SIGTERM are only noted, for the caller to end where it is safe; a second SIGINT quits.
+    """Within it, SIGINT and SIGTERM are only noted, for the caller to end where it is safe.
 
-    One that comes after the caller has last looked is handed to the handler of before.
+    A second SIGINT quits at once. A signal that the caller did not see goes to the previous handler.
     """
     raise_if_stopped()
     stop = Stop()

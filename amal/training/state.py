@@ -1,7 +1,7 @@
-"""What a checkpoint holds: its fields as types, the number of their format, and the ways from older formats.
+"""The content of a checkpoint: its fields, the number of their format, upgrades from older ones.
 
-Whoever adds, removes or renames a field raises FORMAT, and adds a function to UPGRADES that makes the
-new fields of the old ones. So every checkpoint that amal ever wrote can be resumed from.
+Whoever adds, removes or renames a field raises FORMAT, and adds a function to UPGRADES that makes
+the new fields of the old ones. So every checkpoint that amal ever wrote can be resumed from.
 """
 
 import math
@@ -45,11 +45,12 @@ class Progress:
         return self.history[self.best]
 
     def note(self, row: Row, model: nn.Module) -> None:
-        """Add the row of an evaluation, and keep the model if its validation loss was never less."""
+        """Add the row of an evaluation; keep the model if its validation loss is the least."""
         self.history.append(row)
         if len(self.history) == 1 or row["loss/validation"] < self.best_row["loss/validation"]:
             self.best = len(self.history) - 1
-            self.best_model = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            state = model.state_dict()
+            self.best_model = {name: value.detach().clone() for name, value in state.items()}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class State:
     scheduler: Saved | None = None
     """The scheduler's state_dict."""
     random: list[Saved] = field(default_factory=list)
-    """The random states of every process, as `random_states` returns them. `fit_together` has none."""
+    """`random_states()`, of every process. `fit_together` has none."""
     config: Saved = field(default_factory=dict)
     """The settings, for whoever opens the file; nothing reads them."""
 
@@ -110,7 +111,7 @@ def _next_format(content: Saved, number: int) -> Saved:
 
 
 def _from_format_1(content: Saved) -> Saved:
-    """Format 1 had the fields {model, progress, ...} in `fit`, and {models, progress} in `fit_together`.
+    """Format 1 had other fields in `fit` (model, progress, ...) than in `fit_together` (models, progress).
 
     Progress also held the epoch and the batch, which follow from the step. The first files have no
     `updated`, and no learning rate in their rows.

@@ -19,7 +19,7 @@ def train_step(
     optimizer: Optimizer,
     factor: Tensor | None = None,
 ) -> Tensor:
-    """Take one step of gradient descent and return the loss before it, a scalar on the model's device.
+    """Take one step of gradient descent and return the loss before it, a scalar tensor.
 
     Args:
         model: called with the input.
@@ -45,13 +45,13 @@ class Step:
         if config.amp == "bf16":
             self._model = partial(in_bfloat16, self._model)
         if config.compile:
-            # As one function, for the loss to be fused with the last layer: the model hands its input on.
+            # As one function, for the loss to be fused with the last layer.
             forward = self._model
             self._model = nn.Identity()
             self._loss = torch.compile(lambda input, target: loss(forward(input), target))
 
     def __call__(self, input: Tensor, target: Tensor) -> Tensor:
-        """Take a step with a batch; return the loss before it, whose sum over the processes is the batch's."""
+        """Take a step with a batch; return this process's part of the loss before it."""
         if self._processes == 1:
             return train_step(self._model, self._loss, input, target, self._optimizer)
         # The processes' gradients are averaged, and each counts by its rows.

@@ -1,8 +1,8 @@
 """Many small trainings at once.
 
-A small model spends its time in calling operations, not in computing. Here models of one shape share
-each call: see together.py. Every one has its own data, order of the examples, learning rate and number
-of epochs, and ends where it would have ended alone, to rounding.
+A small model spends its time in calling operations, not in computing. Here models of one shape
+share each call: see together.py. Every one has its own data, order of the examples, learning rate
+and number of epochs, and ends where it would have ended alone, to rounding.
 """
 
 import time
@@ -42,20 +42,23 @@ def fit_together(
     observe: Callable[[Member, Row], None] | None = None,
     name: str = "sweep",
 ) -> None:
-    """Train the members of a sweep, those of one shape together; each one's `progress` tells how it went.
+    """Train the members of a sweep, those of one shape together; see `progress` of each one.
 
     A member that diverges does not stop the others: its rows hold what it came to.
 
     Args:
-        members: of any shapes. Their own epochs, batch sizes and learning rates count, not the config's.
+        members: of any shapes. Their own epochs, batch sizes and learning rates count, not the
+            config's.
         entries: the loss of each example, (n, *), called as entries(model(input), target).
         config: how often to evaluate and to save, the precision, whether to resume.
         checkpoint: where the sweep is saved; None to save nothing.
-        logbook: where `observe` writes, here or to children, to be on the disk before a checkpoint is.
-        reduction: what of the entries of a batch is minimised, their mean or their sum. Rows hold means.
+        logbook: where `observe` writes, here or to children, to be on the disk before a checkpoint
+            is.
+        reduction: what of the entries of a batch is minimised, their mean or their sum. Rows hold
+            means.
         metrics: name -> mean over the examples, beside the loss.
-        observe: called after each evaluation with the member, whose model holds its parameters and last
-            gradients, and the row.
+        observe: called after each evaluation with the member, whose model holds its parameters and
+            last gradients, and the row.
         name: of the progress bar.
 
     Raises:
@@ -124,7 +127,7 @@ class _Sweep:
                 raise self.stop.interruption(saved=self.checkpoint is not None)
 
     def last_step(self, members: list[Member], step: int, end: int) -> int:
-        """Return the step to which members go at once: when one of them is to be evaluated, or the last."""
+        """Return the next step after which one of the members is to be evaluated, or a later one."""
         steps = range(step + 1, min(step + STEPS_AHEAD, end) + 1)
         every = self.config.evaluate_every
         due = (step for step in steps if any(member.is_due(step, every) for member in members))
@@ -174,7 +177,8 @@ class _Sweep:
             return
         for member, progress in zip(self.members, state.progress, strict=True):
             if progress.step > member.steps:
-                raise UserError(f"{self.name}: a training of {member.steps} steps has taken {progress.step} already")
+                steps = f"{member.steps} steps has taken {progress.step} already"
+                raise UserError(f"{self.name}: a training of {steps}")
         for member, model, progress in zip(self.members, state.models, state.progress, strict=True):
             member.model.load_state_dict(model)
             member.progress = progress

@@ -1,9 +1,9 @@
 """Models of one shape, side by side: each call of an operation serves all of them.
 
-Their parameters lie along a new dimension (`stack_module_state`), `vmap` lets every operation serve all
-of them, and the step is written down once as a list of torch's operations (`make_fx`), so that neither
-vmap nor autograd is at work when it is taken again. Batches smaller than those of others are filled up
-with rows that weigh nothing.
+Their parameters lie along a new dimension (`stack_module_state`), `vmap` lets every operation serve
+all of them, and the step is written down once as a list of torch's operations (`make_fx`), so that
+neither vmap nor autograd is at work when it is taken again. Batches smaller than those of others
+are filled up with rows that weigh nothing.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,7 +40,8 @@ class Member:
         lr: learning rate.
         batch_size: examples per step; None for the whole training set at once.
         seed: of the order of the examples, as in `epoch_batches`.
-        shuffle: whether each epoch has an order of its own; otherwise the examples come as they lie.
+        shuffle: whether each epoch has an order of its own; otherwise the examples come as they
+            lie.
         evaluation_epochs: epochs to evaluate after, besides those of the config and the milestones.
     """
 
@@ -93,7 +94,7 @@ class Member:
 
 
 def group_members(members: Sequence[Member]) -> list[list[Member]]:
-    """Group members by the shapes of model and data, and by batch sizes that are not too far apart."""
+    """Group members by the shapes of model and data, and by batch sizes of the same order."""
     groups: dict[Any, list[Member]] = {}
     for member in sorted(members, key=lambda member: -member.rows):
         parts = [getattr(member.data, part) for part in PARTS]
@@ -126,10 +127,9 @@ class Stack:
         self.device = self.parameters[0].device
         self.width = max(member.rows for member in members)
         data = {id(member.data): member.data for member in members}
-        numbers = {key: number for number, key in enumerate(data)}
-        data_number = torch.tensor([numbers[id(member.data)] for member in members])
-        data_number = data_number.to(self.device)
-        column = data_number[:, None]
+        numbers = [list(data).index(id(member.data)) for member in members]
+        which = torch.tensor(numbers, device=self.device)
+        column = which[:, None]
         parts = {name: _stacked([getattr(each, name) for each in data.values()]) for name in PARTS}
         dtype = self.parameters[0].dtype
         lr = torch.tensor([member.lr for member in members], dtype=dtype, device=self.device)
@@ -162,7 +162,7 @@ class Stack:
             return torch.stack([metric(values, target).double() for metric in metrics.values()])
 
         def evaluation(*parameters: Tensor) -> list[Tensor]:
-            batches = ([tensor[data_number] for tensor in part] for part in parts.values())
+            batches = ([tensor[which] for tensor in part] for part in parts.values())
             return [vmap(measure)(parameters, *batch) for batch in batches]
 
         compiled: Callable[[Any], Any] = torch.compile if config.compile else lambda traced: traced
@@ -202,8 +202,8 @@ def _stacked(parts: list[Examples]) -> tuple[Tensor, Tensor]:
 def _traced(function: Callable[..., list[Tensor]], *inputs: Tensor) -> Callable[..., list[Tensor]]:
     """Write a function down as a list of torch's operations, without those that change nothing or that nobody needs.
 
-    In a step, these are the views of the shape that a tensor has, the products with 1, and the loss: its gradient is
-    wanted, not its value. The function must change none of its inputs.
+    In a step, these are the views of the shape that a tensor has, the products with 1, and the
+    loss: its gradient is wanted, not its value. The function must change none of its inputs.
     """
     from torch.fx.passes.shape_prop import ShapeProp  # a second to import: not for --help
 

@@ -159,10 +159,13 @@ def test_what_is_read_of_an_old_checkpoint_is_what_was_saved(folder):
             refused += 1
             continue
         unread = place in ("progress.epoch", "progress.batch") or place.endswith("learning rate")
+        if folder == "format-1-early":  # which does not say which parameters the optimizer has updated
+            unread = unread or place.startswith("optimizer.state.")
         assert unread or decides_nothing(place) or equal(values, right), place
     assert refused > 100
 
 
 def equal(one, other):
     """Whether two checkpoints hold the same; a learning rate that is unknown is NaN."""
-    return all(isinstance(one[name], float) and math.isnan(one[name]) for name in differing(one, other))
+    unequal = [one.get(name) for name in differing(one, other)]
+    return all(isinstance(value, float) and math.isnan(value) for value in unequal)

@@ -17,7 +17,7 @@ class RunConfig:
     """The settings of every experiment."""
 
     run_dir: Path | None = None
-    """Folder to write this run to; it must not hold a run already. Default: runs/<lab>/<experiment>/<date and time>."""
+    """Folder of this run; it must not hold one already. Default: runs/<lab>/<experiment>/<date and time>."""
     seed: int = 0
     """Of everything that is drawn at random: data, initial weights, order of the examples."""
     progress: bool = True
@@ -49,11 +49,11 @@ class SweepConfig(RunConfig):
     device: str = "auto"
     """Where to compute: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps."""
     evaluate_every: int = 1
-    """Epochs from one look at the whole training, validation and test sets to the next; milestones apart."""
+    """Epochs from one evaluation on all data to the next; milestones apart."""
     checkpoint_every: int = 1000
-    """Steps from one checkpoint to the next; there is one at the end, and one when the run is told to stop."""
+    """Steps from one checkpoint to the next; one is written at the end, and when a signal stops the run."""
     resume: bool = False
-    """Go on with the run in --run-dir, from its newest good checkpoint; or start it if there is nothing yet."""
+    """Resume the run in --run-dir from its newest good checkpoint; start it if there is none yet."""
     compile: bool = False
     """Let torch.compile fuse the operations of model and loss."""
     amp: Literal["off", "bf16"] = "off"
@@ -73,7 +73,7 @@ class TrainingConfig(SweepConfig, DescentConfig):
     batch_size: int | None = None
     """Examples per step; None for the whole training set at once."""
     patience: int | None = None
-    """Stop early after so many looks in which the validation loss was no better than before; None for never."""
+    """Stop early after so many evaluations without a better validation loss; None for never."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

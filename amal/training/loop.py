@@ -20,15 +20,7 @@ from .batches import Data, epoch_batches, refuse_single_examples, steps_per_epoc
 from .checkpoint import Checkpoints
 from .compatibility import read_state
 from .config import TrainingConfig
-from .evaluation import (
-    PARTS,
-    Metric,
-    Row,
-    evaluate,
-    gradient_norm,
-    is_milestone,
-    log_row,
-)
+from .evaluation import PARTS, Metric, Row, evaluate, gradient_norm, is_milestone, log_row
 from .fields import Saved
 from .logbook import Logbook
 from .progress_bars import step_bar

@@ -127,10 +127,7 @@ class Doctor:
 
         if self._sandbox is None:
             self._sandbox = examining()
-        report = examine_file(path, (name,), *self.limits, sandbox=self._sandbox)
-        if any(finding.code == "killed" for diagnosis in report.diagnoses for finding in diagnosis.findings):
-            self.pytest_unconfigure()  # the sandbox may be dead too
-        return report
+        return examine_file(path, (name,), *self.limits, sandbox=self._sandbox)
 
     def pytest_unconfigure(self) -> None:
         """End the sandbox."""

@@ -98,29 +98,96 @@ def share(tell, gigabytes):
     tell(done=True)
 
 
-def close_all(tell):
-    os.closerange(0, 1000)
+def close_files(tell, number):
+    """Close as a daemon does, without a look at what is open."""
+    os.closerange(0, number)
     tell(done=True)
 
 
-def write_everywhere(tell):
-    for file in range(3, 100):
+def open_without_end(tell):
+    with contextlib.suppress(OSError):
+        while True:
+            os.open(os.devnull, os.O_RDONLY)
+    tell(done=True)
+
+
+def write_to_files(tell, number, text):
+    for file in range(3, number):
         with contextlib.suppress(OSError):
-            os.write(file, b'{"told": 1}\n\xff\x00 garbage\n')
+            os.write(file, text.encode())
     tell(done=True)
 
 
 def write_a_line_without_end(tell):
     while True:
-        for file in range(3, 100):
-            with contextlib.suppress(OSError):
-                os.write(file, b"garbage" * 1000)
+        for file in map(int, os.listdir("/dev/fd")):
+            if file > 2:
+                with contextlib.suppress(OSError):
+                    os.write(file, b"garbage" * 1000)
 
 
-def kill_parent(tell, fifo):
+def replace_pipe(tell):
+    """Put another file in the place of each that is open, with the limit on files raised again."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for file in map(int, os.listdir("/dev/fd")):
+        os.dup2(nothing, file)
+    tell(done=True)
+
+
+class Broken:
+    """What raises whatever is done with it."""
+
+    def __getattr__(self, name):
+        raise SystemExit(name)
+
+
+def replace_output(tell):
+    print("hello")
+    sys.stdout = sys.stderr = Broken()
+    tell(done=True)
+
+
+def replace_output_and_raise(tell):
+    replace_output(tell)
+    raise ValueError("broken")
+
+
+def recurse(tell):
+    recurse(tell)
+
+
+def exit_with(tell, status):
+    sys.exit(status)
+
+
+def signal_parent(tell, fifo, number, group):
+    """Send a signal to the parent, or to its group, with a daemon left behind."""
     daemon(tell, fifo, end=False)
-    os.kill(os.getppid(), signal.SIGKILL)
+    parent = os.getppid()
+    os.kill(-os.getpgid(parent) if group else parent, number)
     time.sleep(10_000)
+
+
+def signal_grandparent(tell, number):
+    with open(f"/proc/{os.getppid()}/stat") as file:
+        os.kill(int(file.read().rpartition(")")[2].split()[1]), number)
+    time.sleep(10_000)
+
+
+def kill_parent_while_telling(tell):
+    """Let the parent die in the middle of what it passes on."""
+    killer = threading.Thread(target=lambda: (time.sleep(0.2), os.kill(os.getppid(), signal.SIGKILL)))
+    killer.start()
+    while True:
+        tell(text="x" * 300_000)
+
+
+def ignore_and_loop(tell):
+    ignore_signals()
+    loop(tell)
 
 
 def fork(tell, fifo):

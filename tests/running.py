@@ -102,14 +102,11 @@ class Warm(Sandbox):
     kept: ClassVar[dict] = {}
 
     @classmethod
-    def one(cls, preload=(), environment=None):
-        """Return one for these modules, this environment and this folder: the one of before, if it lives."""
+    def one(cls, preload=(), variables=None):
+        """Return one for these modules, variables, environment and folder: the one of before, if any."""
         surroundings = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-        key = json.dumps([preload, environment, surroundings, os.getcwd(), sys.path])
-        found = cls.kept.pop(key, None)
-        if found and found._supervisor.poll() is not None:
-            found = found.end()
-        cls.kept[key] = found or cls(preload, environment or {})
+        key = json.dumps([preload, variables, surroundings, os.getcwd(), sys.path])
+        cls.kept[key] = cls.kept.pop(key, None) or cls(preload, variables or {})
         if len(cls.kept) > 3:  # each holds torch
             cls.kept.pop(next(iter(cls.kept))).end()
         return cls.kept[key]

@@ -39,7 +39,7 @@ class Row:
     """By the script; empty where it went to the terminal at once."""
 
 
-def at_once() -> int:
+def default_jobs() -> int:
     """Return how many scripts to run at once: one on each core, but no more than 8, as each holds a gigabyte."""
     return min(os.cpu_count() or 1, 8)
 
@@ -125,15 +125,15 @@ def run_labs(experiments: Mapping[str, Experiment], runs: Path, progress: bool, 
         outputs = stack.enter_context(tempfile.TemporaryDirectory())
         pool = ThreadPoolExecutor(len(sandboxes))
         try:
-            waiting = [
+            futures = [
                 pool.submit(
                     run_script, scripts, script, experiments[script], runs, False, f"{outputs}/{script}", threads
                 )
                 for script in beside
             ]
-            for done in as_completed(waiting):
+            for future in as_completed(futures):
                 scripts.check()
-                yield done.result()
+                yield future.result()
         finally:  # whatever ends it: those that run are waited for, and nothing more is started
             pool.shutdown(cancel_futures=True)
         for script, experiment in experiments.items():

@@ -41,12 +41,13 @@ class Trial:
 def trial(sandbox: Sandbox, test_file: Path, module: str, names: tuple[str, ...], text: str, limits: Limits) -> Trial:
     """Run pytest on a file in a new process in which a module holds the Function of a text, under some names."""
     status, failed = None, ""
-    for said in sandbox.run("amal.course.trial:run_pytest", str(test_file), module, names, text, limits=limits):
-        match said:
+    arguments = str(test_file), module, names, text
+    for answer in sandbox.run("amal.course.trial:run_pytest", *arguments, limits=limits):
+        match answer:
             case {"status": status, "failed": failed}:
                 pass
             case Ending():
-                ending = said
+                ending = answer
     return Trial(status, failed, ending)
 
 

@@ -1,22 +1,29 @@
 """Examine a student's file in a sandbox: what the doctor says of each Function, and what became of the process."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amal.errors import UserError
 from amal.sandbox import WHOLE, Ending, Limits, Sandbox
 
 from .findings import Diagnosis, Finding, diagnosis_from
-from .sources import functions_in
+from .sources import Place, functions_in
 
 STUDENT = "amal.doctor.student"
 ENVIRONMENT = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 NONE: Mapping[str, str] = {}
 SHOWN = 2000
 """Characters of what the file printed that are kept."""
+
+
+class Chosen(NamedTuple):
+    """A Function to examine, and the operation that it is meant to be."""
+
+    name: str
+    operation: str
 
 
 @dataclass
@@ -27,23 +34,24 @@ class Report:
     printed: str = ""
     """The beginning of what the file itself printed."""
     seconds: float = 0.0
-    """That its processes ran, the start of Python and torch not counted."""
+    """How long its processes ran; the start of Python and torch does not count."""
 
-    def add(self, path: Path, chosen: "Chosen", code: str, words: str) -> None:
+    def add(self, path: Path, chosen: Chosen, code: str, words: str) -> None:
         """Note a Function whose examination did not come to its end."""
         findings = (Finding(code, f"{chosen.name} {words}."),)
-        self.diagnoses.append(_placed(Diagnosis(chosen.name, chosen.operation, "", findings), path))
+        diagnosis = Diagnosis(chosen.name, chosen.operation, "", findings)
+        self.diagnoses.append(_placed(diagnosis, path))
 
 
 def _placed(diagnosis: Diagnosis, path: Path) -> Diagnosis:
     """Return a diagnosis with the file, and with the line of the class, where it has none."""
     if diagnosis.file is not None:
         return diagnosis
-    try:
-        places = functions_in(path).items()
-    except UserError:
-        places = {}.items()
-    lines = [of.line for name, of in places if diagnosis.function in (name, name.split(".")[-1])]
+    places: Mapping[str, Place] = {}
+    with suppress(UserError):
+        places = functions_in(path)
+    names = [name for name in places if diagnosis.function in (name, name.split(".")[-1])]
+    lines = [places[name].line for name in names]
     return replace(diagnosis, file=str(path.resolve()), line=next(iter(lines), None))
 
 
@@ -94,72 +102,46 @@ def examination_of(
     """
     if not path.is_file():
         raise UserError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
-    report, left = Report(), None
+    report, chosen, total = Report(), None, WHOLE * time_limit
     options = {"inputs": dict(inputs), "surrogates": dict(surrogates)}
     with examining() if sandbox is None else nullcontext(sandbox) as sandbox:
-        while left is None or (left and report.seconds < WHOLE * time_limit):
-            limits = Limits(time_limit, WHOLE * time_limit - report.seconds, memory_limit)
-            left = yield from _examine(sandbox, path, names, left, limits, report, options)
-    too_long = f"was not examined: the whole file took more than {WHOLE * time_limit:g} seconds"
-    for of in left:
-        report.add(path, of, "raises", too_long)
+        while chosen is None or (len(report.diagnoses) < len(chosen) and report.seconds < total):
+            limits = Limits(time_limit, total - report.seconds, memory_limit)
+            arguments = str(path), [*names], options, len(report.diagnoses)
+            answers = sandbox.run(f"{STUDENT}:main", *arguments, limits=limits)
+            chosen = yield from _examine(path, chosen, answers, report)
+    words = f"was not examined: the whole file took more than {total:g} seconds"
+    for late in chosen[len(report.diagnoses) :]:
+        report.add(path, late, "raises", words)
     yield report
 
 
-class Chosen(NamedTuple):
-    """A Function to examine, and the operation that it is meant to be."""
-
-    name: str
-    operation: str
-
-
 def _examine(
-    sandbox: Sandbox,
-    path: Path,
-    names: Sequence[str],
-    left: list[Chosen] | None,
-    limits: Limits,
-    report: Report,
-    options: dict[str, dict[str, str]],
+    path: Path, chosen: list[Chosen] | None, answers: Iterator[Any], report: Report
 ) -> Generator[str, None, list[Chosen]]:
-    """Examine in one process what it can, of what is left by those before; return what is left for another one."""
-    ready = False
-    chosen, done = left, 0
-    begun = False  # with the Functions: the import is over
-    done_before = len(report.diagnoses)
-    for said in sandbox.run(f"{STUDENT}:main", str(path), [*names], options, done_before, limits=limits):
-        match said:
-            case {"ready": _}:
+    """Take what one process says of the Functions that others have left; return all Functions."""
+    ready = imported = False
+    for answer in answers:
+        match answer:
+            case {"step": words}:
                 ready = True
-                yield f"importing {path.name}"
+                yield words
             case {"failed": words}:
                 raise UserError(words)
             case {"chosen": pairs}:
-                begun = True
-                chosen = [Chosen(*pair) for pair in pairs]
-                yield from _next(chosen, done, done_before)
-            case {"diagnosis": entry}:
-                report.diagnoses.append(_placed(diagnosis_from(entry), path))
-                done += 1
-                yield from _next(chosen or [], done, done_before)
+                imported, chosen = True, [Chosen(*pair) for pair in pairs]
+            case {"diagnosis": fields}:
+                report.diagnoses.append(_placed(diagnosis_from(fields), path))
             case Ending():
-                ending = said
+                ending = answer
     report.seconds += ending.seconds
     report.printed = (report.printed + ending.printed)[:SHOWN]
-    if chosen is None:
-        if not ready:
-            reason = f"{ending}: {ending.printed.strip()[-300:]}".rstrip(": ")
-            raise UserError(f"the process that should examine {path} {reason}")
+    if chosen is None and ready:
         raise UserError(f"{path} cannot be imported: it {ending}")
-    if done == len(chosen):
-        return []
-    lost = chosen[done : done + 1] if begun else chosen  # what ends the import once more ends it for all
-    for of in lost:
-        report.add(path, of, "killed" if ending.killed else "raises", str(ending))
-    return chosen[done + len(lost) :]
-
-
-def _next(chosen: Sequence[Chosen], done: int, before: int) -> Iterator[str]:
-    """Yield which Function is examined after so many in this process, and some before, if one is left."""
-    if done < len(chosen):
-        yield f"examining {chosen[done].name} ({before + done + 1} of {before + len(chosen)})"
+    if chosen is None:
+        reason = f"{ending}: {ending.printed.strip()[-300:]}".rstrip(": ")
+        raise UserError(f"the process that should examine {path} {reason}")
+    left = chosen[len(report.diagnoses) :]
+    for lost in left[:1] if imported else left:  # what ends the import once ends it for all
+        report.add(path, lost, "killed" if ending.killed else "raises", str(ending))
+    return chosen

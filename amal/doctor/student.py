@@ -19,44 +19,54 @@ from .findings import Diagnosis, Finding
 from .importing import import_failure, import_file
 
 
-def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], done: int) -> None:
-    """Import a file, examine the Functions in it, and tell of each step, so that it is known how far this came.
+def main(
+    tell: Callable[..., None],
+    path: str,
+    names: list[str],
+    options: dict[str, dict[str, str]],
+    done: int,
+) -> None:
+    """Import a file, and examine the Functions in it.
 
     Args:
-        tell: takes `ready`; then `failed` with a reason, or `chosen` with a name and an operation of each, and each
-            `diagnosis`.
+        tell: takes each `step` in words, before it is done; and `failed` with a reason, or once
+            `chosen` with a name and an operation of each Function, and each `diagnosis`.
         path: of the file.
         names: of the Functions, as `functions_of` takes them.
         options: "inputs" and "surrogates", each with a Python expression by the name of a Function.
         done: how many of the Functions, from the first, other processes have examined.
     """
     torch.set_num_threads(1)
-    tell(ready=True)
+    tell(step=f"importing {Path(path).name}")
     try:
         imported = import_file(Path(path))
     except BaseException as error:  # whatever a student's file does when it is imported
         return tell(failed=import_failure(error, path))
-    module, notes = imported.module, [Finding("imported-in-part", of, None, "note") for of in imported.notes]
+    module = imported.module
+    notes = [Finding("imported-in-part", note, None, "note") for note in imported.notes]
     try:
-        chosen = functions_of(module, names)
-        unknown = {name for given in options.values() for name in given} - {of.name for of in chosen}
-        if unknown:
-            raise UserError(
-                f"no Function {', '.join(sorted(unknown))}; there are {', '.join(of.name for of in chosen)}"
-            )
+        functions = functions_of(module, names)
+        all_names = [function.name for function in functions]
+        others = {name for option in options.values() for name in option} - {*all_names}
+        if others:
+            listing = ", ".join(all_names)
+            raise UserError(f"no Function {', '.join(sorted(others))}; there are {listing}")
     except UserError as error:
         if imported.failure is not None and not names:
             return tell(failed=import_failure(imported.failure, path))
-        return tell(failed=" ".join([f"{error}.", *imported.notes]) if imported.notes else str(error))
-    chosen = chosen[done:]
-    tell(chosen=[[of.name, of.operation.name if of.operation else ANY] for of in chosen])
-    for of in chosen:
+        return tell(failed=" ".join([f"{error}.", *imported.notes]) if notes else str(error))
+    operations = [each.operation.name if each.operation else ANY for each in functions]
+    tell(chosen=[*zip(all_names, operations, strict=True)])
+    for number, function in enumerate(functions[done:], start=done + 1):
+        tell(step=f"examining {function.name} ({number} of {len(functions)})")
         torch.manual_seed(0)
+        own = {kind: option.get(function.name) for kind, option in options.items()}
         try:
-            said = examined(of, module, {kind: given.get(of.name) for kind, given in options.items()})
+            diagnosis = examined(function, module, own)
         except UserError as error:
             return tell(failed=str(error))
-        tell(diagnosis=replace(said, function=of.name, findings=(*said.findings, *notes)).as_dict())
+        findings = (*diagnosis.findings, *notes)
+        tell(diagnosis=replace(diagnosis, function=function.name, findings=findings).as_dict())
     return None
 
 
@@ -70,19 +80,22 @@ def examined(chosen: Chosen, module: ModuleType, options: Mapping[str, str | Non
         return Diagnosis(chosen.name, ANY, "", (Finding("not-examined", f"{chosen.name} {chosen.unable}."),))
     inputs, surrogate = options.get("inputs"), options.get("surrogates")
     if surrogate is None and not hasattr(chosen.function, "doctor"):
-        told = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", chosen.function.__doc__ or "")
-        surrogate = told[1].rstrip("`. ") if told else None
-    said = [evaluated(words, module, chosen.name) if words else None for words in (inputs, surrogate)]
+        match = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", chosen.function.__doc__ or "")
+        surrogate = match[1].rstrip("`. ") if match else None
+    texts = inputs, surrogate
+    values = [evaluated(text, module, chosen.name) if text else None for text in texts]
     try:
-        given = said[0] or _sample_inputs(module, chosen)
-        meant = said[1][0] if said[1] else None
-        if chosen.operation is None or meant is not None or declared(chosen.function).get("reference"):
-            return check(chosen.function, given, surrogate=meant)
-        known = examine(chosen.function, chosen.operation.name, chosen.definition)
-        if known.verdict != "not examined" and (given is None or known.verdict != "correct"):
-            return known
-        besides = check(chosen.function, given)  # what fits no definition is held against its own forward at least
-        return known if besides.verdict in ("correct", "not examined") else besides
+        samples = values[0] or _sample_inputs(module, chosen)
+        meaning = values[1][0] if values[1] else None
+        reference = declared(chosen.function).get("reference")
+        if chosen.operation is None or meaning is not None or reference:
+            return check(chosen.function, samples, surrogate=meaning)
+        diagnosis = examine(chosen.function, chosen.operation.name, chosen.definition)
+        doubtful = ("not examined",) if samples is None else ("not examined", "correct")
+        if diagnosis.verdict not in doubtful:
+            return diagnosis
+        second = check(chosen.function, samples)  # what fits no definition has its own forward
+        return diagnosis if second.verdict in ("correct", "not examined") else second
     except Exception as error:  # of what the file says of it: the other Functions are examined all the same
         if inputs or surrogate or chosen.definition:
             raise UserError(str(error)) from error
@@ -101,8 +114,8 @@ def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]
     try:
         return tuple(eval(f"({expression}\n,)", space))
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{name}: `{expression}` gives no value: {type(error).__name__}: {said}") from error
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{name}: `{expression}` gives no value: {words}") from error
 
 
 def _sample_inputs(module: ModuleType, chosen: Chosen) -> Sequence[Any] | None:
@@ -111,5 +124,5 @@ def _sample_inputs(module: ModuleType, chosen: Chosen) -> Sequence[Any] | None:
     samples = samples() if callable(samples) else samples
     if not isinstance(samples, Mapping):
         return None
-    given = samples.get(chosen.name, samples.get(chosen.function))
-    return cast(Sequence[Any] | None, given() if callable(given) else given)
+    sample = samples.get(chosen.name, samples.get(chosen.function))
+    return cast(Sequence[Any] | None, sample() if callable(sample) else sample)

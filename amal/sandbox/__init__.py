@@ -1,11 +1,11 @@
-"""The one way to run foreign code: a process of its own, bounded in time and memory, and nothing left behind.
+"""The one way to run foreign code: a process of its own, bounded in time and memory, nothing left.
 
-    this process  <-orders, results->  supervisor  ->  server, which has imported torch  -fork->  foreign code
+    this process  <-orders, answers->  supervisor  -fork->  guard  -fork->  foreign code
 
-The supervisor is small and runs nothing foreign. On Linux it adopts every orphan below it, so that neither a double
-fork nor setsid hides a process from it. When a run is over, or this process is no more, however it ended, it kills all
-that is left. What foreign code tells comes through a pipe, a line each, marked with a word of the run: any other line
-ends the run. Plain Python, for every room; POSIX only.
+The supervisor imports once what every run needs, and forks a guard for each run. The guard forks
+foreign code, and watches the clock, the memory, what it tells and prints, and this process. It is
+the parent that foreign code sees, and may kill or stop: the supervisor leaves nothing of a run. On
+Linux it adopts all orphans below it: neither a double fork nor setsid hides a process. POSIX only.
 """
 
 import contextlib
@@ -18,24 +18,22 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal, NoReturn
 
 from amal.errors import UserError
 
+from . import guard
+
 WHOLE: Final = 10
 """Time limits of one step that a whole file may take: it has many steps, but not without end."""
-CLOSED: Final = 97
-"""Exit status of foreign code that has closed the pipe of its results."""
-CRASHES: Final = {
-    getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
-}  # fmt: skip
-Kind = Literal["exit", "signal", "time", "memory", "garbage", "stopped"]
-_NOTHING: Final[dict[str, Any]] = {}
+CRASHES: Final = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS"}
+Kind = Literal["exit", "signal", "time", "memory", "garbage"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may take: seconds from one thing told to the next, seconds in all, GB of resident memory."""
+    """What a run may take: seconds between two messages, seconds in all, GB of resident memory."""
 
     step: float = math.inf
     total: float = math.inf
@@ -44,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended; as text, what is said after its name, such as `crashed Python (SIGSEGV)`."""
+    """How a run ended; as text, what follows its name, such as `crashed Python (SIGSEGV)`."""
 
     kind: Kind
     number: float = 0
@@ -52,28 +50,31 @@ class Ending:
     printed: str = ""
     """The beginning and the end of what it printed."""
     seconds: float = field(default=0.0, compare=False)
-    """That it ran, the start of Python and of what is preloaded not counted."""
+    """How long it ran; the start of Python and of what is preloaded does not count."""
+
+    @property
+    def _name(self) -> str:
+        names = {entry.value: entry.name for entry in signal.Signals}
+        return names.get(int(self.number), f"signal {self.number:g}")
 
     @property
     def killed(self) -> bool:
-        """Whether it was ended from outside, for all that can be known: that says nothing of the code itself."""
-        return self.kind == "signal" and self.number not in CRASHES
+        """Whether it may have been ended from outside: that says nothing of the code itself."""
+        return self.kind == "signal" and self._name not in CRASHES
 
     def __str__(self) -> str:
         match self.kind:
+            case "exit":
+                return f"ended Python, with exit status {self.number:g}"
+            case "signal":
+                doubt = ": out of memory?" if self._name == "SIGKILL" else ""
+                return f"{'was killed' if self.killed else 'crashed Python'} ({self._name}){doubt}"
             case "time":
                 return f"did not come to an end within {self.number:.3g} seconds"
             case "memory":
                 return f"used more than {self.number:g} GB of memory and was stopped"
-            case "signal":
-                name = signal.Signals(int(self.number)).name
-                doubt = ": out of memory?" if name == "SIGKILL" else ""
-                return f"was killed ({name}){doubt}" if self.killed else f"crashed Python ({name})"
-            case "exit" if self.number != CLOSED:
-                return f"ended Python, with exit status {self.number:g}"
-            case "stopped":
-                return "was stopped"
-        return "closed, or wrote to, files that it had not opened"
+            case "garbage":
+                return "closed, or wrote to, files that it had not opened"
 
 
 class Sandbox:
@@ -81,28 +82,36 @@ class Sandbox:
 
     Args:
         preload: modules that are imported once, so that each run starts with them.
-        environment: variables to set.
+        variables: of the environment, besides those of this process.
 
     Raises:
         UserError: on Windows.
     """
 
-    def __init__(self, preload: Sequence[str] = (), environment: Mapping[str, str] = _NOTHING) -> None:
+    def __init__(
+        self,
+        preload: Sequence[str] = (),
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         if not hasattr(os, "fork"):
             raise UserError("a process of its own needs Linux or macOS; on Windows, WSL")
+        self._preload, self._environment = [*preload], {**os.environ, **variables}
+        self._start()
+
+    def _start(self) -> None:
         program = (
-            f"import sys; sys.path[:] = {sys.path!r}; "
-            f"from amal.sandbox.supervisor import supervise; supervise({[*preload]})"
+            f"import sys; sys.path[:] = {sys.path!r}; from amal import sandbox; "
+            f"sandbox.supervise({self._preload}, {os.getpid()})"
         )
         self._channel, theirs = socket.socketpair()
+        self._lines = self._channel.makefile("rb")
         with theirs:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-c", program],
                 stdin=theirs.fileno(),
-                env={**os.environ, **environment},
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C is for this process
             )
-        self._lines = self._channel.makefile("rb")
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -116,36 +125,92 @@ class Sandbox:
     def run(
         self, target: str, *arguments: Any, limits: Limits | None = None, apart: bool = True
     ) -> Iterator[dict[str, Any] | Ending]:
-        """Run a function in a new process; yield what it tells, and at last how it ended.
+        """Run a function in a new process; yield its messages, and at last how it ended.
 
         Args:
-            target: such as `amal.module:function`. Called with `tell`, which takes keywords, and the arguments.
+            target: such as `amal.module:function`. Called with `tell`, which sends its keywords as
+                a message, and the arguments.
             arguments: plain data.
-            limits: what it may take, from where all is imported that is preloaded; None for no limits.
-            apart: keep what it prints for the ending, and do not wait for threads that it leaves. If not, it prints
-                where this process does, and ends as a script does.
+            limits: what it may take, once all is imported that is preloaded; None for no limits.
+            apart: keep what it prints for the ending, and do not wait for threads that it leaves.
+                If not, it prints where this process does, and ends as a script does.
         """
-        order = {"target": target, "arguments": arguments, "apart": apart, "limits": asdict(limits or Limits())}
+        if self._supervisor.poll() is not None:  # an earlier run looked for it and killed it
+            self.__exit__()
+            self._start()
+        order = {"target": target, "arguments": arguments, "apart": apart}
+        ending = Ending("signal", signal.SIGKILL)  # of the guard, unless it says another one
         over = False
         try:
-            self._send(order)
-            for line in self._lines:
-                said = json.loads(line)
-                over = "ended" in said
-                yield Ending(**said["ended"]) if over else said["told"]
-                if over:
-                    return
+            self._send({**order, "limits": asdict(limits or Limits())})
+            for answer in self._answers():
+                match answer:
+                    case {"message": message}:
+                        yield message
+                    case {"ending": fields}:
+                        ending = Ending(**fields)
             over = True
-            yield Ending("signal", -self._supervisor.wait())  # nothing but a signal ends the supervisor first
         finally:
-            if not over:  # the caller has heard enough
-                self._send({"stop": True})
-                any("ended" in json.loads(line) for line in self._lines)
+            if not over:  # the caller does not want to hear the rest
+                self._send(0)
+                for _ in self._answers():
+                    pass
+        yield ending
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process that runs; where none has begun, the next run ends as if by that signal."""
-        self._send({"signal": number})
+        """Send a signal to what runs; if nothing does, the next run ends as if by that signal."""
+        self._send(number)
 
-    def _send(self, order: dict[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the supervisor's end is what is read next
-            self._channel.sendall(json.dumps(order).encode() + b"\n")
+    def _send(self, order: Any) -> None:
+        data = json.dumps(order).encode()
+        with contextlib.suppress(OSError):  # `_answers` says that the supervisor has ended
+            self._channel.sendall(len(data).to_bytes(4, "big") + data)
+
+    def _answers(self) -> Iterator[dict[str, Any]]:
+        """Yield what the guard says, until the supervisor says that nothing of the run is left."""
+        with contextlib.suppress(OSError):
+            for line in self._lines:
+                if line == b"over\n":
+                    return
+                with contextlib.suppress(ValueError):  # what a guard said that was killed meanwhile
+                    yield json.loads(line)
+        status = self._supervisor.wait()
+        late = status == -signal.SIGALRM
+        number = guard.START_UP if late else -status or signal.SIGTERM
+        yield {"ending": {"kind": "time" if late else "signal", "number": number}}
+
+
+def supervise(preload: list[str], parent: int) -> NoReturn:
+    """Import, then obey the orders on standard input, a socket, until it closes.
+
+    An order is what to run, the number of a signal for it, or 0 to end it.
+    """
+    channel = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    for name in guard.ENDS:
+        signal.signal(signal.Signals[name], lambda *_: _leave())
+    guard.adopt_orphans()
+    if guard.LINUX:  # elsewhere a fork is not safe with libraries such as torch: each run imports
+        guard.die_with(parent)
+        guard.import_all(preload)
+        guard.die_with(None)  # from now on the end of the channel tells that of the parent
+    early, supervisor = 0, os.getpid()
+    while (order := guard.receive(channel)) is not None:
+        if isinstance(order, int):
+            early = order or early
+            continue
+        pid = os.fork()
+        if pid == 0:
+            guard.die_with(supervisor)
+            guard.Guard(channel, order).watch(preload, early)
+        os.waitpid(pid, os.WUNTRACED)  # until it has ended, or is stopped
+        guard.kill_all_below()
+        with contextlib.suppress(OSError):
+            channel.sendall(b"\nover\n")
+        early = 0
+    _leave()
+
+
+def _leave() -> NoReturn:
+    guard.kill_all_below()
+    os._exit(0)

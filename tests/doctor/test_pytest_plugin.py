@@ -163,21 +163,13 @@ def test_a_failure_is_the_diagnosis_without_a_traceback(project):
     assert "This and that." in cases["Wrong"].find("failure").text
 
 
-def test_the_sandbox_serves_all_files_but_none_after_something_was_killed(project):
+def test_one_sandbox_serves_all_files_and_is_ended(project):
     project.ini("[pytest]\ndoctor_time_limit = 7\ndoctor_memory_limit = 1.5")
     project(lab=functions("Square", "Killed", "Tanh"), other=functions("Exp"))
-    assert [of if of == "closed" else of[:3] for of in project.asked] == [
-        ("Square", 7.0, 1.5),
-        ("Killed", 7.0, 1.5),
-        "closed",
-        ("Tanh", 7.0, 1.5),
-        ("Exp", 7.0, 1.5),
-        "closed",
-    ]
-    boxes = [of[3] for of in project.asked if of != "closed"]
-    assert boxes[0] is boxes[1]
-    assert boxes[1] is not boxes[2]
-    assert boxes[2] is boxes[3]
+    *calls, last = project.asked
+    assert [call[:3] for call in calls] == [(name, 7.0, 1.5) for name in ("Square", "Killed", "Tanh", "Exp")]
+    assert len({id(sandbox) for *_, sandbox in calls}) == 1
+    assert last == "closed"
 
 
 def test_a_run_ends_at_the_first_failure_where_it_is_asked_to(project):

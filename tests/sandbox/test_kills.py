@@ -189,6 +189,23 @@ def test_a_file_of_too_much_memory_is_told_so(tmp_path):
     assert diagnosis.findings[0].message == "Square used more than 1 GB of memory and was stopped."
 
 
+CHEAT = """
+from amal.doctor import findings, student
+student.examine = lambda *_: findings.Diagnosis("Square", "square", "", ())
+"""
+
+
+def test_code_that_replaces_its_examiner_is_believed_as_the_documents_say(tmp_path):
+    wrong = SQUARE.format(forward="pass").replace("return 2 *", "return 3 *")
+    verdicts = []
+    for text in (wrong, wrong + CHEAT):
+        (tmp_path / "lab.py").write_text(text)
+        verdicts += [diagnosis.verdict for diagnosis in examine_file(tmp_path / "lab.py", ("Square",)).diagnoses]
+    assert verdicts == ["wrong", "correct"]
+    for page in ("README.md", "docs/DOCTOR.md"):
+        assert "code that replaces the examiner" in " ".join((ROOT / page).read_text().split())
+
+
 def test_a_question_that_is_killed_is_not_called_wrong(tmp_path):
     for name, text in source.solved("tme1").items():
         (tmp_path / name).write_text(text.replace("return X @ W + b", f"{KILL_ITSELF}; return X @ W + b"))

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from fifo import LONG, Fifo
 
-from amal.sandbox import Ending, Limits, Sandbox, processes
+from amal.sandbox import Ending, Limits, Sandbox, guard
 
 ROOT = Path(__file__).parents[2]
+GARBAGE = "closed, or wrote to, files that it had not opened"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere than on Linux orphans are out of sight")
 
 
@@ -65,10 +66,16 @@ def test_garbage_is_collected_there_but_not_among_what_was_imported_before(run):
         (("end", signal.SIGABRT), r"crashed Python \(SIGABRT\)"),
         (("end", signal.SIGKILL), r"was killed \(SIGKILL\): out of memory\?"),
         (("end", signal.SIGTERM), r"was killed \(SIGTERM\)"),
+        (("end", signal.SIGRTMIN + 3), r"was killed \(signal \d+\)"),
         (("raise_it",), "ended Python, with exit status 1"),
-        (("close_all",), "closed, or wrote to, files that it had not opened"),
-        (("write_everywhere",), "closed, or wrote to, files that it had not opened"),
-        (("write_a_line_without_end",), "closed, or wrote to, files that it had not opened"),
+        (("recurse",), "ended Python, with exit status 1"),
+        (("exit_with", "words"), "ended Python, with exit status 1"),
+        (("exit_with", 10**20), "ended Python, with exit status 0"),
+        (("close_files", 10_000), GARBAGE),
+        (("write_to_files", 10_000, "garbage\n"), GARBAGE),
+        (("write_to_files", 10_000, '{"message": {"done": true}}\nover\n'), GARBAGE),
+        (("write_a_line_without_end",), GARBAGE),
+        (("replace_pipe",), "ended Python, with exit status 0"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else "",
 )
@@ -80,11 +87,25 @@ def test_how_it_ends_is_told_in_words(run, attack, words):
     assert run("behave")[1] == Ending("exit", 0, "hello\n"), "the next run is not as the first"
 
 
+@pytest.mark.parametrize(
+    "attack", [("close_files", 1000), ("write_to_files", 1000, "garbage\n"), ("open_without_end",)], ids=str
+)
+def test_what_it_tells_goes_above_the_files_that_it_can_open(run, attack):
+    assert run(*attack) == ([{"done": True}], Ending("exit", 0))
+
+
+def test_output_that_is_replaced_hides_nothing(run):
+    assert run("replace_output") == ([{"done": True}], Ending("exit", 0, "hello\n"))
+    told, ending = run("replace_output_and_raise")
+    assert (told, ending.number) == ([{"done": True}], 1)
+    assert re.fullmatch(r"hello\n(?s:.*)ValueError: broken\n", ending.printed)
+
+
 def test_an_exception_is_among_what_it_printed(run):
     assert "ValueError: broken" in run("raise_it")[1].printed
 
 
-@pytest.mark.parametrize("attack", ["loop", "sleep"])
+@pytest.mark.parametrize("attack", ["loop", "sleep", "ignore_and_loop"])
 def test_what_does_not_end_is_ended(run, attack):
     told, ending = run(attack, step=0.5)
     assert (told, str(ending)) == ([{"begun": True}], "did not come to an end within 0.5 seconds")
@@ -139,17 +160,37 @@ def test_a_daemon_does_not_outlive_the_run(run, fifo, attack):
 
 
 @LINUX
-def test_the_parent_that_is_killed_is_replaced_and_a_daemon_dies(run, fifo):
-    _, ending = run("kill_parent", fifo.path)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+@pytest.mark.parametrize("group", [False, True])
+def test_a_parent_that_is_killed_or_stopped_leaves_no_daemon(run, fifo, number, group):
+    _, ending = run("signal_parent", fifo.path, number, group)
     assert str(ending) == "was killed (SIGKILL): out of memory?"
     assert fifo.is_free()
     assert run("behave")[1] == Ending("exit", 0, "hello\n")
+
+
+@LINUX
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_supervisor_that_is_killed_is_replaced(run, number):
+    assert run("signal_grandparent", number) == ([], Ending("signal", number))
+    assert run("behave")[1] == Ending("exit", 0, "hello\n")
+
+
+@LINUX
+def test_the_parent_may_die_in_the_middle_of_a_message(run):
+    told, ending = run("kill_parent_while_telling")
+    assert str(ending) == "was killed (SIGKILL): out of memory?"
+    assert all(message == {"text": "x" * 300_000} for message in told)
 
 
 def test_a_run_that_nobody_wants_to_hear_to_its_end_is_ended(sandbox, run):
     for said in sandbox.run("foreign:sleep"):
         assert said == {"begun": True}
         break
+    told = sandbox.run("foreign:sleep")
+    next(told)
+    with pytest.raises(KeyboardInterrupt):
+        told.throw(KeyboardInterrupt)
     assert run("behave")[1] == Ending("exit", 0, "hello\n")
 
 
@@ -180,11 +221,31 @@ def test_on_windows_it_is_refused_in_words(monkeypatch):
 
 @pytest.mark.parametrize("linux", [pytest.param(True, marks=LINUX), False])
 def test_the_table_of_processes_knows_us(linux, monkeypatch):
-    monkeypatch.setattr(processes, "LINUX", linux)
-    row = processes.table()[os.getpid()]
-    assert (row.parent, row.group, row.zombie) == (os.getppid(), os.getpgrp(), False)
-    assert 10**7 < row.memory < 10**11
-    assert os.getpid() in processes.below(os.getppid())
+    monkeypatch.setattr(guard, "LINUX", linux)
+    parent, group, memory = guard.processes()[os.getpid()]
+    assert (parent, group) == (os.getppid(), os.getpgrp())
+    assert 10**7 < memory < 10**11
+    assert os.getpid() in guard.below(os.getppid())
+
+
+# ---------------------------------------------------------------------------------- faults of our own
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("fault", "attack", "memory", "kind"),
+    [
+        ("os.urandom = lambda number: b''", ("write_to_files", 10_000, "{}\n"), 1.0, "exit"),
+        ("guard.FILES = 100", ("close_files", 1000), 1.0, "garbage"),
+        ("guard.below = lambda pid: {}", ("eat", 0.3, False), 0.2, "exit"),
+        ("guard.resident = lambda pid: guard.processes()[pid][2]", ("share", 0.1), 0.4, "memory"),
+    ],
+)
+def test_a_fault_of_the_guard_would_be_seen_above(fault, attack, memory, kind):
+    with Sandbox(["foreign", "planted"], {"FAULT": fault}) as sandbox:
+        name, *arguments = attack
+        *_, ending = sandbox.run(f"foreign:{name}", *arguments, limits=Limits(memory=memory))
+    assert ending.kind == kind
 
 
 # ---------------------------------------------------------------------------------- the end of the parent

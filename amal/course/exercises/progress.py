@@ -17,6 +17,7 @@ from amal.sandbox import WHOLE, Ending, Limits, Sandbox
 from . import source
 
 State = Literal["done", "wrong", "to do", "killed"]
+TRIAL = "amal.course.exercises.trial:main"
 PRELOADED = ["torch", "amal.doctor.examination", "amal.nn", "amal.course.exercises.trial"]
 MARKS = {"done": "✓", "wrong": "✗", "to do": "·", "killed": "?"}
 
@@ -59,19 +60,19 @@ def progress(folder: Path, seconds: float = 30.0, memory: float = 4.0) -> list[A
     for lab in labs_in(folder):
         texts = source.solved(lab)
         tests = [test for file, text in texts.items() for test in source.tests(file, text)]
-        found = dict(_results(folder, texts, tests, Limits(seconds, WHOLE * seconds, memory)))
+        results = dict(_results(folder, texts, tests, Limits(seconds, WHOLE * seconds, memory)))
         for part in (part for file, text in texts.items() for part in source.parts(file, text)):
+            state: State = "to do"
+            words = f"{part.file} is not there"
             if (folder / part.file).is_file():
-                mine = [found[test.name] for test in tests if test.question == part.question and test.name in found]
-                state, said = _worst(mine)
-            else:
-                state, said = "to do", f"{part.file} is not there"
-            answers.append(Answer(part.question, part.title, state, said, part.file, lab))
+                names = [test.name for test in tests if test.question == part.question]
+                state, words = _worst([results[name] for name in names if name in results])
+            answers.append(Answer(part.question, part.title, state, words, part.file, lab))
     return answers
 
 
 def as_text(answers: list[Answer], width: int = 100) -> str:
-    """Set the answers as a list for the terminal: a line for each question, and below it what is wrong."""
+    """Format the answers for the terminal: a line for each question, and below it what is wrong."""
     lines, indent = [], " " * 16
     names, files = (max((len(text) for text in texts), default=0) for texts in _columns(answers))
     for answer in answers:
@@ -85,7 +86,7 @@ def as_text(answers: list[Answer], width: int = 100) -> str:
 
 
 def as_json(answers: list[Answer]) -> str:
-    """Set the answers as JSON: a list of objects with question, title, state, said, file, lab."""
+    """Format the answers as JSON: a list of question, title, state, said, file, lab."""
     return json.dumps([answer._asdict() for answer in answers], indent=2, ensure_ascii=False)
 
 
@@ -106,31 +107,30 @@ def _worst(results: list[tuple[State, str]]) -> tuple[State, str]:
 def _results(
     folder: Path, texts: dict[str, str], tests: list[source.Test], limits: Limits
 ) -> Iterator[tuple[str, tuple[State, str]]]:
-    """Yield the name and the result of the tests. A process that hangs or dies is followed by one for the rest."""
-    left, rest = list(tests), limits.total
+    """Yield the name and the result of each test. A process that dies is followed by another."""
+    left, seconds = list(tests), limits.total
     with Sandbox(PRELOADED, {"MPLBACKEND": "Agg", "PYTHONWARNINGS": "ignore"}) as sandbox:
-        while left and rest > 0:
-            now, importing = left[0], True
-            order = [(test.file, test.name) for test in left]
-            for said in sandbox.run(
-                "amal.course.exercises.trial:main", str(folder), texts, order, limits=replace(limits, total=rest)
-            ):
-                match said:
-                    case {"importing": _}:
-                        importing = True
+        while left and seconds > 0:
+            current, unit = left[0], "file"  # what the end of the process takes with it
+            arguments = str(folder), texts, [(test.file, test.name) for test in left]
+            for answer in sandbox.run(TRIAL, *arguments, limits=replace(limits, total=seconds)):
+                match answer:
+                    case {"importing": file}:
+                        current, unit = next(test for test in left if test.file == file), "file"
                     case {"trying": name}:
-                        now, importing = next(test for test in left if test.name == name), False
+                        current, unit = next(test for test in left if test.name == name), "question"
                     case {"name": name, "state": state, "said": words}:
                         yield name, (state, words)
                         left = [test for test in left if test.name != name]
-                        now, importing = (left or [now])[0], False
+                        current = (left or [current])[0]
                     case Ending():
-                        rest -= said.seconds
-                        same = "file" if importing else "question"
-                        lost = [test for test in left if getattr(test, same) == getattr(now, same)]
-                        fate: State = "killed" if said.killed else "wrong"
-                        for test in lost:  # what hangs once would hang in each of them
-                            yield test.name, (fate, f"it {said}")
+                        seconds -= answer.seconds
+                        fate: State = "killed" if answer.killed else "wrong"
+                        same = getattr(current, unit)  # what hangs once would hang in each of them
+                        lost = [test for test in left if getattr(test, unit) == same]
+                        for test in lost:
+                            yield test.name, (fate, f"it {answer}")
                         left = [test for test in left if test not in lost]
     for test in left:
-        yield test.name, ("wrong", f"it was not tried: the whole lab took more than {limits.total:g} seconds")
+        words = f"it was not tried: the whole lab took more than {limits.total:g} seconds"
+        yield test.name, ("wrong", words)

@@ -1,4 +1,4 @@
-"""What runs in the sandbox for `amal check DIR`: it tries a student's files, and tells the result of each test."""
+"""What runs in the sandbox for `amal check DIR`: it tries a student's files, test by test."""
 
 import os
 import sys
@@ -30,8 +30,8 @@ def main(tell: Callable[..., None], folder: str, texts: dict[str, str], tests: l
             modules[file] = load(file, texts[file], folder)
         tell(trying=name)
         module = modules[file]
-        state, said = module if isinstance(module, tuple) else attempt(getattr(module, name), folder)
-        tell(name=name, state=state, said=said)
+        verdict = module if isinstance(module, tuple) else attempt(getattr(module, name), folder)
+        tell(name=name, state=verdict[0], said=verdict[1])
 
 
 def load(file: str, text: str, folder: str) -> types.ModuleType | Verdict:
@@ -40,7 +40,7 @@ def load(file: str, text: str, folder: str) -> types.ModuleType | Verdict:
     try:
         exec(compile(text, file, "exec"), module.__dict__)
     except BaseException as error:
-        return verdict(error, folder)
+        return judge(error, folder)
     return module
 
 
@@ -49,20 +49,20 @@ def attempt(test: Any, folder: str) -> Verdict:
     try:
         test()
     except BaseException as error:  # a student may raise anything, SystemExit too
-        return verdict(error, folder)
+        return judge(error, folder)
     return "done", ""
 
 
-def verdict(error: BaseException, folder: str) -> Verdict:
-    """Say what an exception means, and where in the student's files it came from."""
+def judge(error: BaseException, folder: str) -> Verdict:
+    """Return what an exception means, and where in the student's files it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if Path(frame.filename).parent == Path(folder)]
-    said = " ".join(str(error).split())
+    words = " ".join(str(error).split())
     if isinstance(error, NotImplementedError) and theirs and frames[-1] in theirs:
-        return "to do", said
+        return "to do", words
     if isinstance(error, AssertionError) and frames and frames[-1] not in theirs:
-        return "wrong", said  # a test's own words
-    where = f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})" if theirs else ""
-    if isinstance(error, SyntaxError):  # it says where by itself
-        where = ""
-    return "wrong", f"{type(error).__name__}: {said}{where}"
+        return "wrong", words  # a test's own words
+    place = ""
+    if theirs and not isinstance(error, SyntaxError):  # which says by itself where it is
+        place = f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})"
+    return "wrong", f"{type(error).__name__}: {words}{place}"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from amal.course.labs import Stopped, as_table, at_once, run_labs
+from amal.course.labs import Stopped, as_table, default_jobs, run_labs
 from amal.errors import UserError
 from amal.experiments import LABS, board_command, find_experiments
 from amal.text import terminal_width
@@ -37,7 +37,7 @@ def labs(
     file = next((path for path in (runs, *runs.parents) if path.exists() and not path.is_dir()), None)
     if file:
         raise UserError(f"--runs {runs}: {file} is no folder")
-    experiments, jobs = find_experiments(names), jobs or at_once()
+    experiments, jobs = find_experiments(names), jobs or default_jobs()
     if jobs > 1:
         print(f"{len(experiments)} scripts, {jobs} at once; what one prints is shown when it is done", flush=True)
     started, rows, status = time.perf_counter(), {}, 1

@@ -15,8 +15,8 @@ from . import (
     extremes,
     higher_order,
     layouts,
-    side_effects,
     precision,
+    side_effects,
     sizes,
     ties,
 )

@@ -133,7 +133,9 @@ def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
             raise ValueError(f"describe_graph: {_name(node)} keeps what can no longer be read: {error}") from error
         alive += kept
         saved = tuple(_describe(tensor, names, numbers) for tensor in kept)
-        shapes = tuple(tuple(map(int, _torch.output_metadata(node)[index].shape)) for index in sorted(used_outputs[node]))
+        shapes = tuple(
+            tuple(map(int, _torch.output_metadata(node)[index].shape)) for index in sorted(used_outputs[node])
+        )
         sources = tuple(source(before, number) for before, _ in node.next_functions if before is not None)
         described.append(Node(number, _name(node), walk.is_by_hand(node), shapes, sources, saved))
     return Graph(

@@ -31,6 +31,7 @@ DTYPES = (torch.float64, torch.float32)
 TOLERANCE: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-7}
 """Of gradcheck: its own relative tolerance of 1e-3 lets a derivative wrong by a factor of 1.001 pass."""
 
+
 def _gradients(output: Tensor, inputs: Tensors, grad_output: Tensor) -> tuple[Tensor, ...]:
     return torch.autograd.grad(output, present_tensors(inputs), grad_output, retain_graph=True)
 

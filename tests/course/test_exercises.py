@@ -263,7 +263,7 @@ def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
         for line, replacement in changes:
             assert line in texts[file]
             texts[file] = texts[file].replace(line, replacement.format(line), 1)
-    answers = exercises.progress(write(tmp_path / "mine", texts), seconds=3)
+    answers = exercises.progress(write(tmp_path / "mine", texts), seconds=6)
     assert [(answer.question, answer.state) for answer in answers] == [
         ("6a", "done"), ("6b", "wrong"), ("7a", "wrong"), ("7b", "wrong"), ("7c", "wrong"),
     ]  # fmt: skip
@@ -271,7 +271,7 @@ def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
     assert messages[1] == "it ended Python, with exit status 0"
     assert messages[2].startswith("SystemExit: 3 (descent.py, line ")
     assert messages[3].startswith("it crashed Python (SIG")
-    assert messages[4] == "it did not come to an end within 3 seconds"
+    assert messages[4] == "it did not come to an end within 6 seconds"
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == sorted(texts), "something was written there"
 
 

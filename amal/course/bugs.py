@@ -68,9 +68,9 @@ def run_bugs(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outco
     comparisons: dict[str, Comparison] = {}
     for name, bug in progress_bar(bugs.items(), config.progress, "bugs"):
         comparisons[name] = bug(config)
-        write(name, comparisons[name], paragraph(bug), logbook)
+        write(name, comparisons[name], inspect.getdoc(bug) or "", logbook)
     for name, bug in bugs.items():
-        print(f"{name.upper()}\n{paragraph(bug)}\n")
+        print(f"{name.upper()}\n{inspect.getdoc(bug)}\n")
     for version in VERSIONS:
         measures = {
             f"{name}, {measure}": value
@@ -91,11 +91,6 @@ def run_bugs(bugs: Mapping[str, Bug[_C]], config: _C, logbook: Logbook) -> Outco
             numbers = zip(VERSIONS, values, strict=True)
             metrics |= {f"{name}, {measure}_{version}": value for version, value in numbers}
     return Outcome(f"wrong / right: {'; '.join(symptoms)}", metrics)
-
-
-def paragraph(bug: Bug[_C]) -> str:
-    """Return a bug's docstring."""
-    return inspect.getdoc(bug) or ""
 
 
 def write(name: str, comparison: Comparison, description: str, logbook: Logbook) -> None:

@@ -114,7 +114,7 @@ def exercise(
 
 
 def show(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), /) -> None:
-    """Print an operation's derivation, its code, and an example worked through with numbers.
+    """Print an operation's derivation, its code, and an example worked through with numbers, if it has one.
 
     Everything is computed on the spot: the chain rule on paper, what `backward` returns, the slopes measured by small
     steps, and the verdict of gradcheck. Without a name, list the operations.

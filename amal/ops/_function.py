@@ -89,7 +89,8 @@ def _keep(keeps: str) -> Callable[..., None]:
     """Make the setup_context that keeps the input or the output, and the options."""
 
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.options = inputs[1:]
+        if len(inputs) > 1:
+            ctx.options = inputs[1:]
         ctx.save_for_backward(output if keeps == "output" else inputs[0])
 
     return setup_context

@@ -150,7 +150,7 @@ def test_the_browser_is_opened_where_it_is_told_what_to_look_at(empty, monkeypat
             raise KeyboardInterrupt  # what Ctrl-C does
 
     opened, said = [], []
-    monkeypatch.setattr(ours, "running", lambda *_: contextlib.nullcontext(Answers()))
+    monkeypatch.setattr(ours, "tensorboard_process", lambda *_: contextlib.nullcontext(Answers()))
     monkeypatch.setattr(ours, "wait_for", lambda *_: None)
     monkeypatch.setattr(ours.webbrowser, "open", opened.append)
     before = signal.getsignal(signal.SIGINT)
@@ -176,7 +176,7 @@ def test_runs_that_are_not_ticked_are_told_of(ticked, tmp_path, monkeypatch):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "events.out.tfevents.1.x").touch()
     said = []
-    monkeypatch.setattr(ours, "running", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(ours, "tensorboard_process", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(ours, "wait_for", lambda *_: None)
     with pytest.raises(AttributeError):  # no process to wait for
         ours.serve(tmp_path, say=said.append)

@@ -21,7 +21,7 @@ ROUNDS = 5
 
 WATCHER = """
 import contextlib, os, resource, subprocess, sys, time
-from amal.sandbox.supervisor import adopt_orphans
+from amal.sandbox.guard import adopt_orphans
 
 adopt_orphans()
 started = time.perf_counter()

@@ -140,7 +140,7 @@ def _without_zeros(setup_context: Callable[..., None]) -> Callable[..., None]:
     def without_zeros(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.set_materialize_grads(False)
         setup_context(ctx, inputs, output)
-        ctx.saved_for_forward = ctx.to_save
+        ctx.saved_for_forward = getattr(ctx, "to_save", None)  # a context of one's own may keep nothing for it
 
     return without_zeros
 

@@ -19,7 +19,7 @@ from amal.training.evaluation import boxes
 
 INPUT, OUTPUT = "input", "output"
 ASCII = str.maketrans(
-    {"ᵀ": "^T", "²": "^2", "−": "-", "∘": "*", "μ": "mu", "σ": "sigma", "Φ": "Phi", "θ": "theta", "ε": "eps"}
+    {"ᵀ": "^T", "²": "^2", "−": "-", "∘": "*", "μ": "mu", "σ": "sigma", "Φ": "Phi", "θ": "theta", "ε": "eps", "∂": "d"}
 )
 """What TensorBoard's card of a node shows, where it would show the bytes of other characters."""
 

@@ -186,7 +186,7 @@ def test_a_page_has_derivation_code_and_example_and_fits(op, width):
     [
         ("softmax", ["class SoftmaxFunction"]),
         ("conv1d", ["class ConvolutionFunction", "def gradient_of_weight", "# amal/ops/_convolution.py"]),
-        ("mse_loss", ["class MSEFunction", "def share"]),
+        ("mse_loss", ["class MSEFunction", "def gradient_per_entry"]),
         ("max_pool1d", ["class MaxPool2dFunction"]),
         ("highway", ["def _transform", "def _times_slope"]),
     ],

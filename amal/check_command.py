@@ -114,7 +114,7 @@ def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: 
     """Tell how far a student has come with the exercise in a folder; return the exit status."""
     from amal.course import exercises
     from amal.doctor import findings
-    from amal.doctor.sources import files_with_functions
+    from amal.doctor.source_functions import files_with_functions
 
     if format not in ("text", "json"):
         refuse("check", f"--format {format} is for a file; how far an exercise is can be told as text or json")

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from amal.doctor.findings import Diagnosis
     from amal.doctor.isolation import Report
-    from amal.doctor.sources import Place
+    from amal.doctor.source_functions import Place
     from amal.sandbox import Sandbox
 
 NAME = "amal doctor"
@@ -151,7 +151,7 @@ class DoctorFile(pytest.File):
 
     def collect(self) -> Iterator[DoctorItem]:
         """Yield an item for each Function, as the text of the file has them."""
-        from amal.doctor.sources import functions_in
+        from amal.doctor.source_functions import functions_in
         from amal.errors import UserError
 
         try:

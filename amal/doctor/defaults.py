@@ -18,7 +18,7 @@ from .directions import depends
 from .elsewhere import compared, parsed, thresholds
 from .evidence import Tolerance
 from .function_under_test import Arguments, Composite, Raised, at
-from .samples import NUMBERS, VECTORS
+from .sample_inputs import NUMBERS, VECTORS
 from .subject import Found, Subject, random_like
 
 CLOSE: Final = Tolerance(1e-3)

@@ -20,18 +20,18 @@ from torch.utils._pytree import tree_leaves
 
 from amal.errors import did_you_mean
 
-from .anything import prepared, require_comparable, without_numbers
-from .declared import declared
+from .declarations import declared
 from .definitions import Definition, Draw, Operation, all_operations, operation_called, seeded
 from .effort import Effort, Spent
 from .findings import CODES, Diagnosis, Finding, as_text
-from .form import form_faults
 from .function_under_test import Composite, Raised, Specimen, is_function
 from .precision import inaccuracy, single_inside
+from .preparation import prepared, require_comparable, without_numbers
 from .randomness import random_state_kept
 from .recognition import Unexaminable, recognised
-from .samples import found_samples, in_words
-from .standin import Unavailable
+from .sample_inputs import found_samples, in_words
+from .signature import form_faults
+from .stand_in import Unavailable
 from .subject import DTYPES, Options, Subject, cast, variables_of
 from .verdict import diagnosed, result
 

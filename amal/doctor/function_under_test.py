@@ -23,7 +23,7 @@ from amal.tensors import function_nodes, strided
 
 from .effort import Effort
 from .randomness import SEED, SEEDS, same_random_numbers
-from .standin import Unavailable
+from .stand_in import Unavailable
 
 Arguments = tuple[Any, ...]
 

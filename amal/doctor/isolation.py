@@ -10,7 +10,7 @@ from amal.errors import UserError
 from amal.sandbox import WHOLE, Ending, Limits, Sandbox
 
 from .findings import Diagnosis, Finding, diagnosis_from
-from .sources import functions_in
+from .source_functions import functions_in
 
 STUDENT = "amal.doctor.student"
 ENVIRONMENT = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .arrangement import Arranged, Arranger
+from .argument_order import Arranged, Arranger
 from .definitions import Definition, Draw
 from .evidence import same, shown, worst_entry
 from .function_under_test import Arguments, Raised, Specimen, at

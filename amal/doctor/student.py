@@ -12,11 +12,11 @@ import torch
 
 from amal.errors import UserError
 
-from .choice import Chosen, functions_of
-from .declared import declared
+from .declarations import declared
 from .examination import ANY, check, examine, sentence
 from .findings import Diagnosis, Finding
 from .importing import import_failure, import_file
+from .module_functions import Chosen, functions_of
 
 
 def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], done: int) -> None:

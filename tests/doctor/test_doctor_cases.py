@@ -10,10 +10,10 @@ from torch.autograd.function import once_differentiable
 
 from amal import check_command
 from amal.checking import check
-from amal.doctor.choice import Chosen
 from amal.doctor.function_under_test import Specimen
-from amal.doctor.samples import found_samples
-from amal.doctor.sources import functions_in
+from amal.doctor.module_functions import Chosen
+from amal.doctor.sample_inputs import found_samples
+from amal.doctor.source_functions import functions_in
 from amal.doctor.student import _sample_inputs
 
 

@@ -9,7 +9,7 @@ from amal.course.mutants import SOLUTIONS
 from amal.doctor import student
 from amal.doctor.findings import diagnosis_from
 from amal.doctor.isolation import examine_file
-from amal.doctor.standin import StandIn
+from amal.doctor.stand_in import StandIn
 
 TANH = SOLUTIONS["tanh"]
 USES = TANH.replace("y = torch.tanh(x)", "ic(x)\n        y = torch.tanh(x)")

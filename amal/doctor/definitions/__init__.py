@@ -5,7 +5,7 @@ entries, a sum, or a sum for each example, averaged; a weight may be (in, out) o
 goes with it. So the doctor first asks which definition the values follow.
 """
 
-from . import layers, losses, normalization, structures, windows
+from . import layers, lookup_and_attention, losses, normalization, windows
 from .definition import Arguments as Arguments
 from .definition import Definition as Definition
 from .definition import Draw as Draw
@@ -26,8 +26,8 @@ def normalised(name: str) -> str:
 
 def all_operations() -> dict[str, Operation]:
     """Return name -> operation, of all that are known."""
-    tables = (losses.OPERATIONS, layers.OPERATIONS, normalization.OPERATIONS, windows.OPERATIONS, structures.OPERATIONS)
-    return {operation.name: operation for table in tables for operation in table}
+    rooms = (losses, layers, normalization, windows, lookup_and_attention)
+    return {operation.name: operation for room in rooms for operation in room.OPERATIONS}
 
 
 def operation_called(name: str) -> Operation | None:

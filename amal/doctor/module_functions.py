@@ -13,7 +13,7 @@ from amal.errors import UserError, did_you_mean
 
 from .definitions import Operation, all_operations, operation_called
 from .function_under_test import is_function
-from .sources import functions_in
+from .source_functions import functions_in
 
 
 @dataclass(frozen=True)

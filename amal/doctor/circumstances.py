@@ -30,7 +30,7 @@ def in_batches_of_one_and_none(subject: Subject) -> Iterator[Found]:
             continue
         if not torch.isfinite(expected).all():  # the mean of nothing is nobody's business
             yield from (replace(of, note=True) for of in _runs(subject, arguments, words))
-        elif subject.definition.of_batch:
+        elif subject.definition.needs_batch:
             words += ", where it means nothing"
             yield from (replace(of, note=True) for of in agrees(subject, arguments, words))
         else:

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from amal.errors import did_you_mean
 
 from .declarations import declared
-from .definitions import Definition, Draw, Operation, all_operations, operation_called, seeded
+from .definitions import Definition, Draw, Operation, all_operations, find_operation, use_seed
 from .effort import Effort, Spent
 from .findings import CODES, Diagnosis, Finding, as_text
 from .function_under_test import Composite, Raised, Specimen, is_function
@@ -97,7 +97,7 @@ def check(
     if faults := form_faults(function, set() if inputs is None else {len(inputs)}):
         return Diagnosis(function.__name__, ANY, "", (sentence("raises", "; ".join(faults)),))
     try:
-        with seeded(seed), random_state_kept():
+        with use_seed(seed), random_state_kept():
             samples, notes = _inputs(function, inputs, said)
             tried = any(of.code == "samples" for of in notes)
             # The first comes last, and so knows which lines the others reached.
@@ -258,7 +258,7 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
     """
     _require_function(function)
     said = declared(function)
-    known = operation_called(operation)
+    known = find_operation(operation)
     if known is None:
         hint = did_you_mean(operation, all_operations())
         raise ValueError(f"no operation {operation}{hint}; there are {', '.join(all_operations())}")

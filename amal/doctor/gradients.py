@@ -152,6 +152,7 @@ def _of_one(
         kinds += "; so is the output: it is torch's engine that casts it" if cast_output else ""
         yield Found("grad-dtype", kinds, place, note=cast_output)
     tolerance = subject.tolerance.at_least(1e-6 if actual.dtype == torch.float64 else 1e-4)
+    first = subject.definition.place(0) if subject.definition else 0
     evidence = Evidence(
         place,
         [subject.name(other) for other in range(len(subject.arguments))],
@@ -159,7 +160,7 @@ def _of_one(
         call.output.detach(),
         measured,
         tolerance,
-        subject.operation.of_output if place == (subject.definition.place(0) if subject.definition else 0) else None,
+        subject.operation.gradient_by_output if place == first else None,
         partial(_as_if, subject, place, tolerance),
     )
 

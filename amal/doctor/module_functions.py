@@ -11,7 +11,7 @@ import torch
 
 from amal.errors import UserError, did_you_mean
 
-from .definitions import Operation, all_operations, operation_called
+from .definitions import Operation, all_operations, find_operation
 from .function_under_test import is_function
 from .source_functions import functions_in
 
@@ -47,7 +47,7 @@ def functions_of(module: ModuleType, names: list[str]) -> list[Chosen]:
     for name, of in there.items():
         if of.__module__ == module.__name__ and not _is_base(of, there):
             own.setdefault(of, name)
-    chosen = [Chosen(name, of, operation_called(name), unable=_lack(of)) for of, name in own.items()]
+    chosen = [Chosen(name, of, find_operation(name), unable=_lack(of)) for of, name in own.items()]
     chosen += _out_of_reach(module, there)
     if not chosen:
         known = ", ".join(sorted(all_operations()))
@@ -88,7 +88,7 @@ def _out_of_reach(module: ModuleType, there: Mapping[str, type[Any]]) -> Iterato
         for part in (*around, own):
             inner = getattr_static(inner, part, None)  # a stand-in has whatever it is asked for
         if _is_function(inner):
-            yield Chosen(name, inner, operation_called(own))
+            yield Chosen(name, inner, find_operation(own))
         elif around:
             yield Chosen(own, None, unable=f"(line {place.line}) is defined within {around[-1]}, out of reach")
         elif not isinstance(inner, type):
@@ -102,7 +102,7 @@ def _chosen(word: str, there: dict[str, Any]) -> Chosen:
         raise UserError(f"no Function {name}{did_you_mean(name, there)}; there are {', '.join(there) or 'none'}")
     if operation_name == "any":
         return Chosen(name, there[name])
-    operation = operation_called(operation_name or name)
+    operation = find_operation(operation_name or name)
     if operation is None and operation_name:
         known = ", ".join(sorted(all_operations()))
         hint = did_you_mean(operation_name, all_operations())

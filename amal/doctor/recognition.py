@@ -83,14 +83,14 @@ class Trials:
         """Return the first of some definitions that the values follow, or that twin of it that backward goes with."""
         fits: list[Recognised] = []
         for candidate in candidates:
-            if fits and not (candidate.definition.asked or fits[0].definition.asked):  # type: ignore[union-attr]
+            if fits and not (candidate.definition.hint or fits[0].definition.hint):  # type: ignore[union-attr]
                 continue
             fit = self._fit(candidate)
             if fit is not None:
                 fits.append(fit)
         if len(fits) > 1:
-            row_bias = _says_row_bias(self.specimen.function)
-            fits.sort(key=lambda of: (*_agreement(self.specimen, of), of.definition.asked == row_bias), reverse=True)  # type: ignore[union-attr]
+            text = class_text(self.specimen.function)
+            fits.sort(key=lambda fit: (*_agreement(self.specimen, fit), _hint(fit, text)), reverse=True)
         return fits[0] if fits else None
 
     def _fit(self, candidate: Arranged) -> Recognised | None:
@@ -158,17 +158,17 @@ def _agreement(specimen: Specimen, candidate: Recognised) -> tuple[int, int]:
     return sum(same(one, other, tolerance) for one, other in there), shaped
 
 
-def _says_row_bias(function: type[Any]) -> bool:
-    """Whether the class says that its bias is (1, p), as the sheet does on paper.
+def _hint(candidate: Recognised, text: str) -> int:
+    """Return whether the text of the class speaks for a definition (1), against it (-1), or says nothing (0)."""
+    assert candidate.definition is not None
+    hint = candidate.definition.hint
+    return (1 if re.search(hint, text) else -1) if hint else 0
 
-    `b (1, p)` in a comment or docstring of the class does, so does `(1, out)` of whatever, and `b.shape[1]` in code.
-    """
+
+def class_text(function: type[Any]) -> str:
+    """Return the source of a class and its docstrings, which are at hand where the source is not."""
     methods = (function, function.forward, function.backward)
-    source = "\n".join([_source(function), *(of.__doc__ or "" for of in methods)])
-    bias = r"\b(?:b|bias|biais|beta)\b"
-    shape = r"\W{0,12}(?:(?:shape|size|dim\w*|is|of|has|a|row)\W+){0,4}\(?\[?\s*1\s*[,x×]\s*\w"
-    anywhere = r"[(\[]\s*1\s*,\s*(?:p|m|out|d_out|n_out|out_features|outputs?)\s*[)\]]"
-    return any(re.search(of, source) for of in (bias + shape, anywhere, bias + r"\.(?:shape\[1\]|size\(1\))"))
+    return "\n".join([_source(function), *(method.__doc__ or "" for method in methods)])
 
 
 def _source(function: type[Any]) -> str:

@@ -73,7 +73,7 @@ class Kind:
             return self.value
         if self.classes:
             return torch.randint(0, 3, self.shape, generator=draw.generator)
-        return draw.between(0.2, 0.8, *self.shape) if positive else draw(*self.shape)
+        return draw.uniform(0.2, 0.8, *self.shape) if positive else draw(*self.shape)
 
 
 @dataclass(frozen=True)

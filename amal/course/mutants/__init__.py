@@ -6,7 +6,7 @@ visible change in that text. `amal mutants` lists them, and `amal grade` says wh
 
 from difflib import ndiff
 
-from amal.doctor.definitions import operation_called
+from amal.doctor.definitions import find_operation
 from amal.errors import did_you_mean
 
 from . import _activations, _affine, _convolution, _losses, _normalization, _pooling, _softmax
@@ -64,7 +64,7 @@ OF_SIGNALS = {"max_pool1d": "max_pool", "avg_pool1d": "avg_pool"}
 
 def operation_of(name: str) -> str | None:
     """Return the operation that the name of a class or of an operation means, None if there are no mutants of it."""
-    known = operation_called(name)
+    known = find_operation(name)
     operation = OF_SIGNALS.get(known.name, known.name) if known else None
     return operation if operation in SOLUTIONS else None
 

@@ -11,10 +11,10 @@ from .definition import Definition as Definition
 from .definition import Draw as Draw
 from .definition import Kink as Kink
 from .definition import Operation as Operation
-from .definition import seeded as seeded
+from .definition import use_seed as use_seed
 
 
-def normalised(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return the name of a class without case, underscores, and what students write around it."""
     plain = name.lower().replace("_", "")
     for ending in ("function", "func", "fn", "op"):
@@ -26,12 +26,14 @@ def normalised(name: str) -> str:
 
 def all_operations() -> dict[str, Operation]:
     """Return name -> operation, of all that are known."""
-    rooms = (losses, layers, normalization, windows, lookup_and_attention)
-    return {operation.name: operation for room in rooms for operation in room.OPERATIONS}
+    families = (losses, layers, normalization, windows, lookup_and_attention)
+    return {operation.name: operation for family in families for operation in family.OPERATIONS}
 
 
-def operation_called(name: str) -> Operation | None:
+def find_operation(name: str) -> Operation | None:
     """Return the operation that the name of a class, or of an operation, means; None if it means none."""
-    plain = normalised(name)
     operations = all_operations()
-    return operations.get(name) or next((of for of in operations.values() if plain in of.aliases), None)
+    if name in operations:
+        return operations[name]
+    plain = plain_name(name)
+    return next((operation for operation in operations.values() if plain in operation.aliases), None)

@@ -8,64 +8,47 @@ from torch import Tensor
 from .definition import Arguments, Definition, Draw, Operation
 
 VOCABULARY = 5
-TABLE = ("indices", "table")
 ATTENTION = ("query", "key", "value")
 
 
-def lookup(draw: Draw, indices_first: bool) -> Arguments:
+def indices_and_table(draw: Draw) -> Arguments:
     """Draw indices, some of them twice, and a table of vectors."""
-    indices, weight = draw.classes(draw.n, VOCABULARY), draw(VOCABULARY, draw.size(3))
-    return (indices, weight) if indices_first else (weight, indices)
+    return draw.classes(draw.n, VOCABULARY), draw(VOCABULARY, draw.size(3))
 
 
-def three(draw: Draw) -> Arguments:
+def table_and_indices(draw: Draw) -> Arguments:
+    """Draw the same in the other order."""
+    return indices_and_table(draw)[::-1]
+
+
+def maps(draw: Draw) -> Arguments:
+    """Draw maps (n, 2, 3)."""
+    return (draw(draw.n, 2, 3),)
+
+
+def query_key_value(draw: Draw) -> Arguments:
     """Draw queries, keys and values."""
     n, d = min(draw.n, 5), draw.size(3)
     return draw(n, d), draw(n + 1, d), draw(n + 1, d)
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, scaled: bool) -> Tensor:
-    """Return softmax(Q Kᵀ) V, the scores divided by √d or not."""
-    scores = query @ key.mT
-    return torch.softmax(scores / query.shape[-1] ** 0.5 if scaled else scores, -1) @ value
+def attention(query: Tensor, key: Tensor, value: Tensor, power: float) -> Tensor:
+    """Return softmax(Q Kᵀ / d^power) V."""
+    return torch.softmax(query @ key.mT / query.shape[-1] ** power, -1) @ value
 
+
+EMBEDDING = (
+    Definition("torch", "of (indices, weight)", lambda i, w: w[i], indices_and_table, ("indices", "table")),
+    Definition("weight-first", "of (weight, indices)", lambda w, i: w[i], table_and_indices, ("table", "indices")),
+)
+FLATTEN = (Definition("usual", "all but the batch", lambda x: x.flatten(1), maps, ("input",)),)
+SCALED = (
+    Definition("scaled", "scores divided by √d", partial(attention, power=0.5), query_key_value, ATTENTION),
+    Definition("plain", "scores as they are", partial(attention, power=0.0), query_key_value, ATTENTION),
+)
 
 OPERATIONS = (
-    Operation(
-        "embedding",
-        ("embedding", "lookup"),
-        (
-            Definition(
-                "torch", "of (indices, weight)", lambda i, w: w[i], partial(lookup, indices_first=True), roles=TABLE
-            ),
-            Definition(
-                "weight-first",
-                "of (weight, indices)",
-                lambda w, i: w[i],
-                partial(lookup, indices_first=False),
-                roles=TABLE[::-1],
-            ),
-        ),
-    ),
-    Operation(
-        "flatten",
-        ("flatten",),
-        (
-            Definition(
-                "usual",
-                "all but the batch",
-                lambda x: x.flatten(1),
-                lambda draw: (draw(draw.n, 2, 3),),
-                roles=("input",),
-            ),
-        ),
-    ),
-    Operation(
-        "attention",
-        ("attention", "scaleddotproductattention", "dotproductattention"),
-        (
-            Definition("scaled", "scores divided by √d", partial(attention, scaled=True), three, roles=ATTENTION),
-            Definition("plain", "scores as they are", partial(attention, scaled=False), three, roles=ATTENTION),
-        ),
-    ),
+    Operation("embedding", ("embedding", "lookup"), EMBEDDING),
+    Operation("flatten", ("flatten",), FLATTEN),
+    Operation("attention", ("attention", "scaleddotproductattention", "dotproductattention"), SCALED),
 )

@@ -55,7 +55,7 @@ def check(
         memory_limit: GB that all processes of the file may hold together.
     """
     from amal.doctor import annotations, findings
-    from amal.doctor.isolation import Report, examination_of
+    from amal.doctor.isolation import Report, examine_file
 
     require_limits("check", time_limit, memory_limit)
     if as_json and format not in ("text", "json"):
@@ -67,7 +67,7 @@ def check(
     try:
         given = named(inputs, "--inputs"), named(surrogate, "--surrogate")
         with WaitingLine("starting torch", shown=format == "text") as line:
-            for step in examination_of(file, names, time_limit, memory_limit, *given):
+            for step in examine_file(file, names, time_limit, memory_limit, *given):
                 if isinstance(step, Report):
                     report = step
                 else:
@@ -77,7 +77,7 @@ def check(
         print(f"amal check: {findings.printable(str(error))}", file=sys.stderr)
         diagnoses, status = [], 2
         if format in ("sarif", "github"):  # who reads these does not read on
-            diagnoses = [annotations.unexamined(file, str(error))]
+            diagnoses = [annotations.failure(file, str(error))]
     else:
         if report.printed and format == "text":
             printed = findings.printable(report.printed.rstrip())

@@ -1,4 +1,4 @@
-"""What the author of a Function says to the doctor: its inputs, what it is meant to compute, what is on purpose."""
+"""What the author of a Function declares: its inputs, what it computes, and which faults are on purpose."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -15,18 +15,18 @@ def declare(
     requires: Collection[int | str] | None = None,
     allow: str | Collection[str] = (),
 ) -> Callable[[T], T]:
-    """Say to the doctor what it cannot know of a Function; a decorator of the class.
+    """Declare what the doctor cannot know about a Function; a decorator of the class.
 
-    The same can be said without amal, by an attribute of the class: `doctor = {"surrogate": lambda x: x}`.
+    An attribute of the class does the same without amal: `doctor = {"surrogate": lambda x: x}`.
 
     Args:
         inputs: what to call it with, or a function that returns it.
         reference: as `amal.checking.check` takes it.
-        surrogate: as `check` takes it: the derivative of this one is what backward is meant to give.
+        surrogate: as `check` takes it: backward gives the derivative of this function.
         requires: as `check` takes it.
         allow: codes that are on purpose, as `check` takes them.
     """
-    said = {
+    values = {
         "inputs": inputs,
         "reference": reference,
         "surrogate": surrogate,
@@ -34,23 +34,25 @@ def declare(
         "allow": allow,
     }
 
-    def decorated(function: T) -> T:
-        function.doctor = {name: value for name, value in said.items() if value not in (None, ())}  # type: ignore[attr-defined]
+    def decorate(function: T) -> T:
+        options = {name: value for name, value in values.items() if value not in (None, ())}
+        function.doctor = options  # type: ignore[attr-defined]
         return function
 
-    return decorated
+    return decorate
 
 
-def declared(function: Any) -> dict[str, Any]:
-    """Return what the class says to the doctor.
+def declarations(function: Any) -> dict[str, Any]:
+    """Return what the class declares.
 
     Raises:
-        ValueError: it says what is not understood.
+        ValueError: it is no dictionary, or there is no such option.
     """
-    said = getattr(function, "doctor", None) or {}
-    if not isinstance(said, Mapping):
-        raise ValueError(f"{function.__name__}.doctor is no dictionary, with {', '.join(OPTIONS)}")
-    unknown = [str(name) for name in said if name not in OPTIONS]
+    options = getattr(function, "doctor", None) or {}
+    names = ", ".join(OPTIONS)
+    if not isinstance(options, Mapping):
+        raise ValueError(f"{function.__name__}.doctor is no dictionary, with {names}")
+    unknown = [str(name) for name in options if name not in OPTIONS]
     if unknown:
-        raise ValueError(f"{function.__name__}.doctor: no {', '.join(unknown)}; there are {', '.join(OPTIONS)}")
-    return dict(said)
+        raise ValueError(f"{function.__name__}.doctor: no {', '.join(unknown)}; there are {names}")
+    return dict(options)

@@ -1,6 +1,6 @@
-"""Examine a student's file in a sandbox: what the doctor says of each Function, and what became of the process."""
+"""Examine a student's file in a sandbox: the diagnosis of each Function, and how the process ended."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,40 +16,47 @@ STUDENT = "amal.doctor.student"
 ENVIRONMENT = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 NONE: Mapping[str, str] = {}
 SHOWN = 2000
-"""Characters of what the file printed that are kept."""
+"""Characters of the file's own output to keep."""
 
 
 @dataclass
 class Report:
-    """What came of examining a file."""
+    """The result of examining a file."""
 
     diagnoses: list[Diagnosis] = field(default_factory=list)
     printed: str = ""
-    """The beginning of what the file itself printed."""
+    """The beginning of the file's own output."""
     seconds: float = 0.0
-    """That its processes ran, the start of Python and torch not counted."""
+    """How long its processes ran, without the start of Python and torch."""
 
-    def add(self, path: Path, chosen: "Chosen", code: str, words: str) -> None:
-        """Note a Function whose examination did not come to its end."""
-        findings = (Finding(code, f"{chosen.name} {words}."),)
-        self.diagnoses.append(_placed(Diagnosis(chosen.name, chosen.operation, "", findings), path))
+    def add(self, path: Path, task: "Task", code: str, words: str) -> None:
+        """Add the diagnosis of a Function whose examination did not end."""
+        findings = (Finding(code, f"{task.name} {words}."),)
+        self.diagnoses.append(_locate(Diagnosis(task.name, task.operation, "", findings), path))
 
 
-def _placed(diagnosis: Diagnosis, path: Path) -> Diagnosis:
-    """Return a diagnosis with the file, and with the line of the class, where it has none."""
+def _locate(diagnosis: Diagnosis, path: Path) -> Diagnosis:
+    """Return a diagnosis with the file and the line of the class, if it has none."""
     if diagnosis.file is not None:
         return diagnosis
     try:
         places = functions_in(path).items()
     except UserError:
         places = {}.items()
-    lines = [of.line for name, of in places if diagnosis.function in (name, name.split(".")[-1])]
+    lines = [place.line for name, place in places if diagnosis.function in (name, name.split(".")[-1])]
     return replace(diagnosis, file=str(path.resolve()), line=next(iter(lines), None))
 
 
 def examining() -> Sandbox:
     """Return a sandbox to examine files in: it starts torch once, and each file is run in a process of its own."""
     return Sandbox([STUDENT], ENVIRONMENT)
+
+
+def last_report(steps: Iterable[str | Report]) -> Report:
+    """Go through all steps of `examine_file`, and return its report."""
+    *_, report = steps
+    assert isinstance(report, Report)
+    return report
 
 
 def examine_file(
@@ -60,54 +67,40 @@ def examine_file(
     inputs: Mapping[str, str] = NONE,
     surrogates: Mapping[str, str] = NONE,
     sandbox: Sandbox | None = None,
-) -> Report:
-    """Return what comes of examining a file; see `examination_of`, which takes the same."""
-    *_, report = examination_of(path, names, time_limit, memory_limit, inputs, surrogates, sandbox)
-    assert isinstance(report, Report)
-    return report
-
-
-def examination_of(
-    path: Path,
-    names: tuple[str, ...] = (),
-    time_limit: float = 30.0,
-    memory_limit: float = 4.0,
-    inputs: Mapping[str, str] = NONE,
-    surrogates: Mapping[str, str] = NONE,
-    sandbox: Sandbox | None = None,
 ) -> Iterator[str | Report]:
-    """Examine the Functions of a file; yield what is done next, in words, and at last the report.
+    """Examine the Functions of a file; yield each step in words, and the report last.
 
-    A Function that crashes, exits, or does not end is followed by a process for the rest.
+    If a Function crashes, exits, or does not end, another process examines the rest.
 
     Args:
         path: a Python file.
         names: of the Functions, such as `Linear` or `MyLayer=linear`; all if there are none.
         time_limit: seconds for the import, and for each Function; the whole file has ten times as long.
         memory_limit: GB that the file's processes may hold together.
-        inputs: name of a Function -> a Python expression, what to call it with: "randn(4, 3), randn(3)".
-        surrogates: name of a Function -> a Python expression, the function whose derivative is meant.
-        sandbox: of `examining`, for more files than one; None for one of its own.
+        inputs: name of a Function -> a Python expression, its inputs: "randn(4, 3), randn(3)".
+        surrogates: name of a Function -> a Python expression, the function whose derivative
+            backward gives.
+        sandbox: of `examining`, for several files; None for one of its own.
 
     Raises:
-        UserError: the file is not there, cannot be imported, or holds no Function.
+        UserError: the file does not exist, cannot be imported, or holds no Function.
     """
     if not path.is_file():
         raise UserError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
-    report, left = Report(), None
+    report, rest = Report(), None
     options = {"inputs": dict(inputs), "surrogates": dict(surrogates)}
     with examining() if sandbox is None else nullcontext(sandbox) as sandbox:
-        while left is None or (left and report.seconds < WHOLE * time_limit):
+        while rest is None or (rest and report.seconds < WHOLE * time_limit):
             limits = Limits(time_limit, WHOLE * time_limit - report.seconds, memory_limit)
-            left = yield from _examine(sandbox, path, names, left, limits, report, options)
+            rest = yield from _examine(sandbox, path, names, rest, limits, report, options)
     too_long = f"was not examined: the whole file took more than {WHOLE * time_limit:g} seconds"
-    for of in left:
-        report.add(path, of, "raises", too_long)
+    for task in rest:
+        report.add(path, task, "raises", too_long)
     yield report
 
 
-class Chosen(NamedTuple):
-    """A Function to examine, and the operation that it is meant to be."""
+class Task(NamedTuple):
+    """A Function to examine, and its operation."""
 
     name: str
     operation: str
@@ -117,17 +110,20 @@ def _examine(
     sandbox: Sandbox,
     path: Path,
     names: Sequence[str],
-    left: list[Chosen] | None,
+    tasks: list[Task] | None,
     limits: Limits,
     report: Report,
     options: dict[str, dict[str, str]],
-) -> Generator[str, None, list[Chosen]]:
-    """Examine in one process what it can, of what is left by those before; return what is left for another one."""
+) -> Generator[str, None, list[Task]]:
+    """Examine Functions in one process, as many as it can; return those that another one must examine.
+
+    The tasks are None for the first process, which finds them.
+    """
     ready = False
-    chosen, done = left, 0
+    count = 0  # of Functions that this process has examined
     begun = False  # with the Functions: the import is over
-    done_before = len(report.diagnoses)
-    for said in sandbox.run(f"{STUDENT}:main", str(path), [*names], options, done_before, limits=limits):
+    before = len(report.diagnoses)
+    for said in sandbox.run(f"{STUDENT}:main", str(path), [*names], options, before, limits=limits):
         match said:
             case {"ready": _}:
                 ready = True
@@ -136,30 +132,31 @@ def _examine(
                 raise UserError(words)
             case {"chosen": pairs}:
                 begun = True
-                chosen = [Chosen(*pair) for pair in pairs]
-                yield from _next(chosen, done, done_before)
+                tasks = [Task(*pair) for pair in pairs]
+                yield from _next_step(tasks, count, before)
             case {"diagnosis": entry}:
-                report.diagnoses.append(_placed(diagnosis_from(entry), path))
-                done += 1
-                yield from _next(chosen or [], done, done_before)
+                report.diagnoses.append(_locate(diagnosis_from(entry), path))
+                count += 1
+                yield from _next_step(tasks or [], count, before)
             case Ending():
                 ending = said
     report.seconds += ending.seconds
     report.printed = (report.printed + ending.printed)[:SHOWN]
-    if chosen is None:
+    if tasks is None:
         if not ready:
             reason = f"{ending}: {ending.printed.strip()[-300:]}".rstrip(": ")
             raise UserError(f"the process that should examine {path} {reason}")
         raise UserError(f"{path} cannot be imported: it {ending}")
-    if done == len(chosen):
+    if count == len(tasks):
         return []
-    lost = chosen[done : done + 1] if begun else chosen  # what ends the import once more ends it for all
-    for of in lost:
-        report.add(path, of, "killed" if ending.killed else "raises", str(ending))
-    return chosen[done + len(lost) :]
+    # A second failure of the import is a failure for all.
+    failures = tasks[count : count + 1] if begun else tasks
+    for task in failures:
+        report.add(path, task, "killed" if ending.killed else "raises", str(ending))
+    return tasks[count + len(failures) :]
 
 
-def _next(chosen: Sequence[Chosen], done: int, before: int) -> Iterator[str]:
-    """Yield which Function is examined after so many in this process, and some before, if one is left."""
-    if done < len(chosen):
-        yield f"examining {chosen[done].name} ({before + done + 1} of {before + len(chosen)})"
+def _next_step(tasks: Sequence[Task], count: int, before: int) -> Iterator[str]:
+    """Yield which Function is next after `count` in this process and some `before` it, if any is."""
+    if count < len(tasks):
+        yield f"examining {tasks[count].name} ({before + count + 1} of {before + len(tasks)})"

@@ -1,4 +1,4 @@
-"""Which Functions a file holds, and what each is meant to be."""
+"""Find the Functions that an imported file holds, and the operation of each."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,20 +17,21 @@ from .source_functions import functions_in
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A Function of a file, and what it is meant to be."""
+class Candidate:
+    """A Function of a file to examine, and its operation."""
 
     name: str
     function: type[Any] | None
-    """None where it cannot be reached: `unable` says why."""
+    """None if it cannot be reached: `obstacle` says why."""
     operation: Operation | None = None
-    """None where its name says nothing, so that it is examined without a definition."""
+    """None if its name means none, so that it is examined without a definition."""
     definition: str | None = None
-    unable: str = ""
+    obstacle: str = ""
+    """Why it cannot be examined; empty if it can."""
 
 
-def functions_of(module: ModuleType, names: list[str]) -> list[Chosen]:
-    """Return the Functions to examine, each with its operation and the definition that is asked for.
+def module_functions(module: ModuleType, names: list[str]) -> list[Candidate]:
+    """Return the Functions to examine, each with its operation and definition.
 
     Args:
         module: the student's.
@@ -39,72 +40,82 @@ def functions_of(module: ModuleType, names: list[str]) -> list[Chosen]:
     Raises:
         UserError: there is no such Function, no such operation, or no Function at all.
     """
-    there = {name: of for name, of in vars(module).items() if _is_function(of)}
+    functions = {name: value for name, value in vars(module).items() if _is_function(value)}
     if names:
-        inner = {of.name: of for of in _out_of_reach(module, there)}
-        return [inner[name] if name in inner else _chosen(name, there) for name in names]
-    own: dict[type[Any], str] = {}
-    for name, of in there.items():
-        if of.__module__ == module.__name__ and not _is_base(of, there):
-            own.setdefault(of, name)
-    chosen = [Chosen(name, of, find_operation(name), unable=_lack(of)) for of, name in own.items()]
-    chosen += _out_of_reach(module, there)
-    if not chosen:
-        known = ", ".join(sorted(all_operations()))
-        raise UserError(f"no autograd Function in {module.__name__}: it holds none at all. Known: {known}")
-    return chosen
+        inner = {candidate.name: candidate for candidate in _inner_functions(module, functions)}
+        return [inner[name] if name in inner else _candidate(name, functions) for name in names]
+    first_names: dict[type[Any], str] = {}
+    for name, function in functions.items():
+        if function.__module__ == module.__name__ and not _is_base(function, functions):
+            first_names.setdefault(function, name)
+    candidates = [
+        Candidate(name, function, find_operation(name), obstacle=_obstacle(function))
+        for function, name in first_names.items()
+    ]
+    candidates += _inner_functions(module, functions)
+    if not candidates:
+        operations = ", ".join(sorted(all_operations()))
+        words = f"no autograd Function in {module.__name__}: it holds none at all"
+        raise UserError(f"{words}. Known: {operations}")
+    return candidates
 
 
 def _is_function(value: Any) -> bool:
     return is_function(value) and value is not torch.autograd.Function
 
 
-def _lack(function: type[Any]) -> str:
-    """Return why a class is nothing to examine: it has nothing of its own, so that it may be a base of others."""
+def _obstacle(function: type[Any]) -> str:
+    """Return why a class cannot be examined: it has no methods, so that it may be a base of others."""
     base = torch.autograd.Function
     bare = function.forward is base.forward and function.backward is base.backward
     return "has neither a forward nor a backward" if bare else ""
 
 
-def _is_base(function: type[Any], there: Mapping[str, type[Any]]) -> bool:
-    """Whether a class has no forward of its own, and others of the file that derive from it have."""
-    bare = function.forward is torch.autograd.Function.forward
-    return bare and any(issubclass(other, function) and other is not function for other in there.values())
+def _is_base(function: type[Any], functions: Mapping[str, type[Any]]) -> bool:
+    """Whether a class has no forward of its own, and others of the file derive from it."""
+    if function.forward is not torch.autograd.Function.forward:
+        return False
+    return any(issubclass(other, function) and other is not function for other in functions.values())
 
 
-def _out_of_reach(module: ModuleType, there: Mapping[str, type[Any]]) -> Iterator[Chosen]:
-    """Yield the Functions that the file defines within functions or classes, or only under conditions."""
-    known = {of.__qualname__.split(".")[-1] for of in there.values()} | there.keys()
+def _inner_functions(module: ModuleType, functions: Mapping[str, type[Any]]) -> Iterator[Candidate]:
+    """Yield the Functions that the file defines within functions or classes, or under conditions."""
+    names = {function.__qualname__.split(".")[-1] for function in functions.values()}
+    names |= functions.keys()
     bases = {name for name, value in vars(module).items() if is_function(value)}
     try:
         places = functions_in(Path(module.__file__ or ""), bases)
-    except (AttributeError, UserError):  # it is of no file
+    except (AttributeError, UserError):  # the module has no file
         return
-    for name, place in places.items():
-        *around, own = name.split(".")
-        if own in known:
+    for full_name, place in places.items():
+        *outer, name = full_name.split(".")
+        if name in names:
             continue
         inner: Any = module
-        for part in (*around, own):
-            inner = getattr_static(inner, part, None)  # a stand-in has whatever it is asked for
+        for part in (*outer, name):
+            inner = getattr_static(inner, part, None)  # a stand-in has every attribute
         if _is_function(inner):
-            yield Chosen(name, inner, find_operation(own))
-        elif around:
-            yield Chosen(own, None, unable=f"(line {place.line}) is defined within {around[-1]}, out of reach")
+            yield Candidate(full_name, inner, find_operation(name))
+        elif outer:
+            words = f"(line {place.line}) is defined within {outer[-1]}, out of reach"
+            yield Candidate(name, None, obstacle=words)
         elif not isinstance(inner, type):
-            yield Chosen(own, None, unable=f"(line {place.line}) is not there once the file is imported")
+            words = f"(line {place.line}) is not there once the file is imported"
+            yield Candidate(name, None, obstacle=words)
 
 
-def _chosen(word: str, there: dict[str, Any]) -> Chosen:
-    name, _, wanted = word.partition("=")
-    operation_name, _, definition = wanted.partition(":")
-    if name not in there:
-        raise UserError(f"no Function {name}{did_you_mean(name, there)}; there are {', '.join(there) or 'none'}")
+def _candidate(word: str, functions: dict[str, Any]) -> Candidate:
+    name, _, meaning = word.partition("=")
+    operation_name, _, definition = meaning.partition(":")
+    if name not in functions:
+        hint = did_you_mean(name, functions)
+        raise UserError(f"no Function {name}{hint}; there are {', '.join(functions) or 'none'}")
+    function = functions[name]
     if operation_name == "any":
-        return Chosen(name, there[name])
+        return Candidate(name, function)
     operation = find_operation(operation_name or name)
     if operation is None and operation_name:
-        known = ", ".join(sorted(all_operations()))
+        operations = ", ".join(sorted(all_operations()))
         hint = did_you_mean(operation_name, all_operations())
-        raise UserError(f"no operation {operation_name}{hint}. Known: {known}")
-    return Chosen(name, there[name], operation, definition or None, _lack(there[name]))
+        raise UserError(f"no operation {operation_name}{hint}. Known: {operations}")
+    return Candidate(name, function, operation, definition or None, _obstacle(function))

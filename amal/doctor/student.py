@@ -12,11 +12,11 @@ import torch
 
 from amal.errors import UserError
 
-from .declarations import declared
+from .declarations import declarations
 from .examination import ANY, check, examine, sentence
 from .findings import Diagnosis, Finding
 from .importing import import_failure, import_file
-from .module_functions import Chosen, functions_of
+from .module_functions import Candidate, module_functions
 
 
 def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], done: int) -> None:
@@ -26,7 +26,7 @@ def main(tell: Callable[..., None], path: str, names: list[str], options: dict[s
         tell: takes `ready`; then `failed` with a reason, or `chosen` with a name and an operation of each, and each
             `diagnosis`.
         path: of the file.
-        names: of the Functions, as `functions_of` takes them.
+        names: of the Functions, as `module_functions` takes them.
         options: "inputs" and "surrogates", each with a Python expression by the name of a Function.
         done: how many of the Functions, from the first, other processes have examined.
     """
@@ -36,80 +36,87 @@ def main(tell: Callable[..., None], path: str, names: list[str], options: dict[s
         imported = import_file(Path(path))
     except BaseException as error:  # whatever a student's file does when it is imported
         return tell(failed=import_failure(error, path))
-    module, notes = imported.module, [Finding("imported-in-part", of, None, "note") for of in imported.notes]
+    module = imported.module
+    notes = [Finding("imported-in-part", note, None, "note") for note in imported.notes]
     try:
-        chosen = functions_of(module, names)
-        unknown = {name for given in options.values() for name in given} - {of.name for of in chosen}
+        candidates = module_functions(module, names)
+        known = [candidate.name for candidate in candidates]
+        unknown = {name for option in options.values() for name in option} - {*known}
         if unknown:
-            raise UserError(
-                f"no Function {', '.join(sorted(unknown))}; there are {', '.join(of.name for of in chosen)}"
-            )
+            raise UserError(f"no Function {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     except UserError as error:
         if imported.failure is not None and not names:
             return tell(failed=import_failure(imported.failure, path))
         return tell(failed=" ".join([f"{error}.", *imported.notes]) if imported.notes else str(error))
-    chosen = chosen[done:]
-    tell(chosen=[[of.name, of.operation.name if of.operation else ANY] for of in chosen])
-    for of in chosen:
+    candidates = candidates[done:]
+    tell(chosen=[[each.name, each.operation.name if each.operation else ANY] for each in candidates])
+    for candidate in candidates:
         torch.manual_seed(0)
+        expressions = {kind: option.get(candidate.name) for kind, option in options.items()}
         try:
-            said = examined(of, module, {kind: given.get(of.name) for kind, given in options.items()})
+            diagnosis = diagnose(candidate, module, expressions)
         except UserError as error:
             return tell(failed=str(error))
-        tell(diagnosis=replace(said, function=of.name, findings=(*said.findings, *notes)).as_dict())
+        findings = (*diagnosis.findings, *notes)
+        tell(diagnosis=replace(diagnosis, function=candidate.name, findings=findings).as_dict())
     return None
 
 
-def examined(chosen: Chosen, module: ModuleType, options: Mapping[str, str | None]) -> Diagnosis:
-    """Return the diagnosis.
+def diagnose(candidate: Candidate, module: ModuleType, expressions: Mapping[str, str | None]) -> Diagnosis:
+    """Return the diagnosis of a Function.
 
     Raises:
-        UserError: what was said of it, in the file or by the options, is not understood.
+        UserError: an option, or what the file declares, is wrong.
     """
-    if chosen.function is None or chosen.unable:
-        return Diagnosis(chosen.name, ANY, "", (Finding("not-examined", f"{chosen.name} {chosen.unable}."),))
-    inputs, surrogate = options.get("inputs"), options.get("surrogates")
-    if surrogate is None and not hasattr(chosen.function, "doctor"):
-        told = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", chosen.function.__doc__ or "")
-        surrogate = told[1].rstrip("`. ") if told else None
-    said = [evaluated(words, module, chosen.name) if words else None for words in (inputs, surrogate)]
+    name, function = candidate.name, candidate.function
+    if function is None or candidate.obstacle:
+        finding = Finding("not-examined", f"{name} {candidate.obstacle}.")
+        return Diagnosis(name, ANY, "", (finding,))
+    inputs, surrogate = expressions.get("inputs"), expressions.get("surrogates")
+    if surrogate is None and not hasattr(function, "doctor"):
+        match = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", function.__doc__ or "")
+        surrogate = match[1].rstrip("`. ") if match else None
+    arguments = evaluate(inputs, module, name) if inputs else None
+    substitute = evaluate(surrogate, module, name)[0] if surrogate else None
     try:
-        given = said[0] or _sample_inputs(module, chosen)
-        meant = said[1][0] if said[1] else None
-        if chosen.operation is None or meant is not None or declared(chosen.function).get("reference"):
-            return check(chosen.function, given, surrogate=meant)
-        known = examine(chosen.function, chosen.operation.name, chosen.definition)
-        if known.verdict != "not examined" and (given is None or known.verdict != "correct"):
-            return known
-        besides = check(chosen.function, given)  # what fits no definition is held against its own forward at least
-        return known if besides.verdict in ("correct", "not examined") else besides
-    except Exception as error:  # of what the file says of it: the other Functions are examined all the same
-        if inputs or surrogate or chosen.definition:
+        arguments = arguments or _sample_inputs(module, candidate)
+        if candidate.operation is None or substitute is not None or declarations(function).get("reference"):
+            return check(function, arguments, surrogate=substitute)
+        diagnosis = examine(function, candidate.operation.name, candidate.definition)
+        if diagnosis.verdict != "not examined" and (arguments is None or diagnosis.verdict != "correct"):
+            return diagnosis
+        # A Function that fits no definition is at least compared with its own forward.
+        second = check(function, arguments)
+        return diagnosis if second.verdict in ("correct", "not examined") else second
+    except Exception as error:  # what the file declares is wrong: examine its other Functions all the same
+        if inputs or surrogate or candidate.definition:
             raise UserError(str(error)) from error
-        words = f"what the file says of {chosen.name} is not understood: {error}"
-        return Diagnosis(chosen.name, ANY, "", (sentence("not-examined", words),))
+        words = f"what the file says of {name} is not understood: {error}"
+        return Diagnosis(name, ANY, "", (sentence("not-examined", words),))
 
 
-def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]:
-    """Return what a Python expression gives, as a tuple: `randn(4, 3), randn(3)`; torch's names need no `torch.`.
+def evaluate(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]:
+    """Return the value of a Python expression as a tuple: `randn(4, 3), randn(3)`.
+
+    Torch's names need no `torch.`.
 
     Raises:
-        UserError: it gives nothing.
+        UserError: it has no value.
     """
     torch.manual_seed(0)
     space = {**vars(torch), **vars(module), "torch": torch, "math": math}
     try:
         return tuple(eval(f"({expression}\n,)", space))
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{name}: `{expression}` gives no value: {type(error).__name__}: {said}") from error
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{name}: `{expression}` gives no value: {words}") from error
 
 
-def _sample_inputs(module: ModuleType, chosen: Chosen) -> Sequence[Any] | None:
-    """Return the inputs that the file gives for a Function: `sample_inputs = {"Bilinear": (randn(4, 3), ...)}`."""
+def _sample_inputs(module: ModuleType, candidate: Candidate) -> Sequence[Any] | None:
+    """Return the inputs that the file has for a Function: `sample_inputs = {"Bilinear": (randn(4, 3), ...)}`."""
     samples = getattr(module, "sample_inputs", None)
     samples = samples() if callable(samples) else samples
     if not isinstance(samples, Mapping):
         return None
-    given = samples.get(chosen.name, samples.get(chosen.function))
-    return cast(Sequence[Any] | None, given() if callable(given) else given)
+    inputs = samples.get(candidate.name, samples.get(candidate.function))
+    return cast(Sequence[Any] | None, inputs() if callable(inputs) else inputs)

@@ -316,12 +316,12 @@ def command(monkeypatch, capsys, tmp_path):
     """What `amal check` prints, and its status, of a file of which the doctor says something."""
 
     def run(*options, report):
-        def examination_of(*_, **__):
+        def examine_file(*_, **__):
             if isinstance(report, Exception):
                 raise report
             yield report
 
-        monkeypatch.setattr(isolation, "examination_of", examination_of)
+        monkeypatch.setattr(isolation, "examine_file", examine_file)
         status = 0
         try:
             cli.app.cli(args=["check", str(tmp_path / "lab.py"), *options])

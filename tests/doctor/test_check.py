@@ -17,7 +17,7 @@ from amal.course.mutants import SOLUTIONS
 from amal.doctor import student
 from amal.doctor.definitions import all_operations
 from amal.doctor.findings import CODES, as_text, diagnosis_from
-from amal.doctor.isolation import examine_file
+from amal.doctor.isolation import examine_file, last_report
 from amal.errors import UserError
 from amal.ops import LinearFunction, MSEFunction
 from tme1._mistakes import BiasNotSummed, DetachedBackward, GradOutputInPlace, TensorKeptOnContext
@@ -149,9 +149,9 @@ def test_a_name_that_is_not_there_is_refused_in_words(names, words, tmp_path, in
 
 def test_a_file_that_is_not_there_is_refused_in_words(tmp_path):
     with pytest.raises(UserError, match="is not there"):
-        examine_file(tmp_path / "nothing.py")
+        last_report(examine_file(tmp_path / "nothing.py"))
     with pytest.raises(UserError, match="is not a file"):
-        examine_file(tmp_path)
+        last_report(examine_file(tmp_path))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -165,7 +165,7 @@ def test_what_crashes_hangs_or_exits_stops_neither_the_checker_nor_the_others(tm
         square("Sigmoid", forward="raise NotImplementedError('to do')"),
         square(),
     )
-    report = examine_file(path, (), 3.0)
+    report = last_report(examine_file(path, (), 3.0))
     said = {of.function: (of.verdict, of.findings[0].message) for of in report.diagnoses}
     assert list(said) == ["Exp", "Log", "Sqrt", "Tanh", "Sigmoid", "Square"]
     assert said["Exp"] == ("error", "Exp crashed Python (SIGSEGV).")
@@ -190,7 +190,7 @@ def test_what_a_file_prints_is_shown_apart_and_cut(tmp_path, capfd):
 
 def test_a_name_can_be_mapped_to_an_operation(tmp_path):
     path = write(tmp_path, square("Foo"), LINEAR.replace("class Linear", "class Affine2"))
-    diagnoses = examine_file(path, ("Foo=square", "Affine2=linear:course")).diagnoses
+    diagnoses = last_report(examine_file(path, ("Foo=square", "Affine2=linear:course"))).diagnoses
     assert [(of.function, of.operation, of.verdict) for of in diagnoses] == [
         ("Foo", "square", "correct"),
         ("Affine2", "linear", "correct"),
@@ -200,13 +200,13 @@ def test_a_name_can_be_mapped_to_an_operation(tmp_path):
 def test_a_file_may_import_its_neighbour_and_be_part_of_a_package(tmp_path):
     write(tmp_path, "two = 2\n", name="neighbour.py")
     path = write(tmp_path, "from neighbour import two\n", square())
-    assert examine_file(path).diagnoses[0].verdict == "correct"
+    assert last_report(examine_file(path)).diagnoses[0].verdict == "correct"
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").touch()
     write(package, "two = 2\n", name="neighbour.py")
     path = write(package, "from .neighbour import two\n", square())
-    assert examine_file(path).diagnoses[0].verdict == "correct"
+    assert last_report(examine_file(path)).diagnoses[0].verdict == "correct"
 
 
 def test_as_a_command_it_ends_with_the_status_that_is_promised(tmp_path):

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from amal import check_command
 from amal.checking import check
 from amal.doctor.function_under_test import Specimen
-from amal.doctor.module_functions import Chosen
+from amal.doctor.module_functions import Candidate
 from amal.doctor.sample_inputs import found_samples
 from amal.doctor.source_functions import functions_in
 from amal.doctor.student import _sample_inputs
@@ -463,7 +463,7 @@ def test_a_third_derivative_of_torch_s_own_is_only_noted():
 def test_sample_inputs_may_be_a_function_that_returns_them():
     module = ModuleType("lab")
     module.sample_inputs = lambda: {"HalfInside": (torch.ones(2),)}
-    (x,) = _sample_inputs(module, Chosen("HalfInside", HalfInside))
+    (x,) = _sample_inputs(module, Candidate("HalfInside", HalfInside))
     assert torch.equal(x, torch.ones(2))
 
 

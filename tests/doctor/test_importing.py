@@ -8,7 +8,7 @@ import torch
 from amal.course.mutants import SOLUTIONS
 from amal.doctor import student
 from amal.doctor.findings import diagnosis_from
-from amal.doctor.isolation import examine_file
+from amal.doctor.isolation import examine_file, last_report
 from amal.doctor.stand_in import StandIn
 
 TANH = SOLUTIONS["tanh"]
@@ -168,7 +168,7 @@ else:
 def test_a_name_that_the_sandbox_cannot_ask_for_is_no_error(tmp_path):
     path = tmp_path / "lab.py"
     path.write_text(f"name = input('Your name? ')\n{TANH}")
-    (diagnosis,) = examine_file(path).diagnoses
+    (diagnosis,) = last_report(examine_file(path)).diagnoses
     assert diagnosis.verdict == "correct"
     assert "Line 1 of lab.py failed (EOFError" in str(diagnosis)
 

@@ -41,7 +41,7 @@ def project(pytester, monkeypatch):
             raise UserError("lab.py cannot be imported: ImportError: no helper")
         error = (Finding(codes[name], "This and that.", "b", "error", "backward", 7),) if name in codes else ()
         note = (Finding("no-vmap", "There is no vmap.", None, "note"),)
-        return isolation.Report([Diagnosis(name, "square", "", error + note, str(path), 2)], "hello")
+        return [isolation.Report([Diagnosis(name, "square", "", error + note, str(path), 2)], "hello")]
 
     asked = []
     monkeypatch.setattr(isolation, "examine_file", examine_file)
@@ -241,7 +241,7 @@ from amal.doctor.findings import Diagnosis, Finding
 
 def examine_file(path, names, *_, **__):
     wrong = (Finding("not-summed", "This and that."),) if names == ("Wrong",) else ()
-    return isolation.Report([Diagnosis(names[0], "square", "", wrong, str(path), 2)])
+    return [isolation.Report([Diagnosis(names[0], "square", "", wrong, str(path), 2)])]
 
 class Nothing:
     def __exit__(self, *_): pass

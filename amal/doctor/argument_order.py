@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .definitions import Arguments, Definition, Draw
 from .definitions.names import FILLERS, NAMES, SIGNATURES
-from .function_under_test import Specimen
+from .function_under_test import FunctionUnderTest
 
 MOST: Final = 24
 """Ways to arrange the inputs of one definition that are tried."""
@@ -39,36 +39,36 @@ class Arranger:
     """Puts the arguments of definitions in the places that forward has for them.
 
     Args:
-        specimen: the Function.
+        function: the Function.
         operation: the name of what it is meant to be.
         supplied: the roles that some definition of the operation gives an argument, which are never filled in.
     """
 
-    def __init__(self, specimen: Specimen, operation: str, supplied: set[str]) -> None:
-        self.specimen, self.supplied = specimen, supplied
-        self.names = tuple(name.lower().replace("_", "") for name in specimen.names)
+    def __init__(self, function: FunctionUnderTest, operation: str, supplied: set[str]) -> None:
+        self.function, self.supplied = function, supplied
+        self.names = tuple(name.lower().replace("_", "") for name in function.names)
         self.signature = SIGNATURES.get(operation, ())
 
     def as_they_come(self, definition: Definition) -> Arranged | None:
         """Return the definition as it is, if forward takes so many arguments: told, unless names say otherwise."""
         drawn = definition.draw(Draw(0))
-        if not self.specimen.takes(len(drawn)):
+        if not self.function.takes(len(drawn)):
             return None
         pairs = [(name, self._roles(name), role) for name, role in zip(self.names, definition.roles, strict=False)]
         return Arranged(definition, all(role in roles if roles else name not in FILLERS for name, roles, role in pairs))
 
     def arrangements(self, definition: Definition) -> Iterator[Arranged]:
         """Yield the definition with its arguments in other places, and others filled in, most likely first."""
-        if not definition.roles or self.specimen.any_number:
+        if not definition.roles or self.function.any_number:
             return
         drawn = definition.draw(Draw(0))
         for slots, filled in islice(self._slots(definition, self.names, drawn), MOST):
             told = all(self._roles(self.names[place]) for place, slot in enumerate(slots) if isinstance(slot, int))
             sure = all(self.names[place] in self.signature for place in filled)
-            yield Arranged(_arranged(definition, slots, filled, self.specimen), told, sure)
+            yield Arranged(_arranged(definition, slots, filled, self.function), told, sure)
         if self._is_like_torch():
             for slots, filled in islice(self._slots(definition, self.signature, drawn), MOST):
-                yield Arranged(_arranged(definition, slots, filled, self.specimen), sure=False)
+                yield Arranged(_arranged(definition, slots, filled, self.function), sure=False)
 
     def _roles(self, name: str) -> set[str]:
         """Return the roles that a name may stand for."""
@@ -88,7 +88,7 @@ class Arranger:
     ) -> Iterator[tuple[tuple[Slot, ...], dict[int, Any]]]:
         """Yield what each argument of forward may be, with the values that were filled in, by place."""
         known = [self._roles(name) for name in names]
-        parameters = self.specimen.parameters
+        parameters = self.function.parameters
 
         def fits(place: int, role: int) -> bool:
             if known[place]:
@@ -122,7 +122,7 @@ def _fillers(name: str, parameter: Parameter, known: set[str]) -> list[Callable[
 
 
 def _arranged(
-    definition: Definition, slots: Sequence[Slot], filled: Mapping[int, Any], specimen: Specimen
+    definition: Definition, slots: Sequence[Slot], filled: Mapping[int, Any], function: FunctionUnderTest
 ) -> Definition:
     places = {slot: place for place, slot in enumerate(slots) if isinstance(slot, int)}
     order = tuple(places[role] for role in range(len(places)))
@@ -135,10 +135,10 @@ def _arranged(
         return definition.reference(*(arguments[place] for place in order))
 
     own = definition.draw(Draw(0))
-    values = {specimen.name(place): filler(own) for place, filler in filled.items()}
+    values = {function.name(place): filler(own) for place, filler in filled.items()}
     says = definition.says
     if order != tuple(sorted(order)):
-        says += f", inputs in the order ({', '.join(specimen.name(place) for place in sorted(order))})"
+        says += f", inputs in the order ({', '.join(function.name(place) for place in sorted(order))})"
     says += "".join(f", {name}={value!r}" for name, value in values.items() if not isinstance(value, Tensor))
     return replace(
         definition,

@@ -14,32 +14,32 @@ from torch import Tensor
 from amal.tensors import memory_of, rolled
 
 from .evidence import same
-from .function_under_test import Arguments, Call, Raised, at
+from .function_under_test import Arguments, Call, CallError, nth
 from .sizes import by_example
-from .subject import Found, Subject, random_like
+from .subject import Observation, Subject, random_like
 
 
-def apart(subject: Subject) -> Iterator[Found]:
+def apart(subject: Subject) -> Iterator[Observation]:
     """The gradient is the same after another call of forward, and in a second pass through the same graph."""
-    usual = subject.specimen(subject.arguments, subject.variables)
+    usual = subject.function(subject.arguments, subject.variables)
     if usual.node is None:
         return
     grad_output = random_like(usual.output, 1)
     expected = usual.backward(grad_output)
     for others in _other_inputs(subject):
-        call = subject.specimen(subject.arguments, subject.variables)
+        call = subject.function(subject.arguments, subject.variables)
         try:
-            subject.specimen(others, subject.variables)
-        except Raised:
+            subject.function(others, subject.variables)
+        except CallError:
             continue  # nothing that it is made for
         words = "once forward has been called with other inputs: what it puts elsewhere than on ctx is the last call's"
         if found := list(_another(subject, call, grad_output, expected, words, silent=False)):
             yield from found
             return
-    again = subject.specimen(subject.arguments, subject.variables)
+    again = subject.function(subject.arguments, subject.variables)
     try:
         again.backward(grad_output)
-    except Raised:
+    except CallError:
         return
     words = "in a second backward pass through the same graph (retain_graph=True): the first changed what is kept"
     yield from _another(subject, again, grad_output, expected, words, silent=True)
@@ -49,7 +49,7 @@ def _other_inputs(subject: Subject) -> Iterator[Arguments]:
     """Yield other inputs: other values, other numbers beside them, twice as many examples."""
     moved = tuple(rolled(of) * 1.1 if place in subject.variables else of for place, of in enumerate(subject.arguments))
     yield moved
-    complete = (*moved, *(of.default for of in subject.specimen.parameters[len(moved) :]))
+    complete = (*moved, *(of.default for of in subject.function.parameters[len(moved) :]))
     others = tuple(
         not of if isinstance(of, bool) else of + 1 if isinstance(of, (int, float)) else of for of in complete
     )
@@ -60,29 +60,29 @@ def _other_inputs(subject: Subject) -> Iterator[Arguments]:
 
 def _another(
     subject: Subject, call: Call, grad_output: Tensor, expected: Sequence[Any], words: str, silent: bool
-) -> Iterator[Found]:
+) -> Iterator[Observation]:
     """Say that a gradient is another than expected; an exception is one only where it need not be `silent`."""
     try:
         returned = call.backward(grad_output)
-    except Raised as error:
+    except CallError as error:
         if not silent:
-            yield Found("grad-value", f"cannot be had {words}: {error}", subject.variables[0])
+            yield Observation("grad-value", f"cannot be had {words}: {error}", subject.variables[0])
         return
     for place in subject.variables:
-        actual, right = at(returned, place), at(expected, place)
+        actual, right = nth(returned, place), nth(expected, place)
         if not isinstance(right, Tensor):
             continue
         lost = actual is None and bool(right.any())
         if lost or (
             isinstance(actual, Tensor) and not same(actual.nan_to_num(), right.nan_to_num(), subject.tolerance)
         ):
-            yield Found("grad-value", f"is another {words}", place)
+            yield Observation("grad-value", f"is another {words}", place)
             return
 
 
-def sees_changes(subject: Subject) -> Iterator[Found]:
+def sees_changes(subject: Subject) -> Iterator[Observation]:
     """Where a tensor is changed in place before backward, that is refused, or makes no difference."""
-    usual = subject.specimen(subject.arguments, subject.variables)
+    usual = subject.function(subject.arguments, subject.variables)
     if usual.node is None or _shares_memory(usual):
         return
     grad_output = random_like(usual.output, 1)
@@ -90,7 +90,7 @@ def sees_changes(subject: Subject) -> Iterator[Found]:
     for number, value in enumerate((*usual.arguments, usual.output)):
         if not isinstance(value, Tensor) or value.numel() < 2:
             continue
-        call = subject.specimen(subject.arguments, subject.variables)
+        call = subject.function(subject.arguments, subject.variables)
         values = (*call.arguments, call.output)
         try:
             with torch.no_grad():
@@ -101,7 +101,7 @@ def sees_changes(subject: Subject) -> Iterator[Found]:
         words = f"if {name} is changed in place before backward, and nothing says so"
         for of in _another(subject, call, grad_output, expected, words, silent=True):
             what = f"the memory of {name} is kept elsewhere than by save_for_backward, which lets torch notice"
-            yield Found("keeps-tensors", f"{what}: the gradient of {subject.name(of.position or 0)} {of.words}")
+            yield Observation("keeps-tensors", f"{what}: the gradient of {subject.name(of.position or 0)} {of.words}")
             return
 
 

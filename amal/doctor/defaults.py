@@ -17,9 +17,9 @@ from torch import Tensor
 from .directions import depends
 from .elsewhere import compared, parsed, thresholds
 from .evidence import Tolerance
-from .function_under_test import Arguments, Composite, Raised, at
+from .function_under_test import Arguments, CallError, Composite, nth
 from .sample_inputs import NUMBERS, VECTORS
-from .subject import Found, Subject, random_like
+from .subject import Observation, Subject, random_like
 
 CLOSE: Final = Tolerance(1e-3)
 """Of what is meant to be exact in the limit, such as a fixed point after some steps, more is not to be had."""
@@ -31,16 +31,16 @@ WORDS: Final = {"reduction": ("none", "mean", "sum"), "reduce": ("mean", "sum", 
 """Values that parameters of a name have in torch."""
 
 
-def for_other_values(subject: Subject) -> Iterator[Found]:
+def for_other_values(subject: Subject) -> Iterator[Observation]:
     """Backward is right for other values of parameters that have a default, or whose values were found by trying."""
-    if isinstance(subject.specimen, Composite) or subject.dtype != torch.float64:
+    if isinstance(subject.function, Composite) or subject.dtype != torch.float64:
         return
     unknown: list[str] = []
     given: dict[int, Any] = {}
-    for place, parameter in enumerate(subject.specimen.parameters):
+    for place, parameter in enumerate(subject.function.parameters):
         left = place >= len(subject.arguments)
         usual = parameter.default if left else subject.arguments[place]
-        if isinstance(usual, Tensor) or (not left and not subject.found):
+        if isinstance(usual, Tensor) or (not left and not subject.trial_inputs):
             continue
         refused: list[str] = []
         ran = False
@@ -48,7 +48,7 @@ def for_other_values(subject: Subject) -> Iterator[Found]:
             words = f"{parameter.name}={_shown(value)}"
             try:
                 found = list(_compared(_with(subject, place, value), place, words))
-            except Raised as error:
+            except CallError as error:
                 refused.append(f"{words}: {error}")
                 continue
             ran = True
@@ -62,21 +62,21 @@ def for_other_values(subject: Subject) -> Iterator[Found]:
         if not ran and (usual is None or not refused):
             unknown.append(f"{parameter.name}={_shown(usual)}")
         if isinstance(usual, (bool, str)) or (usual is not None and not ran):
-            yield from (Found("not-reached", of, note=True) for of in refused[:1])
+            yield from (Observation("not-reached", of, note=True) for of in refused[:1])
     if len(given) > 1:
-        with contextlib.suppress(Raised):
+        with contextlib.suppress(CallError):
             yield from _all_given(subject, given)
     if unknown:
-        yield Found("not-reached", f"no other value was tried of {', '.join(unknown)}", note=True)
+        yield Observation("not-reached", f"no other value was tried of {', '.join(unknown)}", note=True)
 
 
-def _all_given(subject: Subject, given: dict[int, Any]) -> Iterator[Found]:
+def _all_given(subject: Subject, given: dict[int, Any]) -> Iterator[Observation]:
     """Compare where all parameters that may be None are given, as both ends of an interval.
 
     Raises:
         Raised: forward or backward does.
     """
-    parameters = subject.specimen.parameters
+    parameters = subject.function.parameters
     words = " and ".join(f"{parameters[place].name}={_shown(value)}" for place, value in given.items())
     for place, value in given.items():
         subject = _with(subject, place, value)
@@ -89,7 +89,7 @@ def _shown(value: Any) -> str:
 
 def _with(subject: Subject, place: int, value: Any) -> Subject:
     """Return the same, with another value of a parameter, and the defaults of those before it."""
-    between = [of.default for of in subject.specimen.parameters[len(subject.arguments) : place]]
+    between = [of.default for of in subject.function.parameters[len(subject.arguments) : place]]
     arguments: Arguments = (*subject.arguments, *between)
     arguments = (*arguments[:place], value, *arguments[place + 1 :])
     variables = subject.variables
@@ -126,7 +126,7 @@ def _values(subject: Subject, place: int, parameter: Parameter, usual: Any) -> l
 
 def _words(subject: Subject) -> Iterator[str]:
     """Yield the texts with which the code of a Function compares, or by which it looks something up."""
-    for node in (node for tree in parsed(subject.specimen.function) for node in ast.walk(tree)):
+    for node in (node for tree in parsed(subject.function.implementation) for node in ast.walk(tree)):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.Compare):
             parts = [node.left, *node.comparators]
@@ -141,14 +141,14 @@ def _words(subject: Subject) -> Iterator[str]:
 
 def _tensors(subject: Subject, place: int) -> Iterator[Tensor]:
     """Yield tensors that may stand for None: as long as a row of the output or of an input, or like one of them."""
-    tensors = [subject.specimen.value(subject.arguments), *(subject.arguments[other] for other in subject.variables)]
+    tensors = [subject.function.value(subject.arguments), *(subject.arguments[other] for other in subject.variables)]
     shapes = dict.fromkeys([*(of.shape[-1:] for of in tensors), *(of.shape[:1] for of in tensors)])
     for shape in dict.fromkeys([*shapes, *(of.shape for of in tensors)]):
         drawn = random_like(torch.empty(shape, dtype=subject.dtype), 21 + place)
-        yield from [drawn > 0, drawn] if "mask" in subject.specimen.parameters[place].name.lower() else [drawn]
+        yield from [drawn > 0, drawn] if "mask" in subject.function.parameters[place].name.lower() else [drawn]
 
 
-def _compared(subject: Subject, place: int, words: str) -> Iterator[Found]:
+def _compared(subject: Subject, place: int, words: str) -> Iterator[Observation]:
     """Compare with another value, a note where that seems to be on purpose.
 
     Args:
@@ -159,30 +159,30 @@ def _compared(subject: Subject, place: int, words: str) -> Iterator[Found]:
     Raises:
         Raised: forward or backward does.
     """
-    call = subject.specimen(subject.arguments, subject.variables)
+    call = subject.function(subject.arguments, subject.variables)
     returned = call.backward(random_like(call.output, 1))
     value = subject.arguments[place]
-    if isinstance(value, Tensor) and at(returned, place) is None:
-        if subject.specimen.parameters[place].name.lower() in VECTORS and depends(subject, place):
-            yield Found("grad-missing", f"is None where it is {words.partition('=')[2]}", place)
+    if isinstance(value, Tensor) and nth(returned, place) is None:
+        if subject.function.parameters[place].name.lower() in VECTORS and depends(subject, place):
+            yield Observation("grad-missing", f"is None where it is {words.partition('=')[2]}", place)
             return
         subject = replace(subject, variables=tuple(other for other in subject.variables if other != place))
     found = list(compared(subject, f"with {words}", CLOSE))
     if not found:
         return
     if not any(depends(subject, other) for other in subject.variables):
-        yield Found("not-reached", f"with {words} the output stands still: its gradient is on purpose", note=True)
+        yield Observation("not-reached", f"with {words} the output stands still: its gradient is on purpose", note=True)
         return
-    name = subject.specimen.parameters[place].name
+    name = subject.function.parameters[place].name
     if isinstance(value, (int, float)) and not isinstance(value, bool) and _is_for_backward(subject, name):
-        yield Found("not-reached", f"{words} is for backward alone, where it makes another gradient", note=True)
+        yield Observation("not-reached", f"{words} is for backward alone, where it makes another gradient", note=True)
         return
     yield from found
 
 
 def _is_for_backward(subject: Subject, name: str) -> bool:
     """Whether forward does nothing with a parameter but to put it on ctx, as the factor of a gradient is."""
-    for tree in parsed(subject.specimen.function.forward):
+    for tree in parsed(subject.function.implementation.forward):
         kept = {
             part
             for node in ast.walk(tree)

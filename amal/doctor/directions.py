@@ -90,7 +90,7 @@ def pair_along(
     smooth = found.smooth.reshape(grad_output.shape)
     weights = torch.where(smooth, grad_output.double(), 0.0)
     parts, errors = weights.flatten() * found.value, weights.flatten() * found.error.where(found.smooth, 0.0)
-    returned = subject.pulled(weights.to(grad_output.dtype))
+    returned = subject.pull(weights.to(grad_output.dtype))
     given = sum(float((returned[place].double() * direction).sum()) for place, direction in directions.items())
     tolerance = tolerance or subject.tolerance
     margin = tolerance.relative * float(parts.norm()) + tolerance.least + float(errors.norm())

@@ -13,12 +13,12 @@ def peak() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
-class Spent(BaseException):
+class LimitReached(BaseException):
     """A bound is passed in the middle of something; no `except Exception` of those who measure may take it."""
 
 
 @dataclass
-class Effort:
+class Limits:
     """A bound for an examination, looked at before each of its parts, and before each call of what is examined."""
 
     seconds: float | None = None
@@ -49,7 +49,7 @@ class Effort:
     def require(self) -> None:
         """Raise `Spent` where a bound is passed."""
         if self.seconds is not None and self.spent:
-            raise Spent
+            raise LimitReached
 
     def allows(self, what: str) -> bool:
         """Whether something can still be done; if not, it is noted."""

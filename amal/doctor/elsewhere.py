@@ -19,10 +19,10 @@ from torch import Tensor
 
 from . import places
 from .directions import MANY, pair_along
-from .evidence import Tolerance, same, told_apart
-from .function_under_test import Arguments, Composite, Raised, at, copied
+from .evidence import Tolerance, distinct_texts, same
+from .function_under_test import Arguments, CallError, Composite, clone, nth
 from .slopes import slopes
-from .subject import Found, Subject, random_like
+from .subject import Observation, Subject, random_like
 
 WIDTHS: Final = (5.0, 45.0)
 """Up to which numbers are spread: sigmoid bends within the first; within the second exp does not overflow."""
@@ -64,21 +64,21 @@ class Other(NamedTuple):
     """None for the usual one."""
 
 
-def elsewhere(subject: Subject) -> Iterator[Found]:
+def elsewhere(subject: Subject) -> Iterator[Observation]:
     """Value and gradients are right for other arguments too."""
     if subject.dtype != torch.float64:
         return
     optional = subject.definition.optional if subject.definition is not None else ()
     limits = thresholds(subject)
     if large := is_large(subject):
-        yield Found("not-reached", "the inputs are large: of other values every second was tried", note=True)
+        yield Observation("not-reached", "the inputs are large: of other values every second was tried", note=True)
     for place in subject.variables:
         if place in optional:
             continue
         variable = subject.arguments[place]
-        kinds = {words: holds for words, holds in KINDS.items() if subject.given and holds(variable)}
-        excused: list[Found] = []
-        noted: list[Found] = []
+        kinds = {words: holds for words, holds in KINDS.items() if subject.fixed_inputs and holds(variable)}
+        excused: list[Observation] = []
+        noted: list[Observation] = []
         small = [abs(of) for of in limits if GUARD < abs(of) < 1] if subject.definition is None else []
         for other in islice(_others(variable, limits, small), 0, None, 2 if large else 1):
             lost = [words for words, holds in kinds.items() if not holds(other.values)]
@@ -113,10 +113,10 @@ def _warning(subject: Subject, arguments: Arguments) -> str:
     """
     said: list[str] = []
     for given in (subject.arguments, arguments):
-        copies = tuple(copied(of) if isinstance(of, Tensor) else of for of in given)
+        copies = tuple(clone(of) if isinstance(of, Tensor) else of for of in given)
         with torch.no_grad(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            subject.specimen.applied(copies)
+            subject.function.apply(copies)
         said.append(" ".join(str(caught[0].message).split())[:100] if caught else "")
     return f"forward warns there: {said[1]}" if said[1] and not said[0] else ""
 
@@ -158,7 +158,7 @@ def _spread(variable: Tensor, width: float) -> Tensor:
 
 def compared(
     subject: Subject, words: str, tolerance: Tolerance | None = None, first: int | None = None
-) -> Iterator[Found]:
+) -> Iterator[Observation]:
     """Yield what is wrong for arguments that may lie outside what a Function is made for: an exception is no fault.
 
     Args:
@@ -170,26 +170,26 @@ def compared(
     if tolerance is not None:
         tolerance = tolerance.at_least(subject.tolerance.relative)
     try:
-        call = subject.specimen(subject.arguments, subject.variables)
+        call = subject.function(subject.arguments, subject.variables)
         finite = bool(torch.isfinite(call.output).all())
         if subject.definition is not None:
             expected = subject.definition.reference(*subject.arguments).detach()
             if not torch.isfinite(expected).all() or expected.shape != call.output.shape:
                 return
             if not finite and subject.operation.exact_extremes:
-                yield Found("forward-unstable", f"forward is not finite {words}, and the definition is")
+                yield Observation("forward-unstable", f"forward is not finite {words}, and the definition is")
                 return
             if not same(call.output.detach(), expected, tolerance or subject.tolerance):
-                yield Found("forward-value", f"the output is not what the definition gives {words}")
+                yield Observation("forward-value", f"the output is not what the definition gives {words}")
                 return
         if not finite or call.node is None:
             return
         returned = call.backward(torch.ones_like(call.output))
-        grads = {place: at(returned, place) for place in subject.variables}
+        grads = {place: nth(returned, place) for place in subject.variables}
         shapes = {place: subject.arguments[place].shape for place in subject.variables}
         for place, grad in grads.items():
             if isinstance(grad, Tensor) and grad.shape != shapes[place]:
-                yield Found(
+                yield Observation(
                     "grad-shape", f"has, {words}, shape {tuple(grad.shape)}, and it {tuple(shapes[place])}", place
                 )
                 return
@@ -199,7 +199,7 @@ def compared(
         if pair.left_out:  # no slope: a gradient there is a matter of taste, but a number
             bad = [place for place in known if grads[place].isnan().any() and subject.definition is None]
             yield from (
-                Found("kink", f"is nan {words}, and the output is finite there", of, note=True) for of in bad[:1]
+                Observation("kink", f"is nan {words}, and the output is finite there", of, note=True) for of in bad[:1]
             )
             return
         if pair.agrees:
@@ -207,12 +207,12 @@ def compared(
         for place in sorted(known, key=lambda place: place != first):
             alone = pair_along(subject, [place], grad_output, tolerance=tolerance)
             if not alone.left_out and not alone.agrees:
-                given, slope = told_apart(alone.given, alone.measured)
+                given, slope = distinct_texts(alone.given, alone.measured)
                 worst = f"Along a random direction backward gives {given}, the slope is {slope}."
                 worst = _worst(subject, place, grads[place]) or worst
-                yield Found("grad-value", f"is not the slope of the output {words}", place, worst)
+                yield Observation("grad-value", f"is not the slope of the output {words}", place, worst)
                 return
-    except (Raised, RuntimeError, ValueError, IndexError, ArithmeticError):
+    except (CallError, RuntimeError, ValueError, IndexError, ArithmeticError):
         return  # outside what it is made for
 
 
@@ -227,14 +227,14 @@ def _worst(subject: Subject, place: int, actual: Tensor) -> str:
     if not off[worst] > 1e-6 * expected.abs().max():
         return ""
     name, number = subject.name(place), float(subject.arguments[place].flatten()[worst])
-    given, slope = told_apart(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
+    given, slope = distinct_texts(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
     return f"Where {name} is {number:.4g}, backward gives {given}, and the slope of the output is {slope}."
 
 
 def thresholds(subject: Subject) -> list[float]:
     """Return the numbers with which the code of a Function compares its tensors, defaults among them."""
     trees = code_of(subject)
-    defaults = {of.name: of.default for of in subject.specimen.parameters} if trees else {}
+    defaults = {of.name: of.default for of in subject.function.parameters} if trees else {}
     found: dict[float, None] = {}
     for node in (node for tree in trees for node in ast.walk(tree)):
         parts: list[ast.expr] = []
@@ -258,9 +258,9 @@ def whole_numbers(subject: Subject) -> list[int]:
 
 def code_of(subject: Subject) -> list[ast.Module]:
     """Return the syntax trees of a Function's class, or of its methods; none where there is no source."""
-    if isinstance(subject.specimen, Composite):
+    if isinstance(subject.function, Composite):
         return []
-    function = subject.specimen.function
+    function = subject.function.implementation
     return parsed(function) or [
         tree for method in (function.forward, function.setup_context, function.backward) for tree in parsed(method)
     ]

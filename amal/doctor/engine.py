@@ -8,53 +8,53 @@ import torch
 from torch import Tensor
 
 from .evidence import same
-from .function_under_test import Raised, at, copied, dense_of
-from .subject import Found, Subject
+from .function_under_test import CallError, clone, dense_of, nth
+from .subject import Observation, Subject
 
 
-def in_engine(subject: Subject) -> Iterator[Found]:
+def in_engine(subject: Subject) -> Iterator[Observation]:
     """A real backward pass takes what backward returns, and gives what backward gives by itself."""
     try:
         leaves = _backward(subject)
-    except Raised:
+    except CallError:
         raise
     except Exception as error:
         said = " ".join(str(error).split())[:300]
         if _takes_dense(subject):
             words = "for the grad_output of output.sum(), ones that share one place in memory (expanded): backward"
-            yield Found("raises", f"{words} raised {type(error).__name__}: {said}", method="backward")
+            yield Observation("raises", f"{words} raised {type(error).__name__}: {said}", method="backward")
             return
         if _fails_for_none(subject):
             words = "with set_materialize_grads(False), backward must take None for an output that no gradient reaches"
-            yield Found("undefined-gradient", f"{words}: it raised {type(error).__name__}: {said}")
+            yield Observation("undefined-gradient", f"{words}: it raised {type(error).__name__}: {said}")
             return
-        yield Found("engine", f"torch's engine refuses what backward returns: {said}")
+        yield Observation("engine", f"torch's engine refuses what backward returns: {said}")
         return
     yield from _without_gradient(subject)
-    call = subject.specimen(subject.arguments, subject.variables)
+    call = subject.function(subject.arguments, subject.variables)
     returned = call.backward(torch.ones_like(call.output))
     dense = _backward(subject, dense=True)
     for place, leaf in leaves.items():
-        alone = at(returned, place)
+        alone = nth(returned, place)
         if not isinstance(alone, Tensor) or alone.shape != leaf.shape:
             continue
         if leaf.grad is None:
             if alone.any():
                 words = "is None where no gradient arrives at the other outputs, and it is lost"
-                yield Found("undefined-gradient", words, place)
+                yield Observation("undefined-gradient", words, place)
             continue
         if not same(leaf.grad, alone, subject.tolerance):
             words = "is another for the grad_output of output.sum(): ones that share one place in memory (expanded)"
             without = dense[place].grad
             if without is not None and not same(without, alone, subject.tolerance):
                 words = "is another once it has gone through torch's engine: something changes it, such as a hook"
-            yield Found("grad-value", words, place)
+            yield Observation("grad-value", words, place)
     for one, other in combinations(dense, 2):
         grads = dense[one].grad, dense[other].grad
         if grads[0] is not None and grads[1] is not None and _shared(grads[0], grads[1]):
             names = f"{subject.name(one)} and {subject.name(other)}"
             words = f"the gradients of {names} share memory: what is added to one .grad is added to the other"
-            yield Found("shared-gradient", words)
+            yield Observation("shared-gradient", words)
 
 
 def _backward(subject: Subject, undefined: bool = False, dense: bool = False) -> dict[int, Tensor]:
@@ -66,9 +66,11 @@ def _backward(subject: Subject, undefined: bool = False, dense: bool = False) ->
         dense: send ones that have a place in memory each; those of a sum share one, and of its entries torch's own
             `stack` makes gradients that share it.
     """
-    copies = [copied(value) if isinstance(value, Tensor) else value for value in subject.arguments]
+    copies = [clone(value) if isinstance(value, Tensor) else value for value in subject.arguments]
     leaves = {place: copies[place].requires_grad_() for place in subject.variables}
-    call = subject.specimen.on(tuple(value.clone() if place in leaves else value for place, value in enumerate(copies)))
+    call = subject.function.run(
+        tuple(value.clone() if place in leaves else value for place, value in enumerate(copies))
+    )
     if not call.output.requires_grad:
         return leaves
     output: Tensor = torch._C._functions.UndefinedGrad()(call.output) if undefined else call.output  # type: ignore[assignment]
@@ -99,7 +101,7 @@ def _shared(one: Tensor, other: Tensor) -> bool:
 
 def _fails_for_none(subject: Subject) -> bool:
     """Whether backward raises an exception where only one of several outputs has a gradient, the others None."""
-    call = subject.specimen(subject.arguments, subject.variables)
+    call = subject.function(subject.arguments, subject.variables)
     if len(call.outputs) < 2 or call.node is None:
         return False
     try:
@@ -110,15 +112,17 @@ def _fails_for_none(subject: Subject) -> bool:
     return False
 
 
-def _without_gradient(subject: Subject) -> Iterator[Found]:
+def _without_gradient(subject: Subject) -> Iterator[Observation]:
     """Where no gradient arrives at the output, none comes out, or zeros."""
     try:
         leaves = _backward(subject, undefined=True)
     except Exception as error:
         said = " ".join(str(error).split())[:300]
         words = "with set_materialize_grads(False), backward must take a grad_output of None, which it is given where"
-        yield Found("undefined-gradient", f"{words} no gradient arrives: it raised {type(error).__name__}: {said}")
+        yield Observation(
+            "undefined-gradient", f"{words} no gradient arrives: it raised {type(error).__name__}: {said}"
+        )
         return
     for place, leaf in leaves.items():
         if leaf.grad is not None and bool((leaf.grad != 0).any()):
-            yield Found("undefined-gradient", "is not 0 where no gradient arrives (a grad_output of None)", place)
+            yield Observation("undefined-gradient", "is not 0 where no gradient arrives (a grad_output of None)", place)

@@ -82,12 +82,12 @@ def same(actual: Tensor, expected: Tensor, tolerance: Tolerance | float = 1e-6, 
     return bool(((actual - expected).abs() <= tolerance.margin(expected) + error).all())
 
 
-def shown(ratio: float) -> str:
+def factor_text(ratio: float) -> str:
     """Return a factor with as many digits as it takes to see that it is not 1."""
     return next(text for digits in range(4, 18) if float(text := f"{ratio:.{digits}g}") != 1 or ratio == 1)
 
 
-def told_apart(one: float, other: float) -> tuple[str, str]:
+def distinct_texts(one: float, other: float) -> tuple[str, str]:
     """Return two numbers with as many digits as it takes to see that they are not equal, and six at least."""
     pairs = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(6, 18))
     return next((pair for pair in pairs if pair[0] != pair[1] or one == other), (f"{one:.17g}", f"{other:.17g}"))
@@ -107,5 +107,5 @@ def worst_entry(
         index.insert(0, rest % size)
         rest //= size
     place = f" [{', '.join(map(str, index))}]" if index else ""
-    given, slope = told_apart(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
+    given, slope = distinct_texts(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
     return f"Worst entry{place}: {names[0]} {given}, {names[1]} {slope}."

@@ -20,20 +20,20 @@ from torch.utils._pytree import tree_leaves
 
 from amal.errors import did_you_mean
 
-from .declarations import declared
+from .declarations import declarations
 from .definitions import Definition, Draw, Operation, all_operations, find_operation, use_seed
-from .effort import Effort, Spent
+from .effort import LimitReached, Limits
 from .findings import CODES, Diagnosis, Finding, as_text
-from .function_under_test import Composite, Raised, Specimen, is_function
-from .precision import inaccuracy, single_inside
+from .function_under_test import CallError, Composite, FunctionUnderTest, is_function
+from .precision import computes_in_float32, inaccuracy
 from .preparation import prepared, require_comparable, without_numbers
-from .randomness import random_state_kept
+from .randomness import preserve_random_state
 from .recognition import Unexaminable, recognised
 from .sample_inputs import found_samples, in_words
 from .signature import form_faults
 from .stand_in import Unavailable
 from .subject import DTYPES, Options, Subject, cast, variables_of
-from .verdict import diagnosed, result
+from .verdict import diagnose, result
 
 ANY, CALLABLE = "any function", "any callable"
 
@@ -88,23 +88,23 @@ def check(
     """
     if torch.float64 not in dtypes:
         raise ValueError("dtypes: torch.float64 must be among them, as slopes are measured in it")
-    said = declared(function) if is_function(function) else {}
+    said = declarations(function) if is_function(function) else {}
     reference, surrogate = reference or said.get("reference"), surrogate or said.get("surrogate")
     requires = said.get("requires") if requires is None else requires
     chosen = None if outputs is None else tuple(outputs)
-    options = Options(chosen, atol, rtol, tuple(dtypes), seed, Effort(seconds, memory))
+    options = Options(chosen, atol, rtol, tuple(dtypes), seed, Limits(seconds, memory))
     codes = known_codes(allow) | known_codes(said.get("allow", ()))
     if faults := form_faults(function, set() if inputs is None else {len(inputs)}):
         return Diagnosis(function.__name__, ANY, "", (sentence("raises", "; ".join(faults)),))
     try:
-        with use_seed(seed), random_state_kept():
+        with use_seed(seed), preserve_random_state():
             samples, notes = _inputs(function, inputs, said)
             tried = any(of.code == "samples" for of in notes)
             # The first comes last, and so knows which lines the others reached.
             found = [
                 _checked(function, of, reference, surrogate, requires, options, tried) for of in reversed(samples)
             ][::-1]
-    except Spent:
+    except LimitReached:
         words = f"{options.effort.spent}, and nothing has been compared"
         return Diagnosis(_title(function), CALLABLE, "", (sentence("not-examined", words),))
     except Unavailable as error:
@@ -135,13 +135,13 @@ def _inputs(
         return [inputs], [Finding("not-reached", f"{words}.", severity="note")] if inside else []
     if not is_function(function):
         raise TypeError(f"inputs: none were given, and they are found for a Function alone, not for {function!r}")
-    specimen = Specimen(function)
-    samples, unfit = found_samples(specimen)
+    wrapper = FunctionUnderTest(function)
+    samples, unfit = found_samples(wrapper)
     if not samples:
-        words = f"no inputs were found that its forward ({', '.join(specimen.names)}) takes: give some"
-        words += f", such as --inputs '{specimen.title}=randn(4, 3), 2', or by sample_inputs in the file"
+        words = f"no inputs were found that its forward ({', '.join(wrapper.names)}) takes: give some"
+        words += f", such as --inputs '{wrapper.title}=randn(4, 3), 2', or by sample_inputs in the file"
         return [], [sentence("not-examined", words)]
-    words = "; ".join(f"({', '.join(specimen.names)}) = {of.says}" for of in samples)
+    words = "; ".join(f"({', '.join(wrapper.names)}) = {of.says}" for of in samples)
     if unfit is not None:
         how = "is None for some of them" if unfit.fits > 1 else "cannot be had, or has another shape"
         words += f". Forward takes {unfit.says} too, and there the gradient {how}"
@@ -169,37 +169,37 @@ def _checked(
 ) -> Diagnosis:
     """Examine with some inputs, which were given, or found by trying."""
     ready = prepared(function, inputs, requires, reference)
-    kind = CALLABLE if isinstance(ready.specimen, Composite) else ANY
+    kind = CALLABLE if isinstance(ready.function, Composite) else ANY
     definitions = (
         (Definition("reference", "the reference given", ready.reference, lambda _: ready.arguments),)
         if ready.reference
         else ()
     )
     operation = Operation(kind, (), definitions)
-    ready.specimen.effort = options.effort
+    ready.function.effort = options.effort
     if ready.unable:
-        return result(ready.specimen, operation, None, [sentence("not-examined", ready.unable)])
+        return result(ready.function, operation, None, [sentence("not-examined", ready.unable)])
     # A surrogate takes what a reference takes.
     meant = None if surrogate is None else prepared(function, inputs, requires, surrogate).reference
     for name, one in (("reference", ready.reference), ("surrogate", meant)):
         if one is not None:
             require_comparable(name, one, ready)
     if words := without_numbers(ready):
-        return result(ready.specimen, operation, None, [sentence("not-examined", words)])
-    dtype = torch.float32 if single_inside(ready.specimen, ready.arguments, ready.variables) else torch.float64
+        return result(ready.function, operation, None, [sentence("not-examined", words)])
+    dtype = torch.float32 if computes_in_float32(ready.function, ready.arguments, ready.variables) else torch.float64
     off = 0.0
     if dtype == torch.float64 and options.rtol is None:
-        off = inaccuracy(ready.specimen, ready.arguments, ready.variables)
-    return diagnosed(
+        off = inaccuracy(ready.function, ready.arguments, ready.variables)
+    return diagnose(
         Subject(
-            ready.specimen,
+            ready.function,
             operation,
             definitions[0] if definitions else None,
             cast(ready.arguments, dtype),
             ready.variables,
             dtype,
-            given=True,
-            found=tried,
+            fixed_inputs=True,
+            trial_inputs=tried,
             surrogate=meant,
             options=options,
             inaccuracy=off,
@@ -257,23 +257,23 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
         ValueError: there is no such operation, or it has no such definition.
     """
     _require_function(function)
-    said = declared(function)
+    said = declarations(function)
     known = find_operation(operation)
     if known is None:
         hint = did_you_mean(operation, all_operations())
         raise ValueError(f"no operation {operation}{hint}; there are {', '.join(all_operations())}")
-    specimen = Specimen(function)
+    wrapper = FunctionUnderTest(function)
     definitions = [of for of in known.definitions if definition in (None, of.name)]
     if not definitions:
         names = ", ".join(of.name for of in known.definitions)
         raise ValueError(f"{known.name} has no definition {definition}; there are {names}")
     if faults := form_faults(function, {len(of.draw(Draw(0))) for of in definitions}):
-        return result(specimen, known, None, [sentence("raises", "; ".join(faults))])
+        return result(wrapper, known, None, [sentence("raises", "; ".join(faults))])
     try:
-        with random_state_kept():
-            found = recognised(specimen, known.name, definitions)
+        with preserve_random_state():
+            found = recognised(wrapper, known.name, definitions)
             subject = Subject(
-                specimen,
+                wrapper,
                 replace(known, definitions=found.definitions),
                 found.definition,
                 found.arguments,
@@ -282,11 +282,11 @@ def examine(function: type[torch.autograd.Function], operation: str, definition:
                 constants=found.constants,
                 surrogate=said.get("surrogate"),
             )
-            return _allowed(diagnosed(subject), known_codes(said.get("allow", ())))
-    except Raised as error:
-        return result(specimen, known, None, [sentence("raises", str(error), error.where)])
+            return _allowed(diagnose(subject), known_codes(said.get("allow", ())))
+    except CallError as error:
+        return result(wrapper, known, None, [sentence("raises", str(error), error.method)])
     except (Unexaminable, Unavailable) as error:
-        return result(specimen, known, None, [sentence("not-examined", str(error))])
+        return result(wrapper, known, None, [sentence("not-examined", str(error))])
 
 
 def sentence(code: str, words: str, method: str | None = None) -> Finding:

@@ -9,41 +9,41 @@ from torch import Tensor
 
 from .definitions import Definition, Kink
 from .evidence import same
-from .function_under_test import Arguments, Raised, at
-from .subject import Found, Subject, differentiated
+from .function_under_test import Arguments, CallError, nth
+from .subject import Observation, Subject, differentiate
 
 ASIDE: Final = 1e-3
 """How far from a kink the slopes on both sides are taken."""
 
 
-def at_extremes(subject: Subject) -> Iterator[Found]:
+def at_extremes(subject: Subject) -> Iterator[Observation]:
     """Large arguments give ordinary numbers where the definition does."""
     for given in subject.operation.extremes:
         arguments = subject.with_first(given)
         if arguments is None or subject.definition is None or not _alike(arguments, subject.arguments):
             continue
         try:
-            call = subject.specimen(arguments, subject.variables)
+            call = subject.function(arguments, subject.variables)
             returned = call.backward(torch.ones_like(call.output))
-        except Raised as error:
-            yield Found("raises", f"for {subject.operation.extremes_are}: {error}", method=error.where)
+        except CallError as error:
+            yield Observation("raises", f"for {subject.operation.extremes_are}: {error}", method=error.method)
             return
         expected = subject.definition.reference(*arguments)
         finite = torch.isfinite(expected) if subject.operation.exact_extremes else torch.ones_like(expected).bool()
         value = call.output.detach()
         where = f"for {subject.operation.extremes_are}"
         if not torch.isfinite(value[finite]).all():
-            yield Found("forward-unstable", f"forward gives {_first_bad(value)} {where}")
+            yield Observation("forward-unstable", f"forward gives {_first_bad(value)} {where}")
             return
         if subject.operation.exact_extremes and not same(
             value[finite], expected[finite], subject.tolerance.at_least(1e-6)
         ):
-            yield Found("forward-unstable", f"forward is finite and wrong {where}")
+            yield Observation("forward-unstable", f"forward is finite and wrong {where}")
             return
         for place in subject.variables:
-            of = at(returned, place)
+            of = nth(returned, place)
             if isinstance(of, Tensor) and place == subject.definition.place(0) and not torch.isfinite(of).all():
-                yield Found("forward-unstable", f"is {_first_bad(of)} {where}", place, method="backward")
+                yield Observation("forward-unstable", f"is {_first_bad(of)} {where}", place, method="backward")
                 return
 
 
@@ -60,18 +60,18 @@ def _first_bad(values: Tensor) -> str:
     return f"{float(values[~torch.isfinite(values)][0])}"
 
 
-def at_kinks(subject: Subject) -> Iterator[Found]:
+def at_kinks(subject: Subject) -> Iterator[Observation]:
     """Where there is no derivative, the gradient is the one that is agreed on, or at least one that can be defended."""
     for kink in subject.operation.kinks:
         arguments = subject.with_first(kink.arguments)
         if arguments is None or subject.definition is None or not _alike(arguments, subject.arguments):
             continue
         try:
-            call = subject.specimen(arguments, subject.variables)
+            call = subject.function(arguments, subject.variables)
             place = subject.definition.place(0)
-            returned = at(call.backward(torch.ones_like(call.output)), place)
-        except Raised as error:
-            yield Found("raises", f"at a kink: {error}", method=error.where)
+            returned = nth(call.backward(torch.ones_like(call.output)), place)
+        except CallError as error:
+            yield Observation("raises", f"at a kink: {error}", method=error.method)
             return
         expected = kink.expected
         if expected is None:
@@ -90,11 +90,11 @@ def _slope(definition: Definition, arguments: Arguments, step: float) -> Tensor:
     place = definition.place(0)
     moved = (*arguments[:place], arguments[place] + step, *arguments[place + 1 :])
     ones = torch.ones_like(definition.reference(*moved))
-    gradient: Tensor = differentiated(definition, moved, (place,), ones)[1][place]
+    gradient: Tensor = differentiate(definition, moved, (place,), ones)[1][place]
     return gradient
 
 
-def _judged(actual: Tensor, expected: Tensor, kink: Kink, place: int) -> Iterator[Found]:
+def _judged(actual: Tensor, expected: Tensor, kink: Kink, place: int) -> Iterator[Observation]:
     if same(actual, expected):
         return
     worst = int((actual - expected).abs().argmax())
@@ -105,4 +105,4 @@ def _judged(actual: Tensor, expected: Tensor, kink: Kink, place: int) -> Iterato
         total = not kink.total or same(actual.sum(), expected.sum())
         defended = inside and total
     words = "; this choice can be defended too" if defended else ""
-    yield Found("kink", says + words, place, note=defended)
+    yield Observation("kink", says + words, place, note=defended)

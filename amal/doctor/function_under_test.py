@@ -21,32 +21,39 @@ from torch.autograd.function import BackwardCFunction, FunctionCtx
 from amal.errors import did_you_mean
 from amal.tensors import function_nodes, strided
 
-from .effort import Effort
+from .effort import Limits
 from .randomness import SEED, SEEDS, same_random_numbers
 from .stand_in import Unavailable
 
 Arguments = tuple[Any, ...]
 
 
-OF_CTX: Final = {
+CTX_ATTRIBUTES: Final = {
     *("save_for_backward", "save_for_forward", "saved_tensors", "saved_variables", "needs_input_grad"),
     *("mark_dirty", "mark_non_differentiable", "set_materialize_grads"),
 }
 """Attributes that only ctx has."""
 
 
-class Raised(Exception):
-    """The examined code raised an exception, in `where`, or did what can only be told so, in words of ours."""
+class CallError(Exception):
+    """The examined code raised an exception in one of its methods, or returned nothing.
 
-    def __init__(self, where: str, error: BaseException, hint: str = "") -> None:
-        frames = traceback.extract_tb(error.__traceback__)
+    Args:
+        method: forward or backward.
+        cause: what was raised.
+        hint: what else there is to say.
+    """
+
+    def __init__(self, method: str, cause: BaseException, hint: str = "") -> None:
+        frames = traceback.extract_tb(cause.__traceback__)
         own = [frame for frame in frames if "/torch/" not in frame.filename and "amal/doctor" not in frame.filename]
         line = f" (line {own[-1].lineno}: {own[-1].line})" if own and own[-1].line else ""
-        said = " ".join(str(error).split())
-        words = f"raised {type(error).__name__}{': ' if said else ''}{said[:300]}{line}"
-        super().__init__(f"{where} {error if isinstance(error, Nothing) else words}{hint}")
-        self.where, self.error = where, error
-        self.refuses = bool(own) and own[-1] is frames[-1] and (own[-1].line or "").startswith(("raise ", "assert "))
+        text = " ".join(str(cause).split())
+        words = f"raised {type(cause).__name__}{': ' if text else ''}{text[:300]}{line}"
+        super().__init__(f"{method} {cause if isinstance(cause, Nothing) else words}{hint}")
+        self.method, self.cause = method, cause
+        refusal = bool(own) and own[-1] is frames[-1]
+        self.is_refusal = refusal and (own[-1].line or "").startswith(("raise ", "assert "))
         """Whether it is the code's own statement that raises, in words of its own."""
 
 
@@ -58,13 +65,13 @@ def _raised(where: str, error: BaseException, ctx: Any = None) -> Exception:
     """Return what is to be raised for what the examined code raised, with what is known of its ctx."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return Unavailable(f"{error.name}, which is not installed")
-    return error if isinstance(error, Unavailable) else Raised(where, error, _hint(error, ctx))
+    return error if isinstance(error, Unavailable) else CallError(where, error, _hint(error, ctx))
 
 
 def _hint(error: BaseException, ctx: Any) -> str:
     """Say what of ctx was forgotten or misspelt, if that is why."""
     if isinstance(error, AttributeError) and isinstance(error.obj, BackwardCFunction) and error.name:
-        return f"; ctx has no {error.name}{did_you_mean(error.name, [*OF_CTX, *vars(error.obj)])}"
+        return f"; ctx has no {error.name}{did_you_mean(error.name, [*CTX_ATTRIBUTES, *vars(error.obj)])}"
     backward = getattr(getattr(ctx, "_forward_cls", None), "backward", None)
     code = getattr(inspect.unwrap(backward), "__code__", None) if backward is not None else None
     if isinstance(error, (ValueError, IndexError)) and code and {"saved_tensors", "saved_variables"} & {*code.co_names}:
@@ -157,21 +164,21 @@ class EngineCall(Call):
         return tuple(next(found) if any(value is one for one in asked) else None for value in self.given)
 
 
-class Specimen:
+class FunctionUnderTest:
     """A Function under examination, by one of its outputs.
 
     Args:
         function: the class.
     """
 
-    function: Any
+    implementation: Any
     place: int | None = None
     """Of the output; None for the first that is a floating-point tensor."""
     seed = SEED
-    effort = Effort()
+    effort = Limits()
 
     def __init__(self, function: type[Any]) -> None:
-        self.function, self.title = function, function.__name__
+        self.implementation, self.title = function, function.__name__
         old_form = function.setup_context is torch.autograd.function._SingleLevelFunction.setup_context
         parameters = list(inspect.signature(function.forward).parameters.values())
         if old_form and parameters and parameters[0].kind is not Parameter.VAR_POSITIONAL:
@@ -196,16 +203,16 @@ class Specimen:
         Raises:
             Raised: forward raised an exception, or returned no floating-point tensor.
         """
-        return self.on(asking(arguments, needs, contiguous))
+        return self.run(asking(arguments, needs, contiguous))
 
-    def on(self, arguments: Arguments) -> Call:
+    def run(self, arguments: Arguments) -> Call:
         """Apply the Function to these very arguments."""
         self.effort.require()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 same_random_numbers(self.seed)
-                returned = self.applied(arguments)
+                returned = self.apply(arguments)
         except BaseException as error:
             raise _raised("forward", error) from error
         outputs = tuple(returned) if isinstance(returned, tuple | list) else (returned,)
@@ -213,7 +220,7 @@ class Specimen:
         if not floating:
             kinds = ", ".join(type(output).__name__ for output in outputs)
             missing = outputs == (None,)
-            raise Raised(
+            raise CallError(
                 "forward",
                 Nothing(
                     "returns nothing: a `return` is missing, or returns None"
@@ -224,15 +231,15 @@ class Specimen:
         place = floating[0] if self.place is None else self.place
         return self.call(arguments, outputs, place)
 
-    def applied(self, arguments: Arguments) -> Any:
+    def apply(self, arguments: Arguments) -> Any:
         """Return what the Function returns."""
-        return self.function.apply(*arguments)
+        return self.implementation.apply(*arguments)
 
     def call(self, arguments: Arguments, outputs: tuple[Any, ...], place: int) -> Call:
         """Return the call that gave the outputs."""
         return Call(arguments, outputs, place, next(function_nodes(outputs[place]), None))
 
-    def by(self, place: int) -> "Specimen":
+    def for_output(self, place: int) -> "FunctionUnderTest":
         """Return the same, examined by another of its outputs."""
         other = copy(self)
         other.place = place
@@ -248,21 +255,21 @@ class Specimen:
         """Return the output alone; those at `needs` say that they need a gradient, which some forwards look at."""
         copies = asking(arguments, needs)
         with torch.no_grad():
-            return self.on(copies).output.detach()
+            return self.run(copies).output.detach()
 
-    def draws(self, arguments: Sequence[Any]) -> bool:
+    def is_random(self, arguments: Sequence[Any]) -> bool:
         """Whether the output hangs on random numbers: it is another from some other seed."""
         usual = self.value(arguments).nan_to_num()
         return any(not torch.equal(usual, self.from_seed(seed).value(arguments).nan_to_num()) for seed in SEEDS)
 
-    def from_seed(self, seed: int) -> "Specimen":
+    def from_seed(self, seed: int) -> "FunctionUnderTest":
         """Return the same, its random numbers drawn from another seed."""
         other = copy(self)
         other.seed = seed
         return other
 
 
-class Composite(Specimen):
+class Composite(FunctionUnderTest):
     """A callable that is no Function: what is inside is seen together, as autograd differentiates it.
 
     Args:
@@ -272,21 +279,21 @@ class Composite(Specimen):
     """
 
     def __init__(self, function: Callable[..., Any], names: tuple[str, ...], title: str) -> None:
-        self.function, self.names, self.title = function, names, title
+        self.implementation, self.names, self.title = function, names, title
         self.parameters, self.required, self.any_number = (), 0, True
 
-    def applied(self, arguments: Arguments) -> Any:
+    def apply(self, arguments: Arguments) -> Any:
         """Return what the callable returns."""
-        return self.function(*arguments)
+        return self.implementation(*arguments)
 
-    def on(self, arguments: Arguments) -> Call:
+    def run(self, arguments: Arguments) -> Call:
         """Apply the callable to the arguments; to copies of those that need a gradient, which it may change."""
         copies = (of.clone() if isinstance(of, Tensor) and of.requires_grad else of for of in arguments)
-        call = super().on(tuple(copies))
+        call = super().run(tuple(copies))
         return EngineCall(call.arguments, call.outputs, call.place, call.output.grad_fn, arguments)
 
 
-def detached(value: Tensor) -> Tensor:
+def detach(value: Tensor) -> Tensor:
     """Return a tensor outside of any graph; one that is in none as it is, whose class may forget itself otherwise."""
     return value.detach() if value.requires_grad else value
 
@@ -313,7 +320,7 @@ def needing(value: Tensor) -> Tensor:
 
 def asking(arguments: Sequence[Any], needs: Sequence[int], contiguous: bool = True) -> Arguments:
     """Return copies of the arguments, of which those at `needs` need a gradient."""
-    copies = (copied(value, contiguous) if isinstance(value, Tensor) else value for value in arguments)
+    copies = (clone(value, contiguous) if isinstance(value, Tensor) else value for value in arguments)
     return tuple(needing(value) if place in needs else value for place, value in enumerate(copies))
 
 
@@ -322,7 +329,7 @@ def is_function(value: Any) -> TypeGuard[type[Any]]:
     return isinstance(value, type) and issubclass(value, torch.autograd.Function)
 
 
-def at(returned: Sequence[Any], place: int) -> Any:
+def nth(returned: Sequence[Any], place: int) -> Any:
     """Return what backward returned for an input; None where it returned too little."""
     return returned[place] if place < len(returned) else None
 
@@ -332,9 +339,9 @@ def plain(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def copied(value: Tensor, contiguous: bool = True) -> Tensor:
+def clone(value: Tensor, contiguous: bool = True) -> Tensor:
     """Return a copy of its own memory: contiguous, or in another layout, which indices of a class of theirs keep."""
-    copy = detached(value).clone(memory_format=torch.contiguous_format)
+    copy = detach(value).clone(memory_format=torch.contiguous_format)
     special = type(copy) is not Tensor and not copy.is_floating_point()
     return copy if contiguous or special else strided(copy)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .evidence import Evidence as Evidence
-from .evidence import Explanation, shown
+from .evidence import Explanation, factor_text
 from .evidence import Tolerance as Tolerance
 from .evidence import same as same
 from .evidence import worst_entry as worst_entry
@@ -85,7 +85,7 @@ def _factor(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Exp
         found.append(("grad-sign", "has the wrong sign"))
     if abs(abs(ratio) - 1) > 1e-5:
         found.append(
-            ("grad-factor", f"is {shown(abs(ratio))} times what it should be{named_factor(abs(ratio), evidence)}")
+            ("grad-factor", f"is {factor_text(abs(ratio))} times what it should be{named_factor(abs(ratio), evidence)}")
         )
     return found
 

@@ -10,23 +10,23 @@ from torch import Tensor
 from .circumstances import agrees
 from .directions import pair_along
 from .evidence import same
-from .function_under_test import Raised, at, copied, needing
-from .subject import Found, Subject, random_like
+from .function_under_test import CallError, clone, needing, nth
+from .subject import Observation, Subject, random_like
 
 
-def in_other_layouts(subject: Subject) -> Iterator[Found]:
+def in_other_layouts(subject: Subject) -> Iterator[Observation]:
     """Value and gradient do not depend on how tensors lie in memory; forward may refuse, which misleads nobody."""
     for of in _laid(subject):
         refused = of.code == "raises" and of.method == "forward"
         yield replace(of, code="not-reached", note=True) if refused else of
 
 
-def _laid(subject: Subject) -> Iterator[Found]:
+def _laid(subject: Subject) -> Iterator[Observation]:
     if found := list(_for_turned_gradient(subject)):
         yield from found
         return
     yield from agrees(subject, subject.arguments, "for tensors that are not contiguous in memory", contiguous=False)
-    usual = subject.specimen(subject.arguments, subject.variables)
+    usual = subject.function(subject.arguments, subject.variables)
     in_place = any(output is argument for output in usual.outputs for argument in usual.arguments)
     for words, (fits, laid) in LAYOUTS.items():
         tensors = [of for of in subject.arguments if isinstance(of, Tensor) and of.is_floating_point()]
@@ -34,23 +34,23 @@ def _laid(subject: Subject) -> Iterator[Found]:
             yield from _agrees_laid(subject, words, fits, laid)
 
 
-def _for_turned_gradient(subject: Subject) -> Iterator[Found]:
+def _for_turned_gradient(subject: Subject) -> Iterator[Observation]:
     """Backward takes a grad_output that is not contiguous, whatever forward says of inputs: nobody chooses that."""
-    call = subject.specimen(subject.arguments, subject.variables)
+    call = subject.function(subject.arguments, subject.variables)
     if call.node is None or call.output.dim() < 2:
         return
     words = "for a grad_output that is not contiguous in memory"
     expected = call.backward(random_like(call.output, 1))
     try:
-        returned = subject.pulled(random_like(call.output, 1, contiguous=False))
-    except Raised as error:
-        yield Found("raises", f"{words}: {error}", method=error.where)
+        returned = subject.pull(random_like(call.output, 1, contiguous=False))
+    except CallError as error:
+        yield Observation("raises", f"{words}: {error}", method=error.method)
         return
     for place in subject.variables:
-        actual, right = at(returned, place), at(expected, place)
+        actual, right = nth(returned, place), nth(expected, place)
         alike = isinstance(actual, Tensor) and isinstance(right, Tensor) and actual.shape == right.shape
         if alike and not same(actual, right, subject.tolerance):
-            yield Found("grad-value", f"is another {words}", place)
+            yield Observation("grad-value", f"is another {words}", place)
             return
 
 
@@ -78,41 +78,41 @@ LAYOUTS: Final[dict[str, tuple[Callable[[Tensor], bool], Callable[[Tensor], Tens
 
 def _agrees_laid(
     subject: Subject, words: str, fits: Callable[[Tensor], bool], laid: Callable[[Tensor], Tensor]
-) -> Iterator[Found]:
+) -> Iterator[Observation]:
     """Value and gradients are those of the same numbers in a usual layout."""
 
     def brought(value: Any, place: int) -> Any:
         if not isinstance(value, Tensor) or not value.is_floating_point():
             return value
-        own = needing(copied(value)) if place in subject.variables else copied(value)
+        own = needing(clone(value)) if place in subject.variables else clone(value)
         return laid(own) if fits(own) and place not in subject.constants else own
 
     arguments = tuple(brought(of, place) for place, of in enumerate(subject.arguments))
-    numbers = tuple(copied(of).as_subclass(Tensor) if isinstance(of, Tensor) else of for of in arguments)
+    numbers = tuple(clone(of).as_subclass(Tensor) if isinstance(of, Tensor) else of for of in arguments)
     try:
-        usual = subject.specimen(numbers, subject.variables)
+        usual = subject.function(numbers, subject.variables)
         grad_output = random_like(usual.output, 1)
         wanted = usual.backward(grad_output)
         if not torch.isfinite(usual.output).all():
             return
-    except Raised:
+    except CallError:
         return  # equal rows are nothing that it is made for
     try:
-        call = subject.specimen.on(arguments)
+        call = subject.function.run(arguments)
         returned = call.backward(grad_output)
-    except Raised as error:
-        if isinstance(error.error, NotImplementedError):
+    except CallError as error:
+        if isinstance(error.cause, NotImplementedError):
             return  # by torch itself, as the storage of a sparse tensor of a subclass is not
-        yield Found("raises", f"{words}: {error}", method=error.where)
+        yield Observation("raises", f"{words}: {error}", method=error.method)
         return
     if not same(call.output.detach().as_subclass(Tensor), usual.output.detach(), subject.tolerance):
-        yield Found("forward-value", f"the output is another {words}")
+        yield Observation("forward-value", f"the output is another {words}")
         return
     for place in subject.variables:
-        actual, right = at(returned, place), at(wanted, place)
+        actual, right = nth(returned, place), nth(wanted, place)
         alike = isinstance(actual, Tensor) and isinstance(right, Tensor) and actual.shape == right.shape
         if alike and not same(actual.as_subclass(Tensor), right, subject.tolerance):
             if pair_along(replace(subject, arguments=numbers), [place], grad_output).left_out:
                 continue  # of rows that are equal it may be any one, in another layout another one
-            yield Found("grad-value", f"is another {words}", place)
+            yield Observation("grad-value", f"is another {words}", place)
             return

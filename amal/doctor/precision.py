@@ -10,8 +10,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from .function_under_test import Arguments, Raised, Specimen, at
-from .subject import Found, Subject, cast, random_like
+from .function_under_test import Arguments, CallError, FunctionUnderTest, nth
+from .subject import Observation, Subject, cast, random_like
 
 STILL: Final = 1e-10
 """Share of itself by which an input moves, unseen in float32."""
@@ -31,26 +31,26 @@ SEEN: Final = 1e-9
 """Share of itself by which a result moves then: what moves by less, as x / (x² + 1e-12)^½ does, need not be single."""
 
 
-def single_inside(specimen: Specimen, arguments: Arguments, variables: Sequence[int]) -> bool:
+def computes_in_float32(function: FunctionUnderTest, arguments: Arguments, variables: Sequence[int]) -> bool:
     """Whether a Function computes its output in float32, whatever the dtype of its inputs, or takes no other."""
     try:
         here, still, moved = (
-            specimen.value(_moved(arguments, variables, share)).double() for share in (0.0, STILL, MOVED)
+            function.value(_moved(arguments, variables, share)).double() for share in (0.0, STILL, MOVED)
         )
-    except Raised:
-        return _runs(specimen, cast(arguments, torch.float32)) and not _runs(specimen, arguments)
+    except CallError:
+        return _runs(function, cast(arguments, torch.float32)) and not _runs(function, arguments)
     return _staircase(here, still, moved)
 
 
-def _runs(specimen: Specimen, arguments: Arguments) -> bool:
+def _runs(function: FunctionUnderTest, arguments: Arguments) -> bool:
     try:
-        specimen.value(arguments)
-    except Raised:
+        function.value(arguments)
+    except CallError:
         return False
     return True
 
 
-def inaccuracy(specimen: Specimen, arguments: Arguments, variables: Sequence[int]) -> float:
+def inaccuracy(function: FunctionUnderTest, arguments: Arguments, variables: Sequence[int]) -> float:
     """Return how far backward may be off because it is an iteration that stops when it is near enough.
 
     A formula is additive in grad_output to 1e-15 of itself; such an iteration, by conjugate gradients or an adaptive
@@ -60,42 +60,42 @@ def inaccuracy(specimen: Specimen, arguments: Arguments, variables: Sequence[int
         a share of the gradient; 0 of a formula.
     """
     try:
-        output = specimen.value(arguments)
+        output = function.value(arguments)
         one, other = (random_like(output, seed) for seed in (1, 2))
-        results = [specimen(arguments, variables).backward(of) for of in (one, other, one + other)]
-    except Raised:
+        results = [function(arguments, variables).backward(of) for of in (one, other, one + other)]
+    except CallError:
         return 0.0
     largest = 0.0
     for place in variables:
-        first, second, both = (at(of, place) for of in results)
+        first, second, both = (nth(of, place) for of in results)
         if all(isinstance(of, Tensor) and of.shape == first.shape and of.numel() for of in (first, second, both)):
             scale = float(torch.stack([first, second, both]).abs().max())
             largest = max(largest, float((first + second - both).abs().max()) / scale if scale else 0.0)
     return ROOM * largest if FORMULA < largest < LINEAR else 0.0
 
 
-def in_single(subject: Subject) -> Iterator[Found]:
+def in_single(subject: Subject) -> Iterator[Observation]:
     """A gradient is as precise as its inputs: nothing of it is computed in float32 if they are in float64."""
     if subject.dtype != torch.float64:
         return
-    grad_output = random_like(subject.specimen.value(subject.arguments), 1)
+    grad_output = random_like(subject.function.value(subject.arguments), 1)
     for also_outer in (True, False):
         try:
             results = [
-                subject.specimen(_moved(subject.arguments, subject.variables, share), subject.variables).backward(
+                subject.function(_moved(subject.arguments, subject.variables, share), subject.variables).backward(
                     grad_output * (1 + UNLIKE * share * also_outer)
                 )
                 for share in (0.0, STILL, MOVED)
             ]
-        except Raised:
+        except CallError:
             return
         for place in subject.variables:
-            here, still, moved = (at(of, place) for of in results)
+            here, still, moved = (nth(of, place) for of in results)
             if any(not isinstance(of, Tensor) or of.shape != here.shape for of in (here, still, moved)):
                 continue
             if here.dtype == torch.float64 and _staircase(here, still, moved):
                 words = "is computed in float32 inside, and the output is not: it agrees to 1e-7 only"
-                yield Found("low-precision", words, place)
+                yield Observation("low-precision", words, place)
                 return
 
 

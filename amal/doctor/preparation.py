@@ -8,15 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .function_under_test import Arguments, Composite, Raised, Specimen, copied, detached, floating_places, is_function
+from .function_under_test import (
+    Arguments,
+    CallError,
+    Composite,
+    FunctionUnderTest,
+    clone,
+    detach,
+    floating_places,
+    is_function,
+)
 from .subject import cast
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A specimen and its arguments."""
+    """A function and its arguments."""
 
-    specimen: Specimen
+    function: FunctionUnderTest
     arguments: Arguments
     """Floating-point tensors in float64; of a module the inputs, then the parameters."""
     variables: tuple[int, ...]
@@ -46,10 +55,10 @@ def prepared(
         TypeError: the function cannot be called, or a variable is no floating-point tensor.
         ValueError: there is no such variable.
     """
-    specimen, arguments, reference = _called(function, tuple(inputs), reference)
+    wrapper, arguments, reference = _called(function, tuple(inputs), reference)
     if any(isinstance(value, Tensor) and value.layout != torch.strided for value in arguments):
         return Prepared(
-            specimen, arguments, (), reference, "an input is sparse: slopes are measured of dense ones alone"
+            wrapper, arguments, (), reference, "an input is sparse: slopes are measured of dense ones alone"
         )
     floating = [place for place, value in enumerate(arguments) if isinstance(value, Tensor) and _has_slope(value)]
     own = range(len(inputs))  # a module's parameters always ask, and say nothing of the inputs
@@ -58,25 +67,25 @@ def prepared(
         asked += [place for place in floating if place not in own and arguments[place].requires_grad]
     if requires is not None:
         requires = [requires] if isinstance(requires, str) else requires
-        asked = [_place(variable, specimen, arguments) for variable in requires]
-        wrong = [specimen.name(place) for place in asked if place not in floating]
+        asked = [_place(variable, wrapper, arguments) for variable in requires]
+        wrong = [wrapper.name(place) for place in asked if place not in floating]
         if wrong:
             raise TypeError(f"requires: {', '.join(wrong)} is no floating-point tensor, and has no gradient")
     variables = tuple(asked or floating)
-    plain = tuple(detached(value) if isinstance(value, Tensor) else value for value in arguments)
-    if any(plain[place].is_complex() for place in variables) or _gives_complex(specimen, plain):
-        specimen, plain, reference = _in_pairs(specimen, plain, reference)
+    plain = tuple(detach(value) if isinstance(value, Tensor) else value for value in arguments)
+    if any(plain[place].is_complex() for place in variables) or _gives_complex(wrapper, plain):
+        wrapper, plain, reference = _in_pairs(wrapper, plain, reference)
     unable = "" if variables else "no input is a floating-point tensor, so nothing has a gradient"
     if variables and not any(plain[place].numel() for place in variables):
         unable = "all inputs that could have a gradient are empty"
-    return Prepared(specimen, cast(plain, torch.float64), variables, reference, unable)
+    return Prepared(wrapper, cast(plain, torch.float64), variables, reference, unable)
 
 
-def _gives_complex(specimen: Specimen, arguments: Arguments) -> bool:
+def _gives_complex(wrapper: FunctionUnderTest, arguments: Arguments) -> bool:
     """Whether real inputs give a complex output."""
     try:
         with torch.no_grad():
-            returned = specimen.applied(tuple(copied(of) if isinstance(of, Tensor) else of for of in arguments))
+            returned = wrapper.apply(tuple(clone(of) if isinstance(of, Tensor) else of for of in arguments))
     except BaseException:  # it is said when it is examined
         return False
     outputs = returned if isinstance(returned, tuple | list) else (returned,)
@@ -89,7 +98,7 @@ def require_comparable(name: str, function: Callable[..., Any], ready: Prepared)
     Raises:
         ValueError: it raises an exception, or returns no tensor, or, a surrogate, one of another shape.
     """
-    copies = [copied(of) if isinstance(of, Tensor) else of for of in ready.arguments]
+    copies = [clone(of) if isinstance(of, Tensor) else of for of in ready.arguments]
     try:
         with torch.no_grad():
             returned = function(*copies)
@@ -102,8 +111,8 @@ def require_comparable(name: str, function: Callable[..., Any], ready: Prepared)
             f"{name} returns {', '.join(type(of).__name__ for of in outputs)}, not a floating-point tensor"
         )
     try:
-        own = ready.specimen(ready.arguments)
-    except Raised:
+        own = ready.function(ready.arguments)
+    except CallError:
         return  # which is told of the function
     if own.place < len(outputs) and name == "surrogate" and outputs[own.place].shape != own.output.shape:
         shapes = f"shape {tuple(outputs[own.place].shape)}, and the function {tuple(own.output.shape)}"
@@ -113,9 +122,9 @@ def require_comparable(name: str, function: Callable[..., Any], ready: Prepared)
 def without_numbers(ready: Prepared) -> str:
     """Say that the output is inf or nan, where no slope can be measured; nothing where it or the reference is not."""
     try:
-        own = ready.specimen(ready.arguments)
+        own = ready.function(ready.arguments)
         other = None if ready.reference is None else ready.reference(*ready.arguments)
-    except Raised:
+    except CallError:
         return ""
     compared = other[own.place] if isinstance(other, (tuple, list)) else other
     finite = torch.isfinite(own.output)
@@ -124,7 +133,7 @@ def without_numbers(ready: Prepared) -> str:
     count = f"in {int((~finite).sum())} of {finite.numel()} entries"
     words = f"the output is {float(own.output[~finite].flatten()[0])} {count}: there is no slope to compare with"
     holding = [
-        ready.specimen.name(place)
+        ready.function.name(place)
         for place, of in enumerate(ready.arguments)
         if isinstance(of, Tensor) and of.is_floating_point() and not torch.isfinite(of).all()
     ]
@@ -139,10 +148,10 @@ def _has_slope(value: Tensor) -> bool:
 
 def _called(
     function: Callable[..., Any], inputs: Arguments, reference: Callable[..., Any] | None
-) -> tuple[Specimen, Arguments, Callable[..., Any] | None]:
-    """Return the specimen, its arguments, and a reference that takes them."""
+) -> tuple[FunctionUnderTest, Arguments, Callable[..., Any] | None]:
+    """Return the function, its arguments, and a reference that takes them."""
     if is_function(function):
-        return Specimen(function), inputs, reference
+        return FunctionUnderTest(function), inputs, reference
     if isinstance(function, nn.Module):
         return _module(function, inputs, reference)
     if not callable(function):
@@ -153,7 +162,7 @@ def _called(
 
 def _module(
     module: nn.Module, inputs: Arguments, reference: Callable[..., Any] | None
-) -> tuple[Specimen, Arguments, Callable[..., Any] | None]:
+) -> tuple[FunctionUnderTest, Arguments, Callable[..., Any] | None]:
     """A module is a function of its inputs and of its parameters; its buffers are what they were at each call."""
     parameters = dict(module.named_parameters())
     buffers = {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
@@ -188,8 +197,8 @@ def _names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
     return tuple(parameters[place] if place < len(parameters) else f"input {place}" for place in range(count))
 
 
-def _place(variable: int | str, specimen: Specimen, arguments: Arguments) -> int:
-    names = [specimen.name(place) for place in range(len(arguments))]
+def _place(variable: int | str, wrapper: FunctionUnderTest, arguments: Arguments) -> int:
+    names = [wrapper.name(place) for place in range(len(arguments))]
     if variable in names:
         return names.index(str(variable))
     if isinstance(variable, int) and 0 <= variable < len(arguments):
@@ -198,8 +207,8 @@ def _place(variable: int | str, specimen: Specimen, arguments: Arguments) -> int
 
 
 def _in_pairs(
-    specimen: Specimen, arguments: Arguments, reference: Callable[..., Any] | None
-) -> tuple[Specimen, Arguments, Callable[..., Any] | None]:
+    wrapper: FunctionUnderTest, arguments: Arguments, reference: Callable[..., Any] | None
+) -> tuple[FunctionUnderTest, Arguments, Callable[..., Any] | None]:
     """Return the same as a function of real and imaginary parts, which are what torch's convention speaks of.
 
     torch's gradient of a real loss by z = x + i y is dL/dx + i dL/dy: as a pair, the gradient by the pair (x, y).
@@ -225,6 +234,6 @@ def _in_pairs(
         torch.view_as_real(value.to(torch.complex128)).clone() if place in places else value
         for place, value in enumerate(arguments)
     )
-    names = tuple(specimen.name(place) for place in range(len(arguments)))
-    applied = taken(lambda *values: specimen.applied(values))
-    return Composite(applied, names, specimen.title), pairs, None if reference is None else taken(reference)
+    names = tuple(wrapper.name(place) for place in range(len(arguments)))
+    applied = taken(lambda *values: wrapper.apply(values))
+    return Composite(applied, names, wrapper.title), pairs, None if reference is None else taken(reference)

@@ -20,7 +20,7 @@ def same_random_numbers(seed: int) -> None:
 
 
 @contextmanager
-def random_state_kept() -> Iterator[None]:
+def preserve_random_state() -> Iterator[None]:
     """Put the states of the random numbers back at the end."""
     states = torch.get_rng_state(), random.getstate()
     try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from .function_under_test import Composite, Specimen
+from .function_under_test import Composite, FunctionUnderTest
 from .places import NAMES, code_of, tree_of
 
 SHOWN = 3
@@ -19,12 +19,12 @@ class Reach:
     """The lines of a Function's own methods, and of what they call in the same file, as far as it was entered.
 
     Args:
-        specimen: of a callable that is no Function nothing is watched.
+        function: of a callable that is no Function nothing is watched.
         run: the lines that ran before, with other inputs, which are added to.
     """
 
-    def __init__(self, specimen: Specimen, run: set[int]) -> None:
-        methods = () if isinstance(specimen, Composite) else _methods(specimen.function)
+    def __init__(self, function: FunctionUnderTest, run: set[int]) -> None:
+        methods = () if isinstance(function, Composite) else _methods(function.implementation)
         self.file = methods[0].co_filename if methods else ""
         self.codes = dict.fromkeys(code for code in methods if code.co_filename == self.file)
         self.run = run

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from .argument_order import Arranged, Arranger
 from .definitions import Definition, Draw
-from .evidence import same, shown, worst_entry
-from .function_under_test import Arguments, Raised, Specimen, at
+from .evidence import factor_text, same, worst_entry
+from .function_under_test import Arguments, CallError, FunctionUnderTest, nth
 from .places import class_around, code_of, first_line
-from .subject import Found, Subject, cast, differentiated, random_like, variables_of
+from .subject import Observation, Subject, cast, differentiate, random_like, variables_of
 
 SEED = 0
 
@@ -36,7 +36,7 @@ class Recognised:
     """Places of arguments that are no inputs of the operation."""
 
 
-def recognised(specimen: Specimen, operation: str, definitions: Sequence[Definition]) -> Recognised:
+def recognised(function: FunctionUnderTest, operation: str, definitions: Sequence[Definition]) -> Recognised:
     """Find the definition that the values of a Function follow, and how it takes the arguments.
 
     They are tried as they come, then as the names of forward's parameters say, or as they could be meant; of several
@@ -46,8 +46,8 @@ def recognised(specimen: Specimen, operation: str, definitions: Sequence[Definit
         Raised: forward runs with the arguments of no definition.
         Unexaminable: it cannot be known which arguments it takes.
     """
-    trials = Trials(specimen)
-    arranger = Arranger(specimen, operation, {role for definition in definitions for role in definition.roles})
+    trials = Trials(function)
+    arranger = Arranger(function, operation, {role for definition in definitions for role in definition.roles})
     by_inputs = attrgetter("inputs")
     for _, group in groupby(sorted(definitions, key=by_inputs, reverse=True), by_inputs):
         alike = list(group)
@@ -74,8 +74,8 @@ class Unexaminable(Exception):
 class Trials:
     """Calls of a Function with the arguments of definitions."""
 
-    specimen: Specimen
-    errors: list[tuple[Arranged, Raised]] = field(default_factory=list)
+    function: FunctionUnderTest
+    errors: list[tuple[Arranged, CallError]] = field(default_factory=list)
     runs: list[tuple[bool, Arranged, Arguments, torch.dtype]] = field(default_factory=list)
     """Of those that did not give the value: whether the shape was right."""
 
@@ -89,8 +89,8 @@ class Trials:
             if fit is not None:
                 fits.append(fit)
         if len(fits) > 1:
-            text = class_text(self.specimen.function)
-            fits.sort(key=lambda fit: (*_agreement(self.specimen, fit), _hint(fit, text)), reverse=True)
+            text = class_text(self.function.implementation)
+            fits.sort(key=lambda fit: (*_agreement(self.function, fit), _hint(fit, text)), reverse=True)
         return fits[0] if fits else None
 
     def _fit(self, candidate: Arranged) -> Recognised | None:
@@ -100,8 +100,8 @@ class Trials:
         expected = definition.reference(*arguments)
         for dtype in (torch.float64, torch.float32):
             try:
-                actual = self.specimen.value(cast(arguments, dtype))
-            except Raised as error:
+                actual = self.function.value(cast(arguments, dtype))
+            except CallError as error:
                 self.errors.append((candidate, error))
                 continue
             if same(actual, expected, 1e-6 if actual.dtype == torch.float64 else 1e-4):
@@ -126,7 +126,7 @@ class Trials:
         told = [(of, error) for of, error in self.errors if of.sure and (of.told or not of.definition.order)]
         if told and not runs:
             raise next((error for of, error in told if of.definition.order), told[0][1])
-        unwritten = [error for _, error in self.errors if isinstance(error.error, NotImplementedError)]
+        unwritten = [error for _, error in self.errors if isinstance(error.cause, NotImplementedError)]
         if unwritten:
             raise unwritten[0]
         why = "and what is to be passed for these is not known"
@@ -135,23 +135,23 @@ class Trials:
         elif self.errors:
             why = f"and with {self.errors[0][0].definition.says} {self.errors[0][1]}"
         raise Unexaminable(
-            f"could not be examined as {operation}: forward takes ({', '.join(self.specimen.names)}), {why}"
+            f"could not be examined as {operation}: forward takes ({', '.join(self.function.names)}), {why}"
         )
 
 
-def _agreement(specimen: Specimen, candidate: Recognised) -> tuple[int, int]:
+def _agreement(function: FunctionUnderTest, candidate: Recognised) -> tuple[int, int]:
     """Return how many gradients have the value that a definition says, and how many the shape of their input."""
     definition, arguments = candidate.definition, candidate.arguments
     assert definition is not None
     variables = variables_of(arguments, candidate.constants)
     try:
-        call = specimen(arguments, variables)
+        call = function(arguments, variables)
         grad_output = random_like(call.output, 1)
         returned = call.backward(grad_output)
-        wanted = differentiated(definition, arguments, variables, grad_output)[1]
-    except Raised:
+        wanted = differentiate(definition, arguments, variables, grad_output)[1]
+    except CallError:
         return -1, -1
-    pairs = [(at(returned, place), at(wanted, place)) for place in variables]
+    pairs = [(nth(returned, place), nth(wanted, place)) for place in variables]
     there = [(one, other) for one, other in pairs if isinstance(one, Tensor) and isinstance(other, Tensor)]
     tolerance = 1e-6 if candidate.dtype == torch.float64 else 3e-3
     shaped = sum(one.shape == other.shape for one, other in there)
@@ -187,21 +187,21 @@ def _source(function: type[Any]) -> str:
     return "".join(lines[first : node.end_lineno])
 
 
-def of_value(subject: Subject) -> Iterator[Found]:
+def of_value(subject: Subject) -> Iterator[Observation]:
     """Yield that forward does not compute the operation, if it does not."""
-    actual = subject.specimen.value(subject.arguments)
-    if not same(subject.specimen.value(subject.arguments), actual) and torch.isfinite(actual).all():
-        yield Found("not-examined", "forward gives another value at each call, for the same inputs")
+    actual = subject.function.value(subject.arguments)
+    if not same(subject.function.value(subject.arguments), actual) and torch.isfinite(actual).all():
+        yield Observation("not-examined", "forward gives another value at each call, for the same inputs")
         return
     nearest = None
     for definition in [subject.definition] if subject.definition else subject.operation.definitions:
-        arguments = subject.arguments if subject.given else cast(definition.draw(Draw(SEED)), subject.dtype)
+        arguments = subject.arguments if subject.fixed_inputs else cast(definition.draw(Draw(SEED)), subject.dtype)
         if len(arguments) != len(subject.arguments):
             continue
         try:
-            actual = subject.specimen.value(arguments).double()
+            actual = subject.function.value(arguments).double()
             expected = definition.reference(*cast(arguments, torch.float64))
-        except (Raised, RuntimeError):
+        except (CallError, RuntimeError):
             continue
         if same(actual, expected, subject.tolerance.at_least(1e-6)):
             return
@@ -211,29 +211,31 @@ def of_value(subject: Subject) -> Iterator[Found]:
         yield _difference(*nearest)
 
 
-def _difference(actual: Tensor, expected: Tensor, definition: Definition) -> Found:
+def _difference(actual: Tensor, expected: Tensor, definition: Definition) -> Observation:
     says = f"({definition.says})"
     if actual.shape != expected.shape:
         shapes = f"{tuple(actual.shape)}, and the definition {says} has {tuple(expected.shape)}"
-        return Found("forward-value", f"forward returns shape {shapes}")
+        return Observation("forward-value", f"forward returns shape {shapes}")
     if not torch.isfinite(actual).all():
-        return Found("forward-value", f"forward is not finite for ordinary inputs; the definition {says} is")
+        return Observation("forward-value", f"forward is not finite for ordinary inputs; the definition {says} is")
     ratio = float((actual * expected).sum() / (expected * expected).sum())
     if same(actual, ratio * expected) and ratio:
-        return Found("forward-value", f"forward gives {shown(ratio)} times the value of the definition {says}")
+        return Observation(
+            "forward-value", f"forward gives {factor_text(ratio)} times the value of the definition {says}"
+        )
     worst = worst_entry(actual, expected, ("forward gives", "the definition"))
-    return Found("forward-value", f"forward does not give the value of the definition {says}", worst=worst)
+    return Observation("forward-value", f"forward does not give the value of the definition {says}", worst=worst)
 
 
 def right_for_another(subject: Subject) -> bool:
     """Whether backward is the derivative of a definition, so that only the value is wrong."""
     try:
-        call = subject.specimen(subject.arguments, subject.variables)
+        call = subject.function(subject.arguments, subject.variables)
         grad_output = random_like(call.output, 1)
         returned = call.backward(grad_output)
         for definition in subject.operation.definitions:
             try:
-                output, wanted = differentiated(definition, subject.arguments, subject.variables, grad_output)
+                output, wanted = differentiate(definition, subject.arguments, subject.variables, grad_output)
             except (RuntimeError, TypeError, ValueError, IndexError):
                 continue
             pairs = [(returned[p], wanted[p]) for p in subject.variables if p < min(len(returned), len(wanted))]
@@ -245,6 +247,6 @@ def right_for_another(subject: Subject) -> bool:
                 )
             ):
                 return True
-    except (Raised, AttributeError):
+    except (CallError, AttributeError):
         pass
     return False

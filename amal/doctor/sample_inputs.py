@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from .definitions import Draw
-from .function_under_test import Arguments, Raised, Specimen, at
+from .function_under_test import Arguments, CallError, FunctionUnderTest, nth
 from .subject import cast
 
 TRIES: Final = 1500
@@ -97,7 +97,7 @@ def in_words(arguments: Sequence[Any]) -> str:
     return ", ".join(str(tuple(of.shape)) if isinstance(of, Tensor) else repr(of) for of in arguments)
 
 
-def found_samples(specimen: Specimen, count: int = 3) -> tuple[list[Sample], Sample | None]:
+def found_samples(function: FunctionUnderTest, count: int = 3) -> tuple[list[Sample], Sample | None]:
     """Return inputs for a Function, found by trying: those that fit, of different kinds; else one that forward takes.
 
     The second is the likeliest that forward takes and that does not fit, where others do.
@@ -105,29 +105,29 @@ def found_samples(specimen: Specimen, count: int = 3) -> tuple[list[Sample], Sam
     Where a parameter is called a bias, the first inputs that forward takes decide: backward must sum its gradient.
 
     Args:
-        specimen: the Function.
+        function: the Function.
         count: the most to return.
     """
     for dtype in (torch.float64, torch.float32):
-        found, unfit = _found(specimen, count, dtype)
+        found, unfit = _found(function, count, dtype)
         if found:
             return found, unfit
     return [], None
 
 
-def _found(specimen: Specimen, count: int, dtype: torch.dtype) -> tuple[list[Sample], Sample | None]:
-    hinted = any(map(_is_vector(specimen), specimen.names))
+def _found(function: FunctionUnderTest, count: int, dtype: torch.dtype) -> tuple[list[Sample], Sample | None]:
+    hinted = any(map(_is_vector(function), function.names))
     fitting: list[Sample] = []
     others: list[Sample] = []
     ranks: set[tuple[int, ...]] = set()
-    usual, likely = _kinds(specimen), TRIES // 5
-    together = (kinds for kinds in _together(specimen) if not fitting)
+    usual, likely = _kinds(function), TRIES // 5
+    together = (kinds for kinds in _together(function) if not fitting)
     rest = (kinds for kinds in islice(usual, TRIES - likely) if not any(map(_is_together, fitting)))
     for kinds in chain(islice(usual, likely), together, rest):
         rank = tuple(len(kind.shape) if kind.tensor else -1 for kind in kinds)
         if rank in ranks:
             continue
-        sample = _tried(specimen, kinds, dtype)
+        sample = _tried(function, kinds, dtype)
         if sample is None:
             continue
         if sample.fits < 4:
@@ -144,10 +144,10 @@ def _found(specimen: Specimen, count: int, dtype: torch.dtype) -> tuple[list[Sam
     return sorted(others, key=lambda sample: -sample.fits)[:1], None
 
 
-def _together(specimen: Specimen) -> Iterator[tuple[Kind, ...]]:
+def _together(function: FunctionUnderTest) -> Iterator[tuple[Kind, ...]]:
     """Yield kinds of all arguments that forward must have: shapes that go with each other."""
     for shapes in TOGETHER:
-        if len(shapes) == (specimen.required or 1):
+        if len(shapes) == (function.required or 1):
             yield tuple(map(Kind, shapes))
 
 
@@ -165,7 +165,7 @@ class Upright(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sample | None:
+def _tried(function: FunctionUnderTest, kinds: Sequence[Kind], dtype: torch.dtype) -> Sample | None:
     """Return arguments of some kinds, if forward takes them and gives finite numbers."""
     for positive in (False, True):
         draw = Draw(0)
@@ -173,8 +173,8 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sam
         variables = [place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point()]
         try:
             with Upright():
-                call = specimen(arguments, variables)
-        except Raised:
+                call = function(arguments, variables)
+        except CallError:
             return None
         if not torch.isfinite(call.output).all():
             continue
@@ -183,30 +183,30 @@ def _tried(specimen: Specimen, kinds: Sequence[Kind], dtype: torch.dtype) -> Sam
         try:
             with Upright():
                 returned = call.backward(torch.ones_like(call.output))
-        except Raised:
+        except CallError:
             return Sample(arguments, fits=1)
         if any(isinstance(of, Tensor) and place not in variables for place, of in enumerate(returned)):
             return None  # torch's engine takes no gradient for a number
-        given = {place: at(returned, place) for place in variables}
+        given = {place: nth(returned, place) for place in variables}
         grads = [of for of in given.values() if isinstance(of, Tensor)]
         shapes = {place: getattr(of, "shape", None) for place, of in given.items() if of is not None}
         misfits = [place for place, shape in shapes.items() if shape != arguments[place].shape]
         if misfits:
-            is_vector = _is_vector(specimen)
-            is_bias = any(arguments[of].dim() == 1 and is_vector(specimen.name(of)) for of in misfits)
+            is_vector = _is_vector(function)
+            is_bias = any(arguments[of].dim() == 1 and is_vector(function.name(of)) for of in misfits)
             return Sample(arguments, fits=1, of_bias=is_bias)
         return Sample(arguments, fits=2 if len(grads) < len(given) else 3 + any(of.any() for of in grads))
     return None
 
 
-def _kinds(specimen: Specimen) -> Iterator[tuple[Kind, ...]]:
+def _kinds(function: FunctionUnderTest) -> Iterator[tuple[Kind, ...]]:
     """Yield kinds of all arguments that forward must have, likely ones first."""
-    signature = inspect.signature(specimen.function.forward)
-    parameters = [signature.parameters[name] for name in specimen.names]
-    needed = parameters[: specimen.required] or parameters[:1]
+    signature = inspect.signature(function.implementation.forward)
+    parameters = [signature.parameters[name] for name in function.names]
+    needed = parameters[: function.required] or parameters[:1]
     if not needed:
         needed = [inspect.Parameter("input", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    is_vector = _is_vector(specimen)
+    is_vector = _is_vector(function)
     choices = [_choices(parameter, place, is_vector(parameter.name)) for place, parameter in enumerate(needed)]
     # By how unlikely their least likely part is, so that no argument keeps all others waiting.
     for depth in range(1, max(map(len, choices)) + 1):
@@ -215,9 +215,9 @@ def _kinds(specimen: Specimen) -> Iterator[tuple[Kind, ...]]:
                 yield tuple(options[place] for place, options in zip(places, choices, strict=True))
 
 
-def _is_vector(specimen: Specimen) -> Callable[[str], bool]:
+def _is_vector(function: FunctionUnderTest) -> Callable[[str], bool]:
     """Return whether a parameter's name says that it is a bias."""
-    names = (*VECTORS, "b") if any(name.lower() in WEIGHTS for name in specimen.names) else VECTORS
+    names = (*VECTORS, "b") if any(name.lower() in WEIGHTS for name in function.names) else VECTORS
     return lambda name: name.lower() in names
 
 

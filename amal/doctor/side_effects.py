@@ -9,13 +9,13 @@ from torch import Tensor
 
 from amal.tensors import memory_of, rolled
 
-from .function_under_test import Call, Composite, Raised, detached, is_freed, kept_on
-from .subject import Found, Subject, random_like
+from .function_under_test import Call, CallError, Composite, detach, is_freed, kept_on
+from .subject import Observation, Subject, random_like
 
 
-def leaves_alone(subject: Subject) -> Iterator[Found]:
+def leaves_alone(subject: Subject) -> Iterator[Observation]:
     """Forward and backward change nothing that was passed in."""
-    call = subject.specimen(subject.arguments, subject.variables)
+    call = subject.function(subject.arguments, subject.variables)
     yield from _changed(subject, call, "forward")
     if call.node is None:
         return
@@ -25,18 +25,18 @@ def leaves_alone(subject: Subject) -> Iterator[Found]:
     call.backward(grad_output, copy=False)
     for output, was, version in outputs:
         if not torch.equal(output.detach().nan_to_num(), was.nan_to_num()):
-            yield Found("mutates-input", "the output is changed by backward, and it belongs to the caller")
+            yield Observation("mutates-input", "the output is changed by backward, and it belongs to the caller")
         elif output._version != version:  # by the call, which brought it back
             words = "the output is freed by backward: who reads it afterwards ends the process"
-            yield Found("mutates-input", words, note=True)
+            yield Observation("mutates-input", words, note=True)
     if not torch.equal(grad_output, before):
-        yield Found(
+        yield Observation(
             "mutates-grad-output", "backward changes grad_output, which belongs to others: they will read it too"
         )
     yield from _changed(subject, call, "backward")
 
 
-def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
+def _changed(subject: Subject, call: Call, where: str) -> Iterator[Observation]:
     """Yield which inputs are not what they were, those apart that forward returns: it marks them as dirty."""
     for place, (now, before) in enumerate(zip(call.arguments, subject.arguments, strict=True)):
         marked = any(now is output for output in call.outputs)
@@ -45,23 +45,23 @@ def _changed(subject: Subject, call: Call, where: str) -> Iterator[Found]:
             words = f"is changed by {where}, and it belongs to the caller"
             if is_freed(now):
                 words = f"is freed by {where}, and it belongs to the caller: who reads it ends the process"
-            yield Found("mutates-input", words, place, method=where)
+            yield Observation("mutates-input", words, place, method=where)
 
 
-def keeps_nothing(subject: Subject) -> Iterator[Found]:
+def keeps_nothing(subject: Subject) -> Iterator[Observation]:
     """Tensors go through save_for_backward, and die with the graph."""
-    if isinstance(subject.specimen, Composite):
+    if isinstance(subject.function, Composite):
         return
     collecting = gc.isenabled()
     gc.disable()  # a reference cycle must not be swept up before we look
     try:
-        inputs = tuple(detached(of).clone() if isinstance(of, Tensor) else of for of in subject.arguments)
+        inputs = tuple(detach(of).clone() if isinstance(of, Tensor) else of for of in subject.arguments)
         needing = tuple(
             of.requires_grad_() * 1 if place in subject.variables and isinstance(of, Tensor) else of
             for place, of in enumerate(inputs)
         )
         del inputs
-        call = subject.specimen.on(needing)
+        call = subject.function.run(needing)
         if call.node is None:
             return
         kept = {name for name, value in kept_on(call.node) if value.is_floating_point() or _is_any(value, call)}
@@ -69,7 +69,7 @@ def keeps_nothing(subject: Subject) -> Iterator[Found]:
             kept -= _constants(subject, call)
         if kept:
             names = ", ".join(f"ctx.{name}" for name in sorted(kept))
-            yield Found(
+            yield Observation(
                 "keeps-tensors",
                 f"a tensor is kept in {names}: there autograd cannot see it change, nor free it in time",
             )
@@ -78,7 +78,7 @@ def keeps_nothing(subject: Subject) -> Iterator[Found]:
         watched = [weakref.ref(of) for of in (*needing, call.output) if isinstance(of, Tensor)]
         del call, needing
         if any(reference() is not None for reference in watched):
-            yield Found(
+            yield Observation(
                 "keeps-tensors", "an input or the output stays alive when the graph is gone: something else holds it"
             )
     finally:
@@ -99,8 +99,8 @@ def _constants(subject: Subject, call: Call) -> set[str]:
     for move in moves:
         moved = (move(of) if isinstance(of, Tensor) and of.is_floating_point() else of for of in subject.arguments)
         try:
-            others.append(_by_name(subject.specimen(tuple(moved), subject.variables)))
-        except Raised:
+            others.append(_by_name(subject.function(tuple(moved), subject.variables)))
+        except CallError:
             continue  # outside what it is made for
     memory = {memory_of(of) for of in (*call.arguments, *call.outputs) if isinstance(of, Tensor)}
     return {

@@ -10,7 +10,7 @@ from torch.autograd.function import _SingleLevelFunction
 from amal.errors import nearest
 
 from .definitions.names import NAMES
-from .function_under_test import OF_CTX
+from .function_under_test import CTX_ATTRIBUTES
 
 CONTEXTS: Final = {"ctx", "context", "self", "cxt", "ctxt", "cls", "_ctx", "_", "contexte"}
 """Names of a first parameter that is ctx."""
@@ -97,4 +97,4 @@ def _names(method: Any) -> list[str] | None:
 def _is_context(method: Any, name: str) -> bool:
     """Whether a first parameter has a name of ctx, or the code uses it like ctx."""
     code = getattr(inspect.unwrap(method), "__code__", None)
-    return name.lower() in CONTEXTS or (code is not None and not OF_CTX.isdisjoint(code.co_names))
+    return name.lower() in CONTEXTS or (code is not None and not CTX_ATTRIBUTES.isdisjoint(code.co_names))

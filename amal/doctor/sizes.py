@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .elsewhere import compared, whole_numbers
 from .evidence import same
-from .function_under_test import Arguments, Composite, Raised
-from .subject import Found, Subject, differentiated, pulled_back, random_like, with_leaves
+from .function_under_test import Arguments, CallError, Composite
+from .subject import Observation, Subject, differentiate, pulled_back, random_like, with_leaves
 
 BATCH: Final = 33
 """Above what is a power of two, and above what a comparison in a student's code is likely to hold."""
@@ -29,20 +29,22 @@ STACKED: Final = 6
 """A batch size that is no other size of the arguments that are drawn."""
 
 
-def in_other_batches(subject: Subject) -> Iterator[Found]:
+def in_other_batches(subject: Subject) -> Iterator[Observation]:
     """Value and gradients are right for a larger batch, and for one above each number that the code compares with."""
     if subject.dtype != torch.float64:
         return
     for size in _sizes(subject):
         words = f"for a batch of {size}"
-        if subject.given:
+        if subject.fixed_inputs:
             arguments = _repeated(subject, size)
         else:
-            arguments = subject.drawn(2, size) if subject.definition is not None else None
+            arguments = subject.draw(2, size) if subject.definition is not None else None
         if arguments is None:
             continue
         found = list(compared(replace(subject, arguments=arguments), words))
-        found = [of for of in found if not subject.given or of.code.startswith("grad")]  # lengths may mean anything
+        found = [
+            of for of in found if not subject.fixed_inputs or of.code.startswith("grad")
+        ]  # lengths may mean anything
         if found:
             yield from found
             return
@@ -54,7 +56,7 @@ def _sizes(subject: Subject) -> list[int]:
     return list(dict.fromkeys([BATCH, *(limit + 1 for limit in limits)]))[:SIZES]
 
 
-def in_longer_rows(subject: Subject) -> Iterator[Found]:
+def in_longer_rows(subject: Subject) -> Iterator[Observation]:
     """The derivative of what is not defined is right for longer rows too, where forward takes them.
 
     Of inputs that were given it is only noted: their lengths may mean anything.
@@ -74,34 +76,34 @@ def in_longer_rows(subject: Subject) -> Iterator[Found]:
         found = list(compared(replace(subject, arguments=arguments), f"for rows of {size}"))
         found = [of for of in found if of.code.startswith("grad")]
         if found:
-            yield from (replace(of, note=of.note or not subject.found) for of in found)
+            yield from (replace(of, note=of.note or not subject.trial_inputs) for of in found)
             return
 
 
-def where_one_is_repeated(subject: Subject) -> Iterator[Found]:
+def where_one_is_repeated(subject: Subject) -> Iterator[Observation]:
     """Where forward repeats an input along an axis, what comes back is added up there; torch's engine may do it.
 
     Of inputs that were given it is only noted: nobody said that they may be repeated.
     """
-    if subject.definition is not None or subject.dtype != torch.float64 or isinstance(subject.specimen, Composite):
+    if subject.definition is not None or subject.dtype != torch.float64 or isinstance(subject.function, Composite):
         return
-    specimen = subject.specimen
-    shape = specimen.value(subject.arguments).shape
-    through_engine = Composite(specimen.function.apply, specimen.names, specimen.title)
-    through_engine.place, through_engine.seed, through_engine.effort = specimen.place, specimen.seed, specimen.effort
+    function = subject.function
+    shape = function.value(subject.arguments).shape
+    through_engine = Composite(function.implementation.apply, function.names, function.title)
+    through_engine.place, through_engine.seed, through_engine.effort = function.place, function.seed, function.effort
     for place in subject.variables if shape else ():
         for axis, length in enumerate(subject.arguments[place].shape):
             narrow = subject.arguments[place].narrow(axis, 0, min(length, 1))
             arguments = (*subject.arguments[:place], narrow, *subject.arguments[place + 1 :])
             try:
-                if length < 2 or specimen.value(arguments).shape != shape:
+                if length < 2 or function.value(arguments).shape != shape:
                     continue
-            except Raised:
+            except CallError:
                 continue
             words = f"where {subject.name(place)} is {tuple(narrow.shape)} and repeated"
-            found = list(compared(replace(subject, specimen=through_engine, arguments=arguments), words, first=place))
+            found = list(compared(replace(subject, function=through_engine, arguments=arguments), words, first=place))
             if found:
-                yield from (replace(of, note=of.note or not subject.found) for of in found)
+                yield from (replace(of, note=of.note or not subject.trial_inputs) for of in found)
                 return
 
 
@@ -135,7 +137,7 @@ def _repeated(subject: Subject, size: int) -> Arguments | None:
     return by_example(subject, longer)
 
 
-def in_other_ranks(subject: Subject) -> Iterator[Found]:
+def in_other_ranks(subject: Subject) -> Iterator[Observation]:
     """Where both the definition and forward take a first input of more or fewer dimensions, gradients are right there.
 
     They are those that arrive through torch's engine, which adds up over leading dimensions. Of a loss, which is a
@@ -143,8 +145,8 @@ def in_other_ranks(subject: Subject) -> Iterator[Found]:
     """
     if subject.definition is None or subject.dtype != torch.float64 or subject.operation.name in OWN_RANKS:
         return
-    if not subject.given:
-        subject = replace(subject, arguments=subject.drawn(2, STACKED))
+    if not subject.fixed_inputs:
+        subject = replace(subject, arguments=subject.draw(2, STACKED))
     if not _length(subject):
         return
     kinds: tuple[tuple[str, Callable[[int, Tensor], Tensor]], ...] = (
@@ -158,7 +160,7 @@ def in_other_ranks(subject: Subject) -> Iterator[Found]:
             return
 
 
-def _through_engine(subject: Subject, words: str) -> Iterator[Found]:
+def _through_engine(subject: Subject, words: str) -> Iterator[Observation]:
     assert subject.definition is not None
     variables, arguments = subject.variables, subject.arguments
     try:
@@ -166,9 +168,9 @@ def _through_engine(subject: Subject, words: str) -> Iterator[Found]:
             expected = subject.definition.reference(*arguments)
         grad_output = random_like(expected, 1)
         meant = replace(subject.definition, reference=subject.surrogate or subject.definition.reference)
-        wanted = differentiated(meant, arguments, variables, grad_output)[1]
+        wanted = differentiate(meant, arguments, variables, grad_output)[1]
         leaves, given = with_leaves(arguments, variables)
-        call = subject.specimen.on(given)
+        call = subject.function.run(given)
         if not wanted or not same(call.output.detach(), expected, subject.tolerance):
             return
         grads = pulled_back(call.output, list(leaves.values()), grad_output)
@@ -178,7 +180,7 @@ def _through_engine(subject: Subject, words: str) -> Iterator[Found]:
         right = wanted[place]
         if actual is not None and right is not None and not same(actual, right, subject.tolerance):
             where = f"for inputs of one dimension {words}"
-            yield Found("grad-value", f"is not the slope of the output {where}", place, note=not expected.dim())
+            yield Observation("grad-value", f"is not the slope of the output {where}", place, note=not expected.dim())
             return
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .definitions import Definition, Draw, Operation
-from .effort import Effort
+from .effort import Limits
 from .evidence import Tolerance
-from .function_under_test import Arguments, Specimen, dense_of
+from .function_under_test import Arguments, FunctionUnderTest, dense_of
 
 DTYPES: Final = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -26,7 +26,7 @@ class Options:
     rtol: float | None = None
     dtypes: tuple[torch.dtype, ...] = DTYPES
     seed: int = 0
-    effort: Effort = field(default_factory=Effort)
+    effort: Limits = field(default_factory=Limits)
     lines: set[int] = field(default_factory=set)
     """Those that ran of the Function, with whatever inputs."""
 
@@ -35,16 +35,16 @@ class Options:
 class Subject:
     """A Function, what it is meant to be, and the arguments that it is examined with."""
 
-    specimen: Specimen
+    function: FunctionUnderTest
     operation: Operation
     definition: Definition | None
     arguments: Arguments
     variables: tuple[int, ...]
     """Positions of the arguments that have a gradient."""
     dtype: torch.dtype = torch.float64
-    given: bool = False
+    fixed_inputs: bool = False
     """Whether the arguments were given by the user, so that no others can be drawn."""
-    found: bool = False
+    trial_inputs: bool = False
     """Whether they were found by trying, so that numbers among them may be others."""
     constants: tuple[int, ...] = ()
     """Positions of arguments that are no inputs of the operation, and that forward may change: running statistics."""
@@ -61,31 +61,31 @@ class Subject:
         usual = max(self.inaccuracy, 1e-6) if self.dtype == torch.float64 else 3e-3
         return Tolerance(usual if self.options.rtol is None else self.options.rtol, self.options.atol)
 
-    def of_output(self, place: int) -> "Subject":
+    def for_output(self, place: int) -> "Subject":
         """Return the same, examined by another of its outputs; so is what it is compared with."""
         definition, surrogate = self.definition, self.surrogate
         if definition is not None:
             definition = replace(definition, reference=partial(_output, definition.reference, place))
         if surrogate is not None:
             surrogate = partial(_output, surrogate, place)
-        return replace(self, specimen=self.specimen.by(place), definition=definition, surrogate=surrogate)
+        return replace(self, function=self.function.for_output(place), definition=definition, surrogate=surrogate)
 
     def differentiable(self, arguments: Sequence[Any]) -> Tensor:
         """Return the value of what backward is the derivative of: the output, or that of the surrogate."""
         if self.surrogate is None:
-            return self.specimen.value(arguments, self.variables)
+            return self.function.value(arguments, self.variables)
         with torch.no_grad():
             return self.surrogate(*arguments)  # type: ignore[no-any-return]
 
-    def pulled(self, grad_output: Tensor) -> tuple[Any, ...]:
+    def pull(self, grad_output: Tensor) -> tuple[Any, ...]:
         """Return what backward returns for a grad_output, in a new graph: some can only run once."""
-        return self.specimen(self.arguments, self.variables).backward(grad_output)
+        return self.function(self.arguments, self.variables).backward(grad_output)
 
     def name(self, position: int) -> str:
         """Return what forward calls an argument."""
-        return self.specimen.name(position)
+        return self.function.name(position)
 
-    def drawn(self, seed: int, n: int = 10, square: bool = False) -> Arguments:
+    def draw(self, seed: int, n: int = 10, square: bool = False) -> Arguments:
         """Return other arguments of the definition's."""
         assert self.definition is not None
         return cast(self.definition.draw(Draw(seed, n, square)), self.dtype)
@@ -94,7 +94,7 @@ class Subject:
         """Return arguments that begin with some, the rest drawn; None where the definition does not take them."""
         if self.definition is None:
             return None
-        arguments = list(self.drawn(0))
+        arguments = list(self.draw(0))
         if len(first) > len(arguments) - len(self.constants):
             return None
         for number, value in enumerate(first):
@@ -126,7 +126,7 @@ def cast(arguments: Sequence[Any], dtype: torch.dtype) -> Arguments:
 
 
 @dataclass(frozen=True)
-class Found:
+class Observation:
     """A code, words, and the input that they are about: a finding before it is put in a sentence."""
 
     code: str
@@ -141,7 +141,7 @@ class Found:
 
 def gradients(subject: Subject, arguments: Arguments, seed: int = 1, contiguous: bool = True) -> tuple[Any, ...]:
     """Return what backward returns for some arguments and a random grad_output."""
-    call = subject.specimen(arguments, subject.variables, contiguous)
+    call = subject.function(arguments, subject.variables, contiguous)
     return call.backward(random_like(call.output, seed, contiguous))
 
 
@@ -173,7 +173,7 @@ def pulled_back(
     return tuple(map(dense_of, found))
 
 
-def differentiated(
+def differentiate(
     definition: Definition, arguments: Arguments, variables: Sequence[int], grad_output: Tensor
 ) -> tuple[Tensor, tuple[Any, ...]]:
     """Return the value of a definition, and its gradients as torch has them, one for each argument or None."""

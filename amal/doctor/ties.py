@@ -16,25 +16,25 @@ from torch import Tensor
 
 from .directions import pair_along
 from .elsewhere import is_large
-from .evidence import told_apart
-from .function_under_test import Raised, at
-from .subject import Found, Subject, random_like
+from .evidence import distinct_texts
+from .function_under_test import CallError, nth
+from .subject import Observation, Subject, random_like
 
 PAIRS: Final = 10
 """Of inputs, at most, that are made to have equal entries."""
 
 
-def at_ties(subject: Subject) -> Iterator[Found]:
+def at_ties(subject: Subject) -> Iterator[Observation]:
     """Where entries are equal and the output has no slope, backward is right as they move together."""
     if subject.dtype != torch.float64:
         return
     if is_large(subject):
-        yield Found("not-reached", "the inputs are large: equal entries were not tried", note=True)
+        yield Observation("not-reached", "the inputs are large: equal entries were not tried", note=True)
         return
     for words, place, tied in _tied(subject):
         try:
             found = list(_compared(tied, words, place))
-        except (Raised, RuntimeError, ValueError, IndexError, ArithmeticError):
+        except (CallError, RuntimeError, ValueError, IndexError, ArithmeticError):
             continue  # outside what it is made for
         if found:
             yield from found
@@ -49,7 +49,7 @@ def _tied(subject: Subject) -> Iterator[tuple[str, int, Subject]]:
     def changed(place: int, values: Tensor) -> Subject:
         return replace(subject, arguments=(*subject.arguments[:place], values, *subject.arguments[place + 1 :]))
 
-    if subject.given and places:
+    if subject.fixed_inputs and places:
         yield "at these inputs", places[0], subject
     for place in places:
         values = subject.arguments[place]
@@ -70,23 +70,23 @@ def _some(values: Tensor, last: bool = False) -> Tensor:
     return (values.numel() - 1 - order if last else order) < 0.4 * values.numel()
 
 
-def _compared(subject: Subject, words: str, place: int) -> Iterator[Found]:
+def _compared(subject: Subject, words: str, place: int) -> Iterator[Observation]:
     """Compare along directions that move equal entries together, if the output has no slope along others."""
-    call = subject.specimen(subject.arguments, subject.variables)
+    call = subject.function(subject.arguments, subject.variables)
     if call.node is None or not torch.isfinite(call.output).all():
         return
     grad_output = random_like(call.output, 1)
     returned = call.backward(grad_output)
     arguments, variables = subject.arguments, subject.variables
-    known = [of for of in variables if getattr(at(returned, of), "shape", None) == arguments[of].shape]
+    known = [of for of in variables if getattr(nth(returned, of), "shape", None) == arguments[of].shape]
     if not known or not pair_along(subject, known, grad_output).left_out:
         return
     for by_share in (False, True):
         pair = pair_along(subject, known, grad_output, by_share=by_share, alike=True)
         if pair.agrees or not math.isfinite(pair.given):  # torch's own gradient of sqrt is inf at 0
             continue
-        given, slope = told_apart(pair.given, pair.measured)
+        given, slope = distinct_texts(pair.given, pair.measured)
         worst = f"Along such a direction backward gives {given}, the slope is {slope}."
         alike = "as all of one value move together, which is smooth: what they get does not add up"
-        yield Found("kink", f"is not the slope of the output {words}, {alike}", place, worst)
+        yield Observation("kink", f"is not the slope of the output {words}, {alike}", place, worst)
         return

@@ -15,24 +15,24 @@ from . import (
     extremes,
     higher_order,
     layouts,
-    side_effects,
     precision,
+    side_effects,
     sizes,
     ties,
 )
 from .definitions import Definition, Operation
-from .effort import Spent
+from .effort import LimitReached
 from .findings import METHODS, Diagnosis, Finding
-from .function_under_test import Raised, Specimen, floating_places
+from .function_under_test import CallError, FunctionUnderTest, floating_places
 from .gradients import of_gradients, of_outputs_together
 from .places import located
 from .questions import advice
 from .reach import Reach
 from .recognition import of_value, right_for_another
-from .subject import Found, Subject
+from .subject import Observation, Subject
 
 MANNERS = (side_effects.leaves_alone, side_effects.keeps_nothing, precision.in_single)
-CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Found]]]] = {
+CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Observation]]]] = {
     "large inputs": extremes.at_extremes,
     "kinks": extremes.at_kinks,
     "the engine": engine.in_engine,
@@ -67,38 +67,38 @@ DRAWN_ANEW: Final = (
 """Where random numbers of the same seed are others, or lie elsewhere."""
 
 
-def diagnosed(subject: Subject) -> Diagnosis:
+def diagnose(subject: Subject) -> Diagnosis:
     """Examine a Function with the arguments of a definition, or with those given."""
-    specimen, operation, definition = subject.specimen, subject.operation, subject.definition
-    found: list[Found] = []
-    reach = Reach(specimen, subject.options.lines)
+    function, operation, definition = subject.function, subject.operation, subject.definition
+    found: list[Observation] = []
+    reach = Reach(function, subject.options.lines)
     try:
         with reach.watching():
             for each in _each_output(subject):
                 found.extend(each)  # what came before an exception stays
-    except Raised as error:
+    except CallError as error:
         if not found:
-            found.append(Found("raises", str(error), method=error.where))
-    except Spent:
+            found.append(Observation("raises", str(error), method=error.method))
+    except LimitReached:
         subject.options.effort.skipped.append("what follows")
         if not subject.options.effort.compared and all(of.note for of in found):
             words = f"{subject.options.effort.spent}, and not all gradients have been compared"
-            found.append(Found("not-examined", words))
-    found += [Found("not-reached", words, note=True) for words in (reach.says(), _undone(subject)) if words]
+            found.append(Observation("not-examined", words))
+    found += [Observation("not-reached", words, note=True) for words in (reach.says(), _undone(subject)) if words]
     if subject.surrogate is not None:
         words = "backward is held against the derivative of the surrogate given, not of forward"
-        found.append(Found("surrogate", words, note=True))
-    if subject.given and subject.dtype == torch.float32:
+        found.append(Observation("surrogate", words, note=True))
+    if subject.fixed_inputs and subject.dtype == torch.float32:
         words = "it is computed in float32 inside, and agrees to 1e-7 only: examined in float32, less closely"
-        found.append(Found("low-precision", words, note=True))
+        found.append(Observation("low-precision", words, note=True))
     if subject.inaccuracy:
         words = "backward is an iteration that stops when it is near enough: for the sum of two grad_outputs it gives"
         words += f" another gradient than their sum, and is compared to {subject.inaccuracy:.0e} only"
-        found.append(Found("low-precision", words, note=True))
-    if definition is not None and not subject.given:
+        found.append(Observation("low-precision", words, note=True))
+    if definition is not None and not subject.fixed_inputs:
         in_float32 = ", examined in float32" if subject.dtype == torch.float32 else ""
-        found.append(Found("definition", definition.says + in_float32, note=True))
-    return result(specimen, operation, definition, (_told(of, subject) for of in found))
+        found.append(Observation("definition", definition.says + in_float32, note=True))
+    return result(function, operation, definition, (_told(of, subject) for of in found))
 
 
 def _undone(subject: Subject) -> str:
@@ -107,9 +107,9 @@ def _undone(subject: Subject) -> str:
     return f"{effort.spent}: {', '.join(effort.skipped)}" if effort.skipped else ""
 
 
-def _each_output(subject: Subject) -> Iterator[Iterator[Found]]:
+def _each_output(subject: Subject) -> Iterator[Iterator[Observation]]:
     """Yield what is found of each output that has a derivative, alone, then of all together."""
-    places = subject.specimen.differentiable_outputs(subject.arguments, subject.variables)
+    places = subject.function.differentiable_outputs(subject.arguments, subject.variables)
     chosen = subject.options.outputs
     if chosen is not None:
         missing = [place for place in chosen if place not in places]
@@ -119,24 +119,24 @@ def _each_output(subject: Subject) -> Iterator[Iterator[Found]]:
     else:
         yield _without_derivative(subject, places)
     if len(places) == 1:
-        yield _all_found(subject if places == [0] else subject.of_output(places[0]))
+        yield _all_found(subject if places == [0] else subject.for_output(places[0]))
         return
     for place in places:
-        alone = subject.of_output(place)
+        alone = subject.for_output(place)
         yield (replace(of, words=f"{of.words} (output {place})") for of in _all_found(alone))
     yield of_outputs_together(subject, places)
 
 
-def _without_derivative(subject: Subject, places: Sequence[int]) -> Iterator[Found]:
+def _without_derivative(subject: Subject, places: Sequence[int]) -> Iterator[Observation]:
     """Say which outputs are not examined, as they are marked as having no derivative."""
-    outputs = subject.specimen(subject.arguments, subject.variables).outputs
+    outputs = subject.function(subject.arguments, subject.variables).outputs
     marked = [str(place) for place in floating_places(outputs) if place not in places]
     if marked:
         words = f"output {', '.join(marked)}: it leads back to no input, be it that it is marked as non-differentiable"
-        yield Found("not-reached", words, note=True)
+        yield Observation("not-reached", words, note=True)
 
 
-def _all_found(subject: Subject) -> Iterator[Found]:
+def _all_found(subject: Subject) -> Iterator[Observation]:
     """Yield what is found, in the order in which a doctor would look: what is wrong already is not examined further."""
     value = list(of_value(subject))
     yield from value
@@ -164,19 +164,19 @@ def _all_found(subject: Subject) -> Iterator[Found]:
         yield from higher_order.transforms(subject)
 
 
-def _circumstances(subject: Subject) -> Iterator[Callable[[Subject], Iterator[Found]]]:
+def _circumstances(subject: Subject) -> Iterator[Callable[[Subject], Iterator[Observation]]]:
     """Yield what is looked at, as long as there is time; of what draws random numbers, that which draws the same."""
-    left_out = DRAWN_ANEW if subject.specimen.draws(subject.arguments) else ()
+    left_out = DRAWN_ANEW if subject.function.is_random(subject.arguments) else ()
     for what, each in CIRCUMSTANCES.items():
         if what not in left_out and subject.options.effort.allows(what):
             yield each
     if left_out:
         words = f"it draws random numbers, others in each case, so these were not tried: {', '.join(left_out)}"
-        yield lambda _: iter([Found("not-reached", words, note=True)])
+        yield lambda _: iter([Observation("not-reached", words, note=True)])
 
 
 def result(
-    specimen: Specimen, operation: Operation, definition: Definition | None, findings: Iterable[Finding]
+    function: FunctionUnderTest, operation: Operation, definition: Definition | None, findings: Iterable[Finding]
 ) -> Diagnosis:
     """Put together what was found, each code once for each input."""
     told = list(findings)
@@ -188,10 +188,12 @@ def result(
             unique["not-reached", None, "note"] = Finding("not-reached", f"{'; '.join(missed)}.", severity="note")
             unique = dict(list(unique.items())[-1:] + list(unique.items())[:-1])  # it stands last
     says = definition.says if definition else ""
-    return located(Diagnosis(specimen.title, operation.name, says, tuple(unique.values())[::-1]), specimen.function)
+    return located(
+        Diagnosis(function.title, operation.name, says, tuple(unique.values())[::-1]), function.implementation
+    )
 
 
-def _told(found: Found, subject: Subject) -> Finding:
+def _told(found: Observation, subject: Subject) -> Finding:
     """Put what was found in a sentence."""
     name = None if found.position is None else subject.name(found.position)
     sentence = f"{found.words}."

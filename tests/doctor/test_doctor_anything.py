@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd import Function
 
 from amal.checking import assert_correct, check
-from amal.doctor.evidence import told_apart
+from amal.doctor.evidence import distinct_texts
 
 X = torch.linspace(0.4, 1.6, 4, dtype=torch.float64)
 MATRIX = X.outer(X + 1)
@@ -361,8 +361,8 @@ def test_numbers_that_are_not_equal_are_shown_so():
         assert f"is {off} times what it should be" in said
         given, slope = re.search("backward gives (.*), the slope of the output is (.*)\\.", said).groups()
         assert given != slope
-    assert told_apart(1.00000001, 1.00000002) == ("1.00000001", "1.00000002")
-    assert told_apart(0.5, 0.5) == ("0.5", "0.5")
+    assert distinct_texts(1.00000001, 1.00000002) == ("1.00000001", "1.00000002")
+    assert distinct_texts(0.5, 0.5) == ("0.5", "0.5")
 
 
 def test_what_a_terminal_would_obey_is_printed_as_it_is_written():

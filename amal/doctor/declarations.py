@@ -26,16 +26,10 @@ def declare(
         requires: as `check` takes it.
         allow: codes that are on purpose, as `check` takes them.
     """
-    values = {
-        "inputs": inputs,
-        "reference": reference,
-        "surrogate": surrogate,
-        "requires": requires,
-        "allow": allow,
-    }
+    values = (inputs, reference, surrogate, requires, allow)
+    options = {name: value for name, value in zip(OPTIONS, values, strict=True) if value not in (None, ())}
 
     def decorate(function: T) -> T:
-        options = {name: value for name, value in values.items() if value not in (None, ())}
         function.doctor = options  # type: ignore[attr-defined]
         return function
 

@@ -256,11 +256,8 @@ def _catches(node: ast.AST, line: int) -> bool:
         return False
     exceptions = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
     kinds = [handler.type for handler in node.handlers]
-    return any(kind is None or exceptions & _names(kind) for kind in kinds)
-
-
-def _names(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names = [getattr(part, "id", "") for kind in kinds if kind for part in ast.walk(kind)]
+    return None in kinds or not exceptions.isdisjoint(names)
 
 
 def _name_notes(tree: ast.Module, path: Path) -> list[str]:

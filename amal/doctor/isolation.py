@@ -15,7 +15,7 @@ from .source_functions import functions_in
 STUDENT = "amal.doctor.student"
 ENVIRONMENT = {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 NONE: Mapping[str, str] = {}
-SHOWN = 2000
+OUTPUT = 2000
 """Characters of the file's own output to keep."""
 
 
@@ -121,9 +121,9 @@ def _examine(
     """
     ready = False
     count = 0  # of Functions that this process has examined
-    begun = False  # with the Functions: the import is over
-    before = len(report.diagnoses)
-    for said in sandbox.run(f"{STUDENT}:main", str(path), [*names], options, before, limits=limits):
+    is_imported = False
+    offset = len(report.diagnoses)
+    for said in sandbox.run(f"{STUDENT}:main", str(path), [*names], options, offset, limits=limits):
         match said:
             case {"ready": _}:
                 ready = True
@@ -131,17 +131,17 @@ def _examine(
             case {"failed": words}:
                 raise UserError(words)
             case {"chosen": pairs}:
-                begun = True
+                is_imported = True
                 tasks = [Task(*pair) for pair in pairs]
-                yield from _next_step(tasks, count, before)
+                yield from _next_step(tasks, count, offset)
             case {"diagnosis": entry}:
                 report.diagnoses.append(_locate(diagnosis_from(entry), path))
                 count += 1
-                yield from _next_step(tasks or [], count, before)
+                yield from _next_step(tasks or [], count, offset)
             case Ending():
                 ending = said
     report.seconds += ending.seconds
-    report.printed = (report.printed + ending.printed)[:SHOWN]
+    report.printed = (report.printed + ending.printed)[:OUTPUT]
     if tasks is None:
         if not ready:
             reason = f"{ending}: {ending.printed.strip()[-300:]}".rstrip(": ")
@@ -150,13 +150,13 @@ def _examine(
     if count == len(tasks):
         return []
     # A second failure of the import is a failure for all.
-    failures = tasks[count : count + 1] if begun else tasks
+    failures = tasks[count : count + 1] if is_imported else tasks
     for task in failures:
         report.add(path, task, "killed" if ending.killed else "raises", str(ending))
     return tasks[count + len(failures) :]
 
 
-def _next_step(tasks: Sequence[Task], count: int, before: int) -> Iterator[str]:
-    """Yield which Function is next after `count` in this process and some `before` it, if any is."""
+def _next_step(tasks: Sequence[Task], count: int, offset: int) -> Iterator[str]:
+    """Yield which Function is next, if any, after `count` in this process and `offset` in others."""
     if count < len(tasks):
-        yield f"examining {tasks[count].name} ({before + count + 1} of {before + len(tasks)})"
+        yield f"examining {tasks[count].name} ({offset + count + 1} of {offset + len(tasks)})"

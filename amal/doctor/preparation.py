@@ -1,4 +1,4 @@
-"""What can be examined, made ready: a Function, a module, any other callable, its inputs, and which are variables."""
+"""Prepare an examination: wrap a Function, a module or another callable, and find which inputs are variables."""
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
@@ -22,131 +22,137 @@ from .subject import cast
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Preparation:
     """A function and its arguments."""
 
     function: FunctionUnderTest
     arguments: Arguments
     """Floating-point tensors in float64; of a module the inputs, then the parameters."""
     variables: tuple[int, ...]
-    """Positions of the arguments for which a gradient is asked."""
+    """Positions of the arguments that must have a gradient."""
     reference: Callable[..., Any] | None
-    """Of the same arguments."""
-    unable: str = ""
-    """Why nothing can be examined; empty where something can."""
+    """A function of the same arguments."""
+    obstacle: str = ""
+    """Why nothing can be examined; empty if something can."""
 
 
-def prepared(
+def prepare(
     function: Callable[..., Any],
     inputs: Sequence[Any],
     requires: Collection[int | str] | None,
     reference: Callable[..., Any] | None,
-) -> Prepared:
-    """Make ready whatever was given.
+) -> Preparation:
+    """Wrap a callable, and find its variables.
 
     Args:
         function: a subclass of torch.autograd.Function, an nn.Module, or any other callable of tensors.
         inputs: its inputs. Where `requires` is None and some tensor has requires_grad, those that have it are
             the variables; otherwise all floating-point tensors are, of a module its parameters too.
         requires: the variables, by position or name.
-        reference: computes the same.
+        reference: a function that computes the same.
 
     Raises:
         TypeError: the function cannot be called, or a variable is no floating-point tensor.
         ValueError: there is no such variable.
     """
-    wrapper, arguments, reference = _called(function, tuple(inputs), reference)
+    wrapper, arguments, reference = _wrap(function, tuple(inputs), reference)
     if any(isinstance(value, Tensor) and value.layout != torch.strided for value in arguments):
-        return Prepared(
-            wrapper, arguments, (), reference, "an input is sparse: slopes are measured of dense ones alone"
-        )
-    floating = [place for place, value in enumerate(arguments) if isinstance(value, Tensor) and _has_slope(value)]
-    own = range(len(inputs))  # a module's parameters always ask, and say nothing of the inputs
-    asked = [place for place in floating if place in own and arguments[place].requires_grad]
-    if asked:
-        asked += [place for place in floating if place not in own and arguments[place].requires_grad]
+        words = "an input is sparse: slopes are measured of dense ones alone"
+        return Preparation(wrapper, arguments, (), reference, words)
+    floating = [
+        place
+        for place, value in enumerate(arguments)
+        if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+    ]
+    # The parameters of a module always have requires_grad, so the inputs alone decide.
+    variables = [place for place in floating if arguments[place].requires_grad]
+    if not any(place < len(inputs) for place in variables):
+        variables = floating
     if requires is not None:
         requires = [requires] if isinstance(requires, str) else requires
-        asked = [_place(variable, wrapper, arguments) for variable in requires]
-        wrong = [wrapper.name(place) for place in asked if place not in floating]
+        variables = [_place(variable, wrapper, arguments) for variable in requires] or floating
+        wrong = [wrapper.name(place) for place in variables if place not in floating]
         if wrong:
             raise TypeError(f"requires: {', '.join(wrong)} is no floating-point tensor, and has no gradient")
-    variables = tuple(asked or floating)
     plain = tuple(detach(value) if isinstance(value, Tensor) else value for value in arguments)
     if any(plain[place].is_complex() for place in variables) or _gives_complex(wrapper, plain):
-        wrapper, plain, reference = _in_pairs(wrapper, plain, reference)
-    unable = "" if variables else "no input is a floating-point tensor, so nothing has a gradient"
-    if variables and not any(plain[place].numel() for place in variables):
-        unable = "all inputs that could have a gradient are empty"
-    return Prepared(wrapper, cast(plain, torch.float64), variables, reference, unable)
+        wrapper, plain, reference = _pair_form(wrapper, plain, reference)
+    obstacle = ""
+    if not variables:
+        obstacle = "no input is a floating-point tensor, so nothing has a gradient"
+    elif not any(plain[place].numel() for place in variables):
+        obstacle = "all inputs that could have a gradient are empty"
+    return Preparation(wrapper, cast(plain, torch.float64), tuple(variables), reference, obstacle)
+
+
+def _copies(arguments: Arguments) -> Arguments:
+    return tuple(clone(value) if isinstance(value, Tensor) else value for value in arguments)
+
+
+def _outputs(value: Any) -> Sequence[Any]:
+    """Return the outputs of a function that returns one, or several."""
+    return value if isinstance(value, tuple | list) else (value,)
 
 
 def _gives_complex(wrapper: FunctionUnderTest, arguments: Arguments) -> bool:
     """Whether real inputs give a complex output."""
     try:
         with torch.no_grad():
-            returned = wrapper.apply(tuple(clone(of) if isinstance(of, Tensor) else of for of in arguments))
-    except BaseException:  # it is said when it is examined
+            outputs = _outputs(wrapper.apply(_copies(arguments)))
+    except BaseException:  # the examination will report it
         return False
-    outputs = returned if isinstance(returned, tuple | list) else (returned,)
-    return any(isinstance(of, Tensor) and of.is_complex() for of in outputs)
+    return any(isinstance(output, Tensor) and output.is_complex() for output in outputs)
 
 
-def require_comparable(name: str, function: Callable[..., Any], ready: Prepared) -> None:
-    """Let a reference or a surrogate be called with the inputs.
+def require_comparable(name: str, function: Callable[..., Any], ready: Preparation) -> None:
+    """Require that a reference or a surrogate can be called with the inputs.
 
     Raises:
         ValueError: it raises an exception, or returns no tensor, or, a surrogate, one of another shape.
     """
-    copies = [clone(of) if isinstance(of, Tensor) else of for of in ready.arguments]
     try:
         with torch.no_grad():
-            returned = function(*copies)
+            outputs = _outputs(function(*_copies(ready.arguments)))
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
-        raise ValueError(f"{name} cannot be called with these inputs: {type(error).__name__}: {said}") from error
-    outputs = returned if isinstance(returned, (tuple, list)) else (returned,)
+        words = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ValueError(f"{name} cannot be called with these inputs: {words}") from error
     if not floating_places(outputs):
-        raise ValueError(
-            f"{name} returns {', '.join(type(of).__name__ for of in outputs)}, not a floating-point tensor"
-        )
+        kinds = ", ".join(type(output).__name__ for output in outputs)
+        raise ValueError(f"{name} returns {kinds}, not a floating-point tensor")
     try:
-        own = ready.function(ready.arguments)
+        call = ready.function(ready.arguments)
     except CallError:
-        return  # which is told of the function
-    if own.place < len(outputs) and name == "surrogate" and outputs[own.place].shape != own.output.shape:
-        shapes = f"shape {tuple(outputs[own.place].shape)}, and the function {tuple(own.output.shape)}"
-        raise ValueError(f"surrogate returns {shapes}: its derivative is another's")
+        return  # the examination will report it
+    if name != "surrogate" or call.place >= len(outputs):
+        return
+    shape, expected = tuple(outputs[call.place].shape), tuple(call.output.shape)
+    if shape != expected:
+        words = f"shape {shape}, and the function {expected}"
+        raise ValueError(f"surrogate returns {words}: its derivative is another's")
 
 
-def without_numbers(ready: Prepared) -> str:
-    """Say that the output is inf or nan, where no slope can be measured; nothing where it or the reference is not."""
+def infinite_output(ready: Preparation) -> str:
+    """Say that the output is inf or nan, so that it has no slope; empty if it or the reference is finite."""
     try:
-        own = ready.function(ready.arguments)
+        call = ready.function(ready.arguments)
         other = None if ready.reference is None else ready.reference(*ready.arguments)
     except CallError:
         return ""
-    compared = other[own.place] if isinstance(other, (tuple, list)) else other
-    finite = torch.isfinite(own.output)
-    if finite.all() or (compared is not None and torch.isfinite(compared).all()):
+    expected = other[call.place] if isinstance(other, (tuple, list)) else other
+    finite = torch.isfinite(call.output)
+    if finite.all() or (expected is not None and torch.isfinite(expected).all()):
         return ""
+    value = float(call.output[~finite].flatten()[0])
     count = f"in {int((~finite).sum())} of {finite.numel()} entries"
-    words = f"the output is {float(own.output[~finite].flatten()[0])} {count}: there is no slope to compare with"
-    holding = [
-        ready.function.name(place)
-        for place, of in enumerate(ready.arguments)
-        if isinstance(of, Tensor) and of.is_floating_point() and not torch.isfinite(of).all()
-    ]
-    return (
-        f"{words}; {' and '.join(holding)} {'holds' if len(holding) == 1 else 'hold'} inf or nan" if holding else words
-    )
+    words = f"the output is {value} {count}: there is no slope to compare with"
+    places = floating_places(ready.arguments)
+    names = [ready.function.name(place) for place in places if not torch.isfinite(ready.arguments[place]).all()]
+    if names:
+        words += f"; {' and '.join(names)} {'holds' if len(names) == 1 else 'hold'} inf or nan"
+    return words
 
 
-def _has_slope(value: Tensor) -> bool:
-    return value.is_floating_point() or value.is_complex()
-
-
-def _called(
+def _wrap(
     function: Callable[..., Any], inputs: Arguments, reference: Callable[..., Any] | None
 ) -> tuple[FunctionUnderTest, Arguments, Callable[..., Any] | None]:
     """Return the function, its arguments, and a reference that takes them."""
@@ -163,29 +169,29 @@ def _called(
 def _module(
     module: nn.Module, inputs: Arguments, reference: Callable[..., Any] | None
 ) -> tuple[FunctionUnderTest, Arguments, Callable[..., Any] | None]:
-    """A module is a function of its inputs and of its parameters; its buffers are what they were at each call."""
+    """A module is a function of its inputs and its parameters, with the same buffers at each call."""
     parameters = dict(module.named_parameters())
     buffers = {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
     count = len(inputs)
 
     def call(*arguments: Any) -> Any:
-        given = dict(zip(parameters, arguments[count:], strict=True))
-        kept = {name: _alike(buffer, arguments).clone() for name, buffer in buffers.items()}
-        return torch.func.functional_call(module, {**given, **kept}, arguments[:count])
+        values = dict(zip(parameters, arguments[count:], strict=True))
+        copies = {name: _same_dtype(buffer, arguments).clone() for name, buffer in buffers.items()}
+        return torch.func.functional_call(module, {**values, **copies}, arguments[:count])
 
     names = (*_names(module.forward, count), *parameters)
-    taken = None if reference is None else lambda *arguments: reference(*arguments[:count])
-    return Composite(call, names, type(module).__name__), (*inputs, *parameters.values()), taken
+    other = None if reference is None else lambda *arguments: reference(*arguments[:count])
+    return Composite(call, names, type(module).__name__), (*inputs, *parameters.values()), other
 
 
-def _alike(buffer: Tensor, arguments: Arguments) -> Tensor:
+def _same_dtype(buffer: Tensor, arguments: Arguments) -> Tensor:
     """Return the buffer in the dtype of the arguments."""
     dtypes = [value.dtype for value in arguments if isinstance(value, Tensor) and value.is_floating_point()]
     return buffer.to(dtypes[0]) if dtypes and buffer.is_floating_point() else buffer
 
 
 def _names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
-    """Return what the function calls its first arguments; their numbers where it cannot be known."""
+    """Return what the function calls its first arguments; their numbers if that is unknown."""
     try:
         parameters = [
             name
@@ -206,27 +212,27 @@ def _place(variable: int | str, wrapper: FunctionUnderTest, arguments: Arguments
     raise ValueError(f"requires: no input {variable}; there are {', '.join(names)}")
 
 
-def _in_pairs(
+def _pair_form(
     wrapper: FunctionUnderTest, arguments: Arguments, reference: Callable[..., Any] | None
 ) -> tuple[FunctionUnderTest, Arguments, Callable[..., Any] | None]:
-    """Return the same as a function of real and imaginary parts, which are what torch's convention speaks of.
+    """Return the same as a function of pairs (real part, imaginary part).
 
-    torch's gradient of a real loss by z = x + i y is dL/dx + i dL/dy: as a pair, the gradient by the pair (x, y).
+    torch's gradient of a real loss by z = x + i y is dL/dx + i dL/dy: the gradient by the pair (x, y).
     """
     places = [place for place, value in enumerate(arguments) if isinstance(value, Tensor) and value.is_complex()]
 
-    def taken(function: Callable[..., Any]) -> Callable[..., Any]:
+    def pair_function(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            whole = [
-                torch.view_as_complex(v.contiguous()) if place in places else v for place, v in enumerate(arguments)
+            numbers = [
+                torch.view_as_complex(value.contiguous()) if place in places else value
+                for place, value in enumerate(arguments)
             ]
-            returned = function(*whole)
-            several = isinstance(returned, (tuple, list))
+            value = function(*numbers)
             pairs = [
                 torch.view_as_real(output) if isinstance(output, Tensor) and output.is_complex() else output
-                for output in (returned if several else [returned])
+                for output in _outputs(value)
             ]
-            return tuple(pairs) if several else pairs[0]
+            return tuple(pairs) if isinstance(value, (tuple, list)) else pairs[0]
 
         return call
 
@@ -235,5 +241,6 @@ def _in_pairs(
         for place, value in enumerate(arguments)
     )
     names = tuple(wrapper.name(place) for place in range(len(arguments)))
-    applied = taken(lambda *values: wrapper.apply(values))
-    return Composite(applied, names, wrapper.title), pairs, None if reference is None else taken(reference)
+    call = pair_function(lambda *values: wrapper.apply(values))
+    other = None if reference is None else pair_function(reference)
+    return Composite(call, names, wrapper.title), pairs, other

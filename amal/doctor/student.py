@@ -19,7 +19,7 @@ from .importing import import_failure, import_file
 from .module_functions import Candidate, module_functions
 
 
-def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], done: int) -> None:
+def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], skip: int) -> None:
     """Import a file, examine the Functions in it, and tell of each step, so that it is known how far this came.
 
     Args:
@@ -28,27 +28,27 @@ def main(tell: Callable[..., None], path: str, names: list[str], options: dict[s
         path: of the file.
         names: of the Functions, as `module_functions` takes them.
         options: "inputs" and "surrogates", each with a Python expression by the name of a Function.
-        done: how many of the Functions, from the first, other processes have examined.
+        skip: how many of the Functions, from the first, other processes have examined.
     """
     torch.set_num_threads(1)
     tell(ready=True)
     try:
-        imported = import_file(Path(path))
+        result = import_file(Path(path))
     except BaseException as error:  # whatever a student's file does when it is imported
         return tell(failed=import_failure(error, path))
-    module = imported.module
-    notes = [Finding("imported-in-part", note, None, "note") for note in imported.notes]
+    module = result.module
+    notes = [Finding("imported-in-part", note, None, "note") for note in result.notes]
     try:
         candidates = module_functions(module, names)
-        known = [candidate.name for candidate in candidates]
-        unknown = {name for option in options.values() for name in option} - {*known}
+        own_names = [candidate.name for candidate in candidates]
+        unknown = {name for option in options.values() for name in option} - {*own_names}
         if unknown:
-            raise UserError(f"no Function {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+            raise UserError(f"no Function {', '.join(sorted(unknown))}; there are {', '.join(own_names)}")
     except UserError as error:
-        if imported.failure is not None and not names:
-            return tell(failed=import_failure(imported.failure, path))
-        return tell(failed=" ".join([f"{error}.", *imported.notes]) if imported.notes else str(error))
-    candidates = candidates[done:]
+        if result.failure is not None and not names:
+            return tell(failed=import_failure(result.failure, path))
+        return tell(failed=" ".join([f"{error}.", *result.notes]) if result.notes else str(error))
+    candidates = candidates[skip:]
     tell(chosen=[[each.name, each.operation.name if each.operation else ANY] for each in candidates])
     for candidate in candidates:
         torch.manual_seed(0)
@@ -76,7 +76,7 @@ def diagnose(candidate: Candidate, module: ModuleType, expressions: Mapping[str,
     if surrogate is None and not hasattr(function, "doctor"):
         match = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", function.__doc__ or "")
         surrogate = match[1].rstrip("`. ") if match else None
-    arguments = evaluate(inputs, module, name) if inputs else None
+    arguments: Sequence[Any] | None = evaluate(inputs, module, name) if inputs else None
     substitute = evaluate(surrogate, module, name)[0] if surrogate else None
     try:
         arguments = arguments or _sample_inputs(module, candidate)

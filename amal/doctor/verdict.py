@@ -28,7 +28,7 @@ from .gradients import of_gradients, of_outputs_together
 from .places import located
 from .questions import advice
 from .reach import Reach
-from .recognition import of_value, right_for_another
+from .recognition import check_value, fits_other_definition
 from .subject import Observation, Subject
 
 MANNERS = (side_effects.leaves_alone, side_effects.keeps_nothing, precision.in_single)
@@ -138,12 +138,12 @@ def _without_derivative(subject: Subject, places: Sequence[int]) -> Iterator[Obs
 
 def _all_found(subject: Subject) -> Iterator[Observation]:
     """Yield what is found, in the order in which a doctor would look: what is wrong already is not examined further."""
-    value = list(of_value(subject))
+    value = list(check_value(subject))
     yield from value
     if any(of.code == "not-examined" for of in value):
         return
     gradients = list(of_gradients(subject))
-    if not (value and right_for_another(subject)):
+    if not (value and fits_other_definition(subject)):
         yield from gradients
     manners = [of for each in MANNERS for of in each(subject)]
     yield from manners

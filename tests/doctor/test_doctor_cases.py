@@ -12,7 +12,7 @@ from amal import check_command
 from amal.checking import check
 from amal.doctor.function_under_test import FunctionUnderTest
 from amal.doctor.module_functions import Candidate
-from amal.doctor.sample_inputs import found_samples
+from amal.doctor.sample_inputs import find_samples
 from amal.doctor.source_functions import functions_in
 from amal.doctor.student import _sample_inputs
 
@@ -382,7 +382,7 @@ class Step(Function):
 
 @pytest.mark.parametrize("right", [Gated, Step])
 def test_inputs_are_found_whose_shapes_go_with_each_other(right):
-    found, _ = found_samples(FunctionUnderTest(right))
+    found, _ = find_samples(FunctionUnderTest(right))
     assert found
     assert all(sample.fits == 4 for sample in found)
     assert {sample.arguments[-1].dim() for sample in found} == {2}

@@ -162,15 +162,22 @@ def class_losses(entries: Entries, input: str) -> tuple[Definition, ...]:
     )
 
 
-PROBABILITIES = (
-    ("probabilities", "the mean over the batch", "mean", probabilities_and_rows),
-    ("probabilities-classes", "targets are classes, the mean over the batch", "mean", probabilities_and_classes),
-    ("probabilities-sum", "the sum", "sum", probabilities_and_rows),
-)
 CROSS_ENTROPY = (
     *class_losses(logit_loss, "logits"),
     data_loss("entries", "of logits, the mean over examples and classes", entry_loss, "mean", scores_and_rows),
-    *(data_loss(name, f"of probabilities, {says}", probability_loss, *rest) for name, says, *rest in PROBABILITIES),
+    *(
+        data_loss(name, f"of probabilities, {says}", probability_loss, reduction, draw)
+        for name, says, reduction, draw in (
+            ("probabilities", "the mean over the batch", "mean", probabilities_and_rows),
+            (
+                "probabilities-classes",
+                "targets are classes, the mean over the batch",
+                "mean",
+                probabilities_and_classes,
+            ),
+            ("probabilities-sum", "the sum", "sum", probabilities_and_rows),
+        )
+    ),
 )
 LARGE = torch.tensor([[1000.0, -1000, 0, 1], [-1000, -1001, -1002, -1000], [800, 900, 1000, 1000]], dtype=torch.float64)
 LARGE_TARGET = torch.tensor([0, 3, 1])

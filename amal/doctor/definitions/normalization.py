@@ -54,21 +54,8 @@ def normalisations(dim: int) -> tuple[Definition, ...]:
     )
 
 
+BATCH_NAMES, LAYER_NAMES = ("batchnorm", "batchnorm1d", "bn"), ("layernorm", "ln")
 OPERATIONS = (
-    Operation(
-        "batch_norm",
-        ("batchnorm", "batchnorm1d", "bn"),
-        normalisations(0),
-        (CONSTANT,),
-        "a feature that is constant",
-        exact_extremes=False,
-    ),
-    Operation(
-        "layer_norm",
-        ("layernorm", "ln"),
-        normalisations(-1),
-        (CONSTANT,),
-        "examples whose features are equal",
-        exact_extremes=False,
-    ),
+    Operation("batch_norm", BATCH_NAMES, normalisations(0), (CONSTANT,), "a feature that is constant", False),
+    Operation("layer_norm", LAYER_NAMES, normalisations(-1), (CONSTANT,), "examples whose features are equal", False),
 )

@@ -128,7 +128,7 @@ def require_comparable(name: str, function: Callable[..., Any], ready: Preparati
     shape, expected = tuple(outputs[call.place].shape), tuple(call.output.shape)
     if shape != expected:
         words = f"shape {shape}, and the function {expected}"
-        raise ValueError(f"surrogate returns {words}: its derivative is another's")
+        raise ValueError(f"surrogate returns {words}: its derivative cannot be compared")
 
 
 def infinite_output(ready: Preparation) -> str:

@@ -145,7 +145,7 @@ class Trials:
         for _, error in self.errors:
             if isinstance(error.cause, NotImplementedError):
                 raise error
-        why = "and what is to be passed for these is not known"
+        why = "and nothing says what to pass for these"
         if runs:
             says = runs[0].candidate.definition.says
             why = f"which gives the value of no definition that is known: {says}"

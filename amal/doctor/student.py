@@ -1,4 +1,4 @@
-"""What runs in the sandbox for `amal check FILE`: a student's file, and the doctor who examines it."""
+"""What runs in the sandbox for `amal check FILE`: a student's file, and the doctor that examines it."""
 
 import math
 import re
@@ -20,15 +20,15 @@ from .module_functions import Candidate, module_functions
 
 
 def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], skip: int) -> None:
-    """Import a file, examine the Functions in it, and tell of each step, so that it is known how far this came.
+    """Import a file, examine its Functions, and tell of each step, so that the caller knows how far it came.
 
     Args:
-        tell: takes `ready`; then `failed` with a reason, or `chosen` with a name and an operation of each, and each
-            `diagnosis`.
-        path: of the file.
-        names: of the Functions, as `module_functions` takes them.
-        options: "inputs" and "surrogates", each with a Python expression by the name of a Function.
-        skip: how many of the Functions, from the first, other processes have examined.
+        tell: takes `ready`; then `failed` with a reason, or `chosen` with the name and operation of each
+            Function, and each `diagnosis`.
+        path: the file.
+        names: names of Functions, as `module_functions` takes them.
+        options: "inputs" and "surrogates", each a dictionary: name of a Function -> Python expression.
+        skip: how many Functions, from the first, other processes have examined.
     """
     torch.set_num_threads(1)
     tell(ready=True)

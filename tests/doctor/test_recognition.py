@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from amal.checking import examine
 from amal.course.mutants import SOLUTIONS
-from amal.doctor.definitions import Draw, all_operations
+from amal.doctor import definitions
+from amal.doctor.definitions import Draw, all_operations, layers
 from amal.doctor.definitions.names import NAMES
 
 
@@ -28,6 +29,24 @@ def test_every_argument_of_a_definition_with_roles_has_one():
             if definition.roles:
                 assert len(definition.roles) == len(definition.draw(Draw(0))), (operation.name, definition.name)
                 assert NAMES.keys() >= set(definition.roles)
+
+
+def test_a_row_adds_an_operation(monkeypatch):
+    """The one in the docstring of the definitions."""
+    row = next(line.strip() for line in definitions.__doc__.splitlines() if line.strip().startswith("entrywise("))
+    operation = eval(row, {**vars(layers), "functional": functional})
+    monkeypatch.setattr(layers, "OPERATIONS", (*layers.OPERATIONS, operation))
+
+    def softsign(ctx, x):
+        ctx.save_for_backward(x)
+        return x / (1 + x.abs())
+
+    def gradient(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g / (1 + x.abs()) ** 2
+
+    assert examine(function(softsign, gradient), "softsign").verdict == "correct"
+    assert errors(examine(function(softsign, lambda ctx, g: 2 * gradient(ctx, g)), "Softsign")) == ["grad-factor"]
 
 
 # ---------------------------------------------------------------------------------- another order

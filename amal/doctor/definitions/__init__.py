@@ -1,8 +1,14 @@
-"""The operations that the doctor knows, by name, each with every definition that a course or torch gives of it.
+"""The operations that the doctor knows, by name, each with every definition that a course or torch has of it.
 
 A derivative is right or wrong only with respect to a definition. The squared error of a batch may be a mean over all
 entries, a sum, or a sum for each example, averaged; a weight may be (in, out) or (out, in). Each is right, if backward
-goes with it. So the doctor first asks which definition the values follow.
+goes with it. So the doctor first finds the definition that the values follow.
+
+A new operation is a row in the table `OPERATIONS` of a family, and one in docs/DOCTOR.md; a new definition is a row in
+the table of its operation: name, words, reference, what draws its arguments, and their roles.
+
+    entrywise("softsign", ("softsign",), functional.softsign)
+    Definition("tanh", "approximated by a tanh", partial(functional.gelu, approximate="tanh"), matrix, INPUT)
 """
 
 from . import layers, lookup_and_attention, losses, normalization, windows

@@ -21,11 +21,6 @@ def course_linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
     return input @ weight if bias is None else input @ weight + bias
 
 
-def torch_linear(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return x Wᵀ + b, whatever the shape of b."""
-    return input @ weight.T + bias
-
-
 def input_and_weight(draw: Draw, transposed: bool = False, bias: tuple[int, ...] | None = None) -> Arguments:
     """Draw an input, a weight (in, out) or (out, in), and a bias of dimensions (*bias, out)."""
     rows, columns = draw.size(IN), draw.size(OUT)
@@ -56,7 +51,7 @@ LINEAR = (
     affine_map("course", "X W + b, weight (in, out), bias (out)", course_linear, ()),
     affine_map("row-bias", "X W + b, weight (in, out), bias (1, out)", course_linear, (1,)),
     affine_map("torch", "x Wᵀ + b, weight (out, in), bias (out)", functional.linear, ()),
-    affine_map("torch-row-bias", "x Wᵀ + b, weight (out, in), bias (1, out)", torch_linear, (1,)),
+    affine_map("torch-row-bias", "x Wᵀ + b, weight (out, in), bias (1, out)", lambda x, w, b: x @ w.T + b, (1,)),
     affine_map("course-no-bias", "X W, weight (in, out)", course_linear, None),
     affine_map("torch-no-bias", "x Wᵀ, weight (out, in)", functional.linear, None),
 )

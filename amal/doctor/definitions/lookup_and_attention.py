@@ -21,11 +21,6 @@ def table_and_indices(draw: Draw) -> Arguments:
     return indices_and_table(draw)[::-1]
 
 
-def maps(draw: Draw) -> Arguments:
-    """Draw maps (n, 2, 3)."""
-    return (draw(draw.n, 2, 3),)
-
-
 def query_key_value(draw: Draw) -> Arguments:
     """Draw queries, keys and values."""
     n, d = min(draw.n, 5), draw.size(3)
@@ -41,14 +36,16 @@ EMBEDDING = (
     Definition("torch", "of (indices, weight)", lambda i, w: w[i], indices_and_table, ("indices", "table")),
     Definition("weight-first", "of (weight, indices)", lambda w, i: w[i], table_and_indices, ("table", "indices")),
 )
-FLATTEN = (Definition("usual", "all but the batch", lambda x: x.flatten(1), maps, ("input",)),)
-SCALED = (
+FLATTEN = Definition(
+    "usual", "all but the batch", lambda x: x.flatten(1), lambda draw: (draw(draw.n, 2, 3),), ("input",)
+)
+DOT_PRODUCT = (
     Definition("scaled", "scores divided by √d", partial(attention, power=0.5), query_key_value, ATTENTION),
     Definition("plain", "scores as they are", partial(attention, power=0.0), query_key_value, ATTENTION),
 )
 
 OPERATIONS = (
     Operation("embedding", ("embedding", "lookup"), EMBEDDING),
-    Operation("flatten", ("flatten",), FLATTEN),
-    Operation("attention", ("attention", "scaleddotproductattention", "dotproductattention"), SCALED),
+    Operation("flatten", ("flatten",), (FLATTEN,)),
+    Operation("attention", ("attention", "scaleddotproductattention", "dotproductattention"), DOT_PRODUCT),
 )

@@ -108,13 +108,9 @@ def signal_pooling(function: Callable[..., Tensor]) -> tuple[Definition, ...]:
     )
 
 
-def image_pooling(function: Callable[..., Tensor]) -> tuple[Definition, ...]:
-    """Return the definitions of a pooling of images."""
-    return pooling(function, distinct(2, 4, 5), "images", "images (n, channels, height, width)")
-
-
-MAX1D, MAX2D = signal_pooling(functional.max_pool1d), image_pooling(functional.max_pool2d)
-AVG1D, AVG2D = signal_pooling(functional.avg_pool1d), image_pooling(functional.avg_pool2d)
+IMAGES = distinct(2, 4, 5), "images", "images (n, channels, height, width)"
+MAX1D, MAX2D = signal_pooling(functional.max_pool1d), pooling(functional.max_pool2d, *IMAGES)
+AVG1D, AVG2D = signal_pooling(functional.avg_pool1d), pooling(functional.avg_pool2d, *IMAGES)
 
 
 def tie(*shape: int) -> Kink:

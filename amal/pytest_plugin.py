@@ -186,10 +186,13 @@ class DoctorItem(pytest.Item):
 
         if self.place.local:
             self._give_up(f"it is defined within {self.name.rpartition('.')[0]}, out of reach")
+        complaint = ""
         try:
             report = self._doctor.examine(self.path, self.name)
         except UserError as error:
-            self._complain(str(error))
+            complaint = str(error)
+        if complaint:  # not in the clause above: pytest would show both exceptions
+            self._complain(complaint)
         if report.printed:
             self.add_report_section("call", "stdout", report.printed)
         for diagnosis in report.diagnoses:

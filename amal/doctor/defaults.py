@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from .directions import depends
-from .elsewhere import compared, parsed, thresholds
 from .evidence import Tolerance
 from .function_under_test import Arguments, CallError, Composite, nth
+from .other_inputs import compared, parsed, thresholds
 from .sample_inputs import NUMBERS, VECTORS
 from .subject import Observation, Subject, random_like
 

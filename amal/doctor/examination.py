@@ -23,10 +23,11 @@ from amal.errors import did_you_mean
 
 from .declarations import declarations
 from .definitions import Definition, Draw, Operation, all_operations, find_operation, use_seed
-from .effort import LimitReached, Limits
+from .diagnosis import diagnose, result
+from .dtypes import computes_in_float32, inaccuracy
 from .findings import CODES, Diagnosis, Finding, as_text
 from .function_under_test import CallError, Composite, FunctionUnderTest, is_function
-from .precision import computes_in_float32, inaccuracy
+from .limits import LimitReached, Limits
 from .preparation import infinite_output, prepare, require_comparable
 from .randomness import preserve_random_state
 from .recognition import Unexaminable, recognise
@@ -34,7 +35,6 @@ from .sample_inputs import argument_text, find_samples
 from .signature import form_faults
 from .stand_in import Unavailable
 from .subject import DTYPES, Options, Subject, cast, variables_of
-from .verdict import diagnose, result
 
 ANY, CALLABLE = "any function", "any callable"
 

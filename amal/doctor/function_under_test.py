@@ -21,7 +21,7 @@ from torch.autograd.function import BackwardCFunction, FunctionCtx
 from amal.errors import did_you_mean
 from amal.tensors import function_nodes, strided
 
-from .effort import Limits
+from .limits import Limits
 from .randomness import SEED, SEEDS, same_random_numbers
 from .stand_in import Unavailable
 

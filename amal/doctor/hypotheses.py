@@ -14,7 +14,7 @@ from .evidence import Explanation, factor_text
 from .evidence import Tolerance as Tolerance
 from .evidence import same as same
 from .evidence import worst_entry as worst_entry
-from .parts import border, halves, repeated, squeezed
+from .missing_terms import border, halves, repeated, squeezed
 
 # ---------------------------------------------------------------------------------- shape
 

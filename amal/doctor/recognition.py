@@ -15,7 +15,7 @@ from .argument_order import Arrangement, Arranger
 from .definitions import Definition, Draw
 from .evidence import factor_text, same, worst_entry
 from .function_under_test import Arguments, CallError, FunctionUnderTest, nth
-from .places import class_around, code_of, first_line
+from .source_code import class_around, code_of, first_line
 from .subject import Observation, Subject, cast, differentiate, random_like, variables_of
 
 SEED = 0

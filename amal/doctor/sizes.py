@@ -11,9 +11,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from .elsewhere import compared, whole_numbers
 from .evidence import same
 from .function_under_test import Arguments, CallError, Composite
+from .other_inputs import compared, whole_numbers
 from .subject import Observation, Subject, differentiate, pulled_back, random_like, with_leaves
 
 BATCH: Final = 33

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from .definitions import Definition, Draw, Operation
-from .effort import Limits
 from .evidence import Tolerance
 from .function_under_test import Arguments, FunctionUnderTest, dense_of
+from .limits import Limits
 
 DTYPES: Final = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 

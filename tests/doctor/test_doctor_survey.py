@@ -8,7 +8,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from amal.checking import check
-from amal.doctor.calls import memory_of
+from amal.tensors import memory_of
 
 X = torch.linspace(-1.4, 1.7, 12, dtype=torch.float64).reshape(4, 3)
 

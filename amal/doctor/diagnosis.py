@@ -6,29 +6,23 @@ from typing import Final
 
 import torch
 
-from . import (
-    calls,
-    circumstances,
-    defaults,
-    elsewhere,
-    engine,
-    extremes,
-    higher_order,
-    layouts,
-    precision,
-    side_effects,
-    sizes,
-    ties,
-)
+from . import defaults, engine, extremes, side_effects, sizes
+from . import dtypes as precision
+from . import hidden_state as calls
+from . import higher_derivatives as higher_order
+from . import kinks as ties
+from . import memory_layouts as layouts
+from . import needs_input_grad as circumstances
+from . import other_inputs as elsewhere
+from .coverage import Reach
 from .definitions import Definition, Operation
-from .effort import LimitReached
 from .findings import METHODS, Diagnosis, Finding
 from .function_under_test import CallError, FunctionUnderTest, floating_places
 from .gradients import of_gradients, of_outputs_together
-from .places import located
+from .limits import LimitReached
 from .questions import advice
-from .reach import Reach
 from .recognition import check_value, fits_other_definition
+from .source_code import located
 from .subject import Observation, Subject
 
 MANNERS = (side_effects.leaves_alone, side_effects.keeps_nothing, precision.in_single)

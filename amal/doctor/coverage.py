@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .function_under_test import Composite, FunctionUnderTest
-from .places import NAMES, code_of, tree_of
+from .source_code import NAMES, code_of, tree_of
 
 SHOWN = 3
 """Lines that are quoted."""

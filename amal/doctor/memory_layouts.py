@@ -7,10 +7,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from .circumstances import agrees
 from .directions import pair_along
 from .evidence import same
 from .function_under_test import CallError, clone, needing, nth
+from .needs_input_grad import agrees
 from .subject import Observation, Subject, random_like
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from . import places
+from . import source_code as places
 from .directions import MANY, pair_along
 from .evidence import Tolerance, distinct_texts, same
 from .function_under_test import Arguments, CallError, Composite, clone, nth

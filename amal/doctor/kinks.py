@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from .directions import pair_along
-from .elsewhere import is_large
 from .evidence import distinct_texts
 from .function_under_test import CallError, nth
+from .other_inputs import is_large
 from .subject import Observation, Subject, random_like
 
 PAIRS: Final = 10

@@ -9,9 +9,9 @@ from torch.autograd import forward_ad
 from torch.autograd.graph import _engine_run_backward
 
 from .directions import DIRECTIONS, is_slope
-from .elsewhere import is_large
 from .evidence import same
 from .function_under_test import Arguments, CallError, Composite, plain
+from .other_inputs import is_large
 from .slopes import slope
 from .subject import Observation, Subject, gradients, pulled_back, random_like, with_leaves
 

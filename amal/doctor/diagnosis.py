@@ -1,4 +1,4 @@
-"""Go through all that is looked at, output by output, and put what was found in sentences."""
+"""Go through all checks, output by output, and put what they observe in sentences."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -6,199 +6,204 @@ from typing import Final
 
 import torch
 
-from . import defaults, engine, extremes, side_effects, sizes
-from . import dtypes as precision
-from . import hidden_state as calls
-from . import higher_derivatives as higher_order
-from . import kinks as ties
-from . import memory_layouts as layouts
-from . import needs_input_grad as circumstances
-from . import other_inputs as elsewhere
-from .coverage import Reach
+from . import (
+    defaults,
+    dtypes,
+    engine,
+    hidden_state,
+    higher_derivatives,
+    kinks,
+    linearity,
+    memory_layouts,
+    needs_input_grad,
+    other_inputs,
+    side_effects,
+    sizes,
+)
+from .calls import CallError, floating_places
+from .coverage import Coverage
 from .definitions import Definition, Operation
 from .findings import METHODS, Diagnosis, Finding
-from .function_under_test import CallError, FunctionUnderTest, floating_places
-from .gradients import of_gradients, of_outputs_together
+from .function_under_test import FunctionUnderTest
+from .gradients import check_gradients
 from .limits import LimitReached
 from .questions import advice
 from .recognition import check_value, fits_other_definition
-from .source_code import located
+from .source_code import add_lines
 from .subject import Observation, Subject
+from .transforms import check_transforms
 
-MANNERS = (side_effects.leaves_alone, side_effects.keeps_nothing, precision.in_single)
-CIRCUMSTANCES: Final[dict[str, Callable[[Subject], Iterator[Observation]]]] = {
-    "large inputs": extremes.at_extremes,
-    "kinks": extremes.at_kinks,
-    "the engine": engine.in_engine,
-    "two graphs at once": calls.apart,
-    "changes in place": calls.sees_changes,
-    "other values": elsewhere.elsewhere,
-    "equal entries": ties.at_ties,
-    "other values of parameters": defaults.for_other_values,
-    "other memory layouts": layouts.in_other_layouts,
-    "batches of one and none": circumstances.in_batches_of_one_and_none,
-    "larger batches": sizes.in_other_batches,
-    "longer rows": sizes.in_longer_rows,
-    "inputs that are repeated": sizes.where_one_is_repeated,
-    "other dimensions": sizes.in_other_ranks,
-    "other gradients of the output": circumstances.for_other_gradients,
-    "some inputs alone": circumstances.some_alone,
-    "float32": circumstances.in_float32,
-    "low precision": circumstances.in_low_precision,
-    "the second derivative": higher_order.second_derivative,
+Check = Callable[[Subject], Iterator[Observation]]
+MANNERS: Final = (side_effects.check_side_effects, side_effects.check_memory, dtypes.check_float64)
+CIRCUMSTANCES: Final[dict[str, Check]] = {
+    "large inputs": other_inputs.check_extremes,
+    "kinks": kinks.check_kinks,
+    "the engine": engine.check_engine,
+    "two graphs at once": hidden_state.check_independence,
+    "changes in place": hidden_state.check_changes_in_place,
+    "other values": other_inputs.check_other_inputs,
+    "equal entries": kinks.check_ties,
+    "other values of parameters": defaults.check_other_defaults,
+    "other memory layouts": memory_layouts.check_layouts,
+    "batches of one and none": sizes.check_small_batches,
+    "larger batches": sizes.check_large_batches,
+    "longer rows": sizes.check_longer_rows,
+    "inputs that are repeated": sizes.check_repeated_inputs,
+    "other dimensions": sizes.check_other_ranks,
+    "other gradients of the output": linearity.check_special_grad_outputs,
+    "some inputs alone": needs_input_grad.check_needs,
+    "float32": dtypes.check_float32,
+    "low precision": dtypes.check_low_precision,
+    "the second derivative": higher_derivatives.check_second_derivative,
 }
-"""What it is, in words -> what is looked at."""
-DRAWN_ANEW: Final = (
-    "other memory layouts",
-    "batches of one and none",
-    "larger batches",
-    "longer rows",
-    "inputs that are repeated",
-    "other dimensions",
-    "float32",
-    "low precision",
+"""What is looked at, in words -> its check."""
+NEW_NUMBERS: Final = (
+    *("other memory layouts", "batches of one and none", "larger batches", "longer rows"),
+    *("inputs that are repeated", "other dimensions", "float32", "low precision"),
 )
 """Where random numbers of the same seed are others, or lie elsewhere."""
 
 
 def diagnose(subject: Subject) -> Diagnosis:
-    """Examine a Function with the arguments of a definition, or with those given."""
+    """Examine a Function with the arguments of a definition, or with the user's."""
     function, operation, definition = subject.function, subject.operation, subject.definition
-    found: list[Observation] = []
-    reach = Reach(function, subject.options.lines)
+    limits = subject.options.limits
+    observations: list[Observation] = []
+    coverage = Coverage(function, subject.options.lines)
     try:
-        with reach.watching():
+        with coverage.watch():
             for each in _each_output(subject):
-                found.extend(each)  # what came before an exception stays
+                observations.extend(each)  # what came before an exception stays
     except CallError as error:
-        if not found:
-            found.append(Observation("raises", str(error), method=error.method))
+        if not observations:
+            observations.append(Observation("raises", str(error), method=error.method))
     except LimitReached:
-        subject.options.effort.skipped.append("what follows")
-        if not subject.options.effort.compared and all(of.note for of in found):
-            words = f"{subject.options.effort.spent}, and not all gradients have been compared"
-            found.append(Observation("not-examined", words))
-    found += [Observation("not-reached", words, note=True) for words in (reach.says(), _undone(subject)) if words]
+        limits.omissions.append("what follows")
+        if not limits.gradients_done and all(each.note for each in observations):
+            words = f"{limits.excess}, and not all gradients have been compared"
+            observations.append(Observation("not-examined", words))
+    observations += _notes(subject, str(coverage))
+    return result(function, operation, definition, (_finding(each, subject) for each in observations))
+
+
+def _notes(subject: Subject, missing_lines: str) -> Iterator[Observation]:
+    """Yield what is said last: what was left undone, and how the examination was less close than usual."""
+    limits, definition = subject.options.limits, subject.definition
+    in_float32 = subject.dtype == torch.float32
+    if missing_lines:
+        yield Observation("not-reached", missing_lines, note=True)
+    if limits.omissions:
+        yield Observation("not-reached", f"{limits.excess}: {', '.join(limits.omissions)}", note=True)
     if subject.surrogate is not None:
         words = "backward is held against the derivative of the surrogate given, not of forward"
-        found.append(Observation("surrogate", words, note=True))
-    if subject.fixed_inputs and subject.dtype == torch.float32:
+        yield Observation("surrogate", words, note=True)
+    if subject.fixed_inputs and in_float32:
         words = "it is computed in float32 inside, and agrees to 1e-7 only: examined in float32, less closely"
-        found.append(Observation("low-precision", words, note=True))
+        yield Observation("low-precision", words, note=True)
     if subject.inaccuracy:
         words = "backward is an iteration that stops when it is near enough: for the sum of two grad_outputs it gives"
         words += f" another gradient than their sum, and is compared to {subject.inaccuracy:.0e} only"
-        found.append(Observation("low-precision", words, note=True))
+        yield Observation("low-precision", words, note=True)
     if definition is not None and not subject.fixed_inputs:
-        in_float32 = ", examined in float32" if subject.dtype == torch.float32 else ""
-        found.append(Observation("definition", definition.says + in_float32, note=True))
-    return result(function, operation, definition, (_told(of, subject) for of in found))
-
-
-def _undone(subject: Subject) -> str:
-    """Return what was not done for want of time or memory, in words."""
-    effort = subject.options.effort
-    return f"{effort.spent}: {', '.join(effort.skipped)}" if effort.skipped else ""
+        words = definition.says + (", examined in float32" if in_float32 else "")
+        yield Observation("definition", words, note=True)
 
 
 def _each_output(subject: Subject) -> Iterator[Iterator[Observation]]:
-    """Yield what is found of each output that has a derivative, alone, then of all together."""
+    """Yield what is observed of each output that has a derivative, alone, then of all together."""
     places = subject.function.differentiable_outputs(subject.arguments, subject.variables)
-    chosen = subject.options.outputs
-    if chosen is not None:
-        missing = [place for place in chosen if place not in places]
+    selection = subject.options.outputs
+    if selection is not None:
+        missing = [place for place in selection if place not in places]
         if missing:
             raise ValueError(f"outputs: no output {missing[0]} has a derivative; there are {places}")
-        places = [place for place in places if place in chosen]
+        places = [place for place in places if place in selection]
     else:
         yield _without_derivative(subject, places)
     if len(places) == 1:
-        yield _all_found(subject if places == [0] else subject.for_output(places[0]))
+        yield _examine(subject if places == [0] else subject.for_output(places[0]))
         return
     for place in places:
         alone = subject.for_output(place)
-        yield (replace(of, words=f"{of.words} (output {place})") for of in _all_found(alone))
-    yield of_outputs_together(subject, places)
+        yield (replace(each, words=f"{each.words} (output {place})") for each in _examine(alone))
+    yield linearity.check_outputs_together(subject, places)
 
 
 def _without_derivative(subject: Subject, places: Sequence[int]) -> Iterator[Observation]:
     """Say which outputs are not examined, as they are marked as having no derivative."""
     outputs = subject.function(subject.arguments, subject.variables).outputs
-    marked = [str(place) for place in floating_places(outputs) if place not in places]
-    if marked:
-        words = f"output {', '.join(marked)}: it leads back to no input, be it that it is marked as non-differentiable"
+    others = [str(place) for place in floating_places(outputs) if place not in places]
+    if others:
+        words = f"output {', '.join(others)}: it leads back to no input, be it that it is marked as non-differentiable"
         yield Observation("not-reached", words, note=True)
 
 
-def _all_found(subject: Subject) -> Iterator[Observation]:
-    """Yield what is found, in the order in which a doctor would look: what is wrong already is not examined further."""
+def _examine(subject: Subject) -> Iterator[Observation]:
+    """Yield observations in the order in which a doctor would look: what is wrong already is not examined further."""
     value = list(check_value(subject))
     yield from value
-    if any(of.code == "not-examined" for of in value):
+    if any(each.code == "not-examined" for each in value):
         return
-    gradients = list(of_gradients(subject))
+    gradients = list(check_gradients(subject))
     if not (value and fits_other_definition(subject)):
         yield from gradients
-    manners = [of for each in MANNERS for of in each(subject)]
+    manners = [each for check in MANNERS for each in check(subject)]
     yield from manners
     if value:
         return
-    if not all(found.note for found in (*gradients, *manners)):
-        yield from (of for of in extremes.at_extremes(subject) if of.position is None)
+    if not all(each.note for each in (*gradients, *manners)):
+        yield from (each for each in other_inputs.check_extremes(subject) if each.position is None)
         return
-    subject.options.effort.compared = True
-    later = []
-    for each in _circumstances(subject):
-        for of in each(subject):
-            if of.code == "raises" and not of.note:
-                of = replace(of, code="raises-sometimes")
-            later.append(of)
-            yield of
-    if all(of.note for of in later):
-        yield from higher_order.transforms(subject)
-
-
-def _circumstances(subject: Subject) -> Iterator[Callable[[Subject], Iterator[Observation]]]:
-    """Yield what is looked at, as long as there is time; of what draws random numbers, that which draws the same."""
-    left_out = DRAWN_ANEW if subject.function.is_random(subject.arguments) else ()
-    for what, each in CIRCUMSTANCES.items():
-        if what not in left_out and subject.options.effort.allows(what):
+    subject.options.limits.gradients_done = True
+    is_right = True
+    for check in _circumstances(subject):
+        for each in check(subject):
+            if each.code == "raises" and not each.note:
+                each = replace(each, code="raises-sometimes")
+            is_right = is_right and each.note
             yield each
-    if left_out:
-        words = f"it draws random numbers, others in each case, so these were not tried: {', '.join(left_out)}"
+    if is_right:
+        yield from check_transforms(subject)
+
+
+def _circumstances(subject: Subject) -> Iterator[Check]:
+    """Yield the checks, as long as there is time; of what draws random numbers, those that draw the same."""
+    omissions = NEW_NUMBERS if subject.function.is_random(subject.arguments) else ()
+    for task, check in CIRCUMSTANCES.items():
+        if task not in omissions and subject.options.limits.allow(task):
+            yield check
+    if omissions:
+        words = f"it draws random numbers, others in each case, so these were not tried: {', '.join(omissions)}"
         yield lambda _: iter([Observation("not-reached", words, note=True)])
 
 
 def result(
     function: FunctionUnderTest, operation: Operation, definition: Definition | None, findings: Iterable[Finding]
 ) -> Diagnosis:
-    """Put together what was found, each code once for each input."""
-    told = list(findings)
-    unique = {(of.code, of.input, of.severity): of for of in reversed(told)}
-    missed = dict.fromkeys(of.message for of in told if of.code == "not-reached")
-    if missed:  # one line for all, and only where nothing is wrong
+    """Put findings together, each code once for each input."""
+    all_findings = list(findings)
+    unique = {(each.code, each.input, each.severity): each for each in reversed(all_findings)}
+    not_reached = dict.fromkeys(each.message for each in all_findings if each.code == "not-reached")
+    if not_reached:  # one line for all, and only where nothing is wrong
         del unique["not-reached", None, "note"]
-        if all(of.severity == "note" for of in told):
-            unique["not-reached", None, "note"] = Finding("not-reached", f"{'; '.join(missed)}.", severity="note")
-            unique = dict(list(unique.items())[-1:] + list(unique.items())[:-1])  # it stands last
-    says = definition.says if definition else ""
-    return located(
-        Diagnosis(function.title, operation.name, says, tuple(unique.values())[::-1]), function.implementation
-    )
+        if all(each.severity == "note" for each in all_findings):
+            last = Finding("not-reached", f"{'; '.join(not_reached)}.", severity="note")
+            unique = {("not-reached", None, "note"): last, **unique}
+    definition_words = definition.says if definition else ""
+    in_order = tuple(unique.values())[::-1]
+    return add_lines(Diagnosis(function.title, operation.name, definition_words, in_order), function.implementation)
 
 
-def _told(found: Observation, subject: Subject) -> Finding:
-    """Put what was found in a sentence."""
-    name = None if found.position is None else subject.name(found.position)
-    sentence = f"{found.words}."
-    if found.code == "not-reached":
-        return Finding(found.code, found.words, severity="note")
-    if found.code == "mutates-input" and name is not None:
-        sentence = f"{name} {sentence}"
+def _finding(observation: Observation, subject: Subject) -> Finding:
+    """Put an observation in a sentence."""
+    code, words, note = observation.code, observation.words, observation.note
+    name = None if observation.position is None else subject.name(observation.position)
+    if code == "not-reached":
+        return Finding(code, words, severity="note")
+    if name is not None:
+        words = f"{name} {words}" if code == "mutates-input" else f"The gradient of {name} {words}"
     else:
-        sentence = sentence if name is None else f"the gradient of {name} {sentence}"
-        sentence = sentence[0].upper() + sentence[1:]
-    where = "" if found.note else advice(subject.operation.name)
-    told = " ".join(filter(None, (sentence, found.worst, where)))
-    method = found.method or METHODS.get(found.code, "backward")
-    return Finding(found.code, told, name, "note" if found.note else "error", method)
+        words = words[0].upper() + words[1:]
+    parts = (f"{words}.", observation.worst, "" if note else advice(subject.operation.name))
+    method = observation.method or METHODS.get(code, "backward")
+    return Finding(code, " ".join(filter(None, parts)), name, "note" if note else "error", method)

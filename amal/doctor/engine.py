@@ -7,35 +7,26 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from .calls import CallError, error_words, nth, to_dense
 from .evidence import same
-from .function_under_test import CallError, clone, dense_of, nth
-from .subject import Observation, Subject
+from .subject import Observation, Subject, make_leaves
 
 
-def in_engine(subject: Subject) -> Iterator[Observation]:
+def check_engine(subject: Subject) -> Iterator[Observation]:
     """A real backward pass takes what backward returns, and gives what backward gives by itself."""
     try:
         leaves = _backward(subject)
     except CallError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
-        if _takes_dense(subject):
-            words = "for the grad_output of output.sum(), ones that share one place in memory (expanded): backward"
-            yield Observation("raises", f"{words} raised {type(error).__name__}: {said}", method="backward")
-            return
-        if _fails_for_none(subject):
-            words = "with set_materialize_grads(False), backward must take None for an output that no gradient reaches"
-            yield Observation("undefined-gradient", f"{words}: it raised {type(error).__name__}: {said}")
-            return
-        yield Observation("engine", f"torch's engine refuses what backward returns: {said}")
+        yield _refusal(subject, error)
         return
     yield from _without_gradient(subject)
     call = subject.function(subject.arguments, subject.variables)
-    returned = call.backward(torch.ones_like(call.output))
+    gradients = call.backward(torch.ones_like(call.output))
     dense = _backward(subject, dense=True)
     for place, leaf in leaves.items():
-        alone = nth(returned, place)
+        alone = nth(gradients, place)
         if not isinstance(alone, Tensor) or alone.shape != leaf.shape:
             continue
         if leaf.grad is None:
@@ -45,16 +36,27 @@ def in_engine(subject: Subject) -> Iterator[Observation]:
             continue
         if not same(leaf.grad, alone, subject.tolerance):
             words = "is another for the grad_output of output.sum(): ones that share one place in memory (expanded)"
-            without = dense[place].grad
-            if without is not None and not same(without, alone, subject.tolerance):
+            grad = dense[place].grad
+            if grad is not None and not same(grad, alone, subject.tolerance):
                 words = "is another once it has gone through torch's engine: something changes it, such as a hook"
             yield Observation("grad-value", words, place)
-    for one, other in combinations(dense, 2):
-        grads = dense[one].grad, dense[other].grad
-        if grads[0] is not None and grads[1] is not None and _shared(grads[0], grads[1]):
+    for (one, first), (other, second) in combinations(dense.items(), 2):
+        if first.grad is not None and second.grad is not None and _share_memory(first.grad, second.grad):
             names = f"{subject.name(one)} and {subject.name(other)}"
             words = f"the gradients of {names} share memory: what is added to one .grad is added to the other"
             yield Observation("shared-gradient", words)
+
+
+def _refusal(subject: Subject, error: Exception) -> Observation:
+    """Say what it is that the engine, or backward in it, refuses."""
+    if _takes_dense(subject):
+        words = "for the grad_output of output.sum(), ones that share one place in memory (expanded): backward"
+        return Observation("raises", f"{words} raised {error_words(error)}", method="backward")
+    if _fails_for_none(subject):
+        words = "with set_materialize_grads(False), backward must take None for an output that no gradient reaches"
+        return Observation("undefined-gradient", f"{words}: it raised {error_words(error)}")
+    text = error_words(error).partition(": ")[2]
+    return Observation("engine", f"torch's engine refuses what backward returns: {text}")
 
 
 def _backward(subject: Subject, undefined: bool = False, dense: bool = False) -> dict[int, Tensor]:
@@ -66,20 +68,18 @@ def _backward(subject: Subject, undefined: bool = False, dense: bool = False) ->
         dense: send ones that have a place in memory each; those of a sum share one, and of its entries torch's own
             `stack` makes gradients that share it.
     """
-    copies = [clone(value) if isinstance(value, Tensor) else value for value in subject.arguments]
-    leaves = {place: copies[place].requires_grad_() for place in subject.variables}
-    call = subject.function.run(
-        tuple(value.clone() if place in leaves else value for place, value in enumerate(copies))
-    )
-    if not call.output.requires_grad:
+    leaves, arguments = make_leaves(subject.arguments, subject.variables)
+    output = subject.function.run(arguments).output
+    if not output.requires_grad:
         return leaves
-    output: Tensor = torch._C._functions.UndefinedGrad()(call.output) if undefined else call.output  # type: ignore[assignment]
+    if undefined:
+        output = torch._C._functions.UndefinedGrad()(output)  # type: ignore[assignment]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         output = output * torch.ones_like(output) if dense else output
         output.sum().backward()  # type: ignore[no-untyped-call]
     for leaf in leaves.values():
-        leaf.grad = dense_of(leaf.grad)
+        leaf.grad = to_dense(leaf.grad)
     return leaves
 
 
@@ -92,11 +92,11 @@ def _takes_dense(subject: Subject) -> bool:
     return True
 
 
-def _shared(one: Tensor, other: Tensor) -> bool:
+def _share_memory(one: Tensor, other: Tensor) -> bool:
     """Whether what is added to one arrives in the other."""
-    before = other.clone()
+    copy = other.clone()
     one += 1
-    return not torch.equal(other, before)
+    return not torch.equal(other, copy)
 
 
 def _fails_for_none(subject: Subject) -> bool:
@@ -106,7 +106,8 @@ def _fails_for_none(subject: Subject) -> bool:
         return False
     try:
         with torch.no_grad():
-            call.node.apply(*(torch.ones_like(of) if of is call.output else None for of in call.outputs))
+            ones = torch.ones_like(call.output)
+            call.node.apply(*(ones if output is call.output else None for output in call.outputs))
     except Exception:
         return True
     return False
@@ -117,11 +118,8 @@ def _without_gradient(subject: Subject) -> Iterator[Observation]:
     try:
         leaves = _backward(subject, undefined=True)
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
         words = "with set_materialize_grads(False), backward must take a grad_output of None, which it is given where"
-        yield Observation(
-            "undefined-gradient", f"{words} no gradient arrives: it raised {type(error).__name__}: {said}"
-        )
+        yield Observation("undefined-gradient", f"{words} no gradient arrives: it raised {error_words(error)}")
         return
     for place, leaf in leaves.items():
         if leaf.grad is not None and bool((leaf.grad != 0).any()):

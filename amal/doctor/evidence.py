@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .slopes import Slopes
@@ -47,9 +48,9 @@ class Evidence:
     arguments: Sequence[Any]
     output: Tensor
     slopes: Mapping[int, Slopes]
-    """Of each variable."""
+    """The slope of the output by each variable."""
     tolerance: Tolerance
-    of_output: Callable[[Tensor, Tensor], Tensor] | None
+    gradient_by_output: Callable[[Tensor, Tensor], Tensor] | None
     """The gradient of the first argument as the output gives it."""
     as_if: Callable[[Tensor, int, Tensor, Tensor], bool]
     """(actual, position, value, grad_output) -> whether a gradient would be right if another value were in the place
@@ -57,8 +58,13 @@ class Evidence:
 
     @property
     def name(self) -> str:
-        """Of the input whose gradient it is."""
+        """The input whose gradient it is."""
         return self.names[self.position]
+
+    @property
+    def slope(self) -> Slopes:
+        """The slope of the output by that input."""
+        return self.slopes[self.position]
 
     def same(self, actual: Tensor, expected: Tensor, error: Tensor | float = 0.0) -> bool:
         """Whether two gradients are equal, up to the accuracy of the measurement."""
@@ -101,11 +107,6 @@ def worst_entry(
         return ""
     difference = (actual.double() - expected.double()).abs().nan_to_num(float("inf"))
     worst = int(difference.argmax())
-    index: list[int] = []
-    rest = worst
-    for size in reversed(actual.shape):
-        index.insert(0, rest % size)
-        rest //= size
-    place = f" [{', '.join(map(str, index))}]" if index else ""
-    given, slope = distinct_texts(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
-    return f"Worst entry{place}: {names[0]} {given}, {names[1]} {slope}."
+    index = ", ".join(str(int(number)) for number in torch.unravel_index(torch.tensor(worst), actual.shape))
+    numbers = distinct_texts(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
+    return f"Worst entry{f' [{index}]' if index else ''}: {names[0]} {numbers[0]}, {names[1]} {numbers[1]}."

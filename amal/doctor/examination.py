@@ -21,12 +21,13 @@ from torch.utils._pytree import tree_leaves
 
 from amal.errors import did_you_mean
 
+from .calls import CallError
 from .declarations import declarations
 from .definitions import Definition, Draw, Operation, all_operations, find_operation, use_seed
 from .diagnosis import diagnose, result
 from .dtypes import computes_in_float32, inaccuracy
 from .findings import CODES, Diagnosis, Finding, as_text
-from .function_under_test import CallError, Composite, FunctionUnderTest, is_function
+from .function_under_test import Composite, FunctionUnderTest, is_function
 from .limits import LimitReached, Limits
 from .preparation import infinite_output, prepare, require_comparable
 from .randomness import preserve_random_state
@@ -109,7 +110,7 @@ def check(
                 diagnosis = _check(function, sample, reference, surrogate, requires, options, trial)
                 diagnoses.insert(0, diagnosis)
     except LimitReached:
-        words = f"{options.effort.spent}, and nothing has been compared"
+        words = f"{options.limits.excess}, and nothing has been compared"
         return Diagnosis(title, CALLABLE, "", (sentence("not-examined", words),))
     except Unavailable as error:
         return Diagnosis(title, ANY, "", (sentence("not-examined", str(error)),))
@@ -184,7 +185,7 @@ def _check(
         definition = Definition("reference", says, ready.reference, lambda _: ready.arguments)
     kind = CALLABLE if isinstance(ready.function, Composite) else ANY
     operation = Operation(kind, (), (definition,) if definition else ())
-    ready.function.effort = options.effort
+    ready.function.limits = options.limits
     if ready.obstacle:
         finding = sentence("not-examined", ready.obstacle)
         return result(ready.function, operation, None, [finding])

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 
-def peak() -> float:
+def peak_memory() -> float:
     """Return the most memory that this process has held, in bytes; POSIX only."""
     import resource
 
@@ -14,46 +14,45 @@ def peak() -> float:
 
 
 class LimitReached(BaseException):
-    """A bound is passed in the middle of something; no `except Exception` of those who measure may take it."""
+    """A limit is passed in the middle of something; no `except Exception` of those who measure may take it."""
 
 
 @dataclass
 class Limits:
-    """A bound for an examination, looked at before each of its parts, and before each call of what is examined."""
+    """The limits of an examination, looked at before each of its parts, and before each call of the function."""
 
     seconds: float | None = None
-    """By the clock on the wall, from now on; None for no bound."""
+    """By the clock on the wall, from now on; None for no limit."""
     memory: float | None = None
-    """GB of resident memory above what the process has held so far; None for no bound."""
-    begun: float = field(default_factory=lambda: time.monotonic())
-    skipped: list[str] = field(default_factory=list)
+    """GB of resident memory above what the process has held so far; None for no limit."""
+    start: float = field(default_factory=lambda: time.monotonic())
+    omissions: list[str] = field(default_factory=list)
     """What was not done any more, in words."""
-
-    compared: bool = False
+    gradients_done: bool = False
     """Whether value and gradients have been compared at the inputs themselves."""
 
     def __post_init__(self) -> None:
         if self.seconds is not None and self.seconds < 0:
             raise ValueError(f"seconds is {self.seconds:g}, expected 0 or more")
-        self.held = 0.0 if self.memory is None else peak()
+        self.base = 0.0 if self.memory is None else peak_memory()
 
     @property
-    def spent(self) -> str:
-        """Which bound is passed, in words; empty if none is."""
-        if self.seconds is not None and time.monotonic() - self.begun > self.seconds:
+    def excess(self) -> str:
+        """Which limit is passed, in words; empty if none is."""
+        if self.seconds is not None and time.monotonic() - self.start > self.seconds:
             return f"{self.seconds:g} seconds are over"
-        if self.memory is not None and peak() - self.held > self.memory * 1e9:
+        if self.memory is not None and peak_memory() - self.base > self.memory * 1e9:
             return f"{self.memory:g} GB are held"
         return ""
 
     def require(self) -> None:
-        """Raise `Spent` where a bound is passed."""
-        if self.seconds is not None and self.spent:
+        """Raise `LimitReached` where the time is over."""
+        if self.seconds is not None and self.excess:
             raise LimitReached
 
-    def allows(self, what: str) -> bool:
+    def allow(self, task: str) -> bool:
         """Whether something can still be done; if not, it is noted."""
-        if not self.spent:
+        if not self.excess:
             return True
-        self.skipped.append(what)
+        self.omissions.append(task)
         return False

@@ -8,16 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .function_under_test import (
-    Arguments,
-    CallError,
-    Composite,
-    FunctionUnderTest,
-    clone,
-    detach,
-    floating_places,
-    is_function,
-)
+from .calls import Arguments, CallError, clone, detach, floating_places, map_tensors
+from .function_under_test import Composite, FunctionUnderTest, is_function
 from .subject import cast
 
 
@@ -74,7 +66,7 @@ def prepare(
         wrong = [wrapper.name(place) for place in variables if place not in floating]
         if wrong:
             raise TypeError(f"requires: {', '.join(wrong)} is no floating-point tensor, and has no gradient")
-    plain = tuple(detach(value) if isinstance(value, Tensor) else value for value in arguments)
+    plain = map_tensors(detach, arguments)
     if any(plain[place].is_complex() for place in variables) or _gives_complex(wrapper, plain):
         wrapper, plain, reference = _pair_form(wrapper, plain, reference)
     obstacle = ""
@@ -83,10 +75,6 @@ def prepare(
     elif not any(plain[place].numel() for place in variables):
         obstacle = "all inputs that could have a gradient are empty"
     return Preparation(wrapper, cast(plain, torch.float64), tuple(variables), reference, obstacle)
-
-
-def _copies(arguments: Arguments) -> Arguments:
-    return tuple(clone(value) if isinstance(value, Tensor) else value for value in arguments)
 
 
 def _outputs(value: Any) -> Sequence[Any]:
@@ -98,7 +86,7 @@ def _gives_complex(wrapper: FunctionUnderTest, arguments: Arguments) -> bool:
     """Whether real inputs give a complex output."""
     try:
         with torch.no_grad():
-            outputs = _outputs(wrapper.apply(_copies(arguments)))
+            outputs = _outputs(wrapper.apply(map_tensors(clone, arguments)))
     except BaseException:  # the examination will report it
         return False
     return any(isinstance(output, Tensor) and output.is_complex() for output in outputs)
@@ -112,7 +100,7 @@ def require_comparable(name: str, function: Callable[..., Any], ready: Preparati
     """
     try:
         with torch.no_grad():
-            outputs = _outputs(function(*_copies(ready.arguments)))
+            outputs = _outputs(function(*map_tensors(clone, ready.arguments)))
     except Exception as error:
         words = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise ValueError(f"{name} cannot be called with these inputs: {words}") from error

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from .argument_order import Arrangement, Arranger
+from .calls import Arguments, CallError, nth
 from .definitions import Definition, Draw
 from .evidence import factor_text, same, worst_entry
-from .function_under_test import Arguments, CallError, FunctionUnderTest, nth
+from .function_under_test import FunctionUnderTest
 from .source_code import class_around, code_of, first_line
 from .subject import Observation, Subject, cast, differentiate, random_like, variables_of
 

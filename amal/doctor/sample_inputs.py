@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from .calls import Arguments, CallError, nth
 from .definitions import Draw
-from .function_under_test import Arguments, CallError, FunctionUnderTest, nth
+from .function_under_test import FunctionUnderTest
 from .subject import cast, variables_of
 
 TRIES: Final = 1500

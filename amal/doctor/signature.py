@@ -9,8 +9,8 @@ from torch.autograd.function import _SingleLevelFunction
 
 from amal.errors import nearest
 
+from .calls import CTX_ATTRIBUTES
 from .definitions.names import NAMES
-from .function_under_test import CTX_ATTRIBUTES
 
 CONTEXTS: Final = {"ctx", "context", "self", "cxt", "ctxt", "cls", "_ctx", "_", "contexte"}
 """Names of a first parameter that is ctx."""

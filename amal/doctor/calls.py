@@ -1,7 +1,7 @@
 """One call of a Function: its outputs, and what its backward returns, untouched by torch's engine.
 
-The engine sums a gradient that was not summed over the batch, and turns one dtype into another: what backward returned
-can only be seen by calling it.
+The engine sums a gradient that was not summed over the batch, and turns one dtype into another:
+only a call of backward shows what it returned.
 """
 
 import inspect
@@ -185,16 +185,17 @@ def map_tensors(function: Callable[[Tensor], Tensor], arguments: Sequence[Any]) 
 
 def floating_places(values: Sequence[Any]) -> list[int]:
     """Return the places of floating-point tensors."""
-    return [place for place, value in enumerate(values) if isinstance(value, Tensor) and value.is_floating_point()]
+    tensors = ((place, value) for place, value in enumerate(values) if isinstance(value, Tensor))
+    return [place for place, tensor in tensors if tensor.is_floating_point()]
 
 
 def detach(value: Tensor) -> Tensor:
-    """Return a tensor outside of any graph; one that is in none as it is: its class may forget itself otherwise."""
+    """Return a tensor outside of any graph; one that is in none keeps its class, so it is returned as it is."""
     return value.detach() if value.requires_grad else value
 
 
 def clone(value: Tensor, contiguous: bool = True) -> Tensor:
-    """Return a copy of its own memory: contiguous, or in another layout, which indices of a class of theirs keep."""
+    """Return a copy in its own memory, contiguous or not; indices of a class of their own stay contiguous."""
     copy = detach(value).clone(memory_format=torch.contiguous_format)
     special = type(copy) is not Tensor and not copy.is_floating_point()
     return copy if contiguous or special else strided(copy)

@@ -15,7 +15,7 @@ from .subject import Observation, Subject, differentiate, random_like
 def compare_with_definition(
     subject: Subject, arguments: Arguments, words: str, contiguous: bool = True
 ) -> Iterator[Observation]:
-    """Value and gradients equal those of the definition; of a Function without one, those for contiguous tensors."""
+    """Value and gradients equal the definition's; without a definition, those for contiguous tensors."""
     try:
         call, grad_output, gradients = subject.respond(arguments, contiguous)
     except CallError as error:
@@ -44,7 +44,7 @@ def compare_with_definition(
 def compare_with_slope(
     subject: Subject, words: str, tolerance: Tolerance | None = None, first: int | None = None
 ) -> Iterator[Observation]:
-    """Yield what is wrong with arguments that may lie outside what a Function is made for: an exception is no fault.
+    """Yield what is wrong with arguments that a Function may not be made for: an exception is no fault.
 
     Args:
         subject: with these arguments.
@@ -101,7 +101,7 @@ def _compare(subject: Subject, words: str, tolerance: Tolerance, first: int | No
 
 
 def _worst(subject: Subject, place: int, actual: Tensor) -> str:
-    """Return the entry of a gradient, for a grad_output of ones, that is most wrong, in a sentence; empty for many."""
+    """Say which entry of a gradient for a grad_output of ones is most wrong; nothing if there are many."""
     if actual.numel() > MANY:
         return ""
     columns = slopes(subject.differentiable, subject.arguments, place)

@@ -69,7 +69,7 @@ class Coverage:
 
 
 def _refusals(file: str) -> set[int]:
-    """Return the lines of a file that raise an exception or assert something, and those that are no statements."""
+    """Return the lines of a file that raise or assert something, and those that are no statements."""
     source = linecache.getlines(file)
     lines = {number for number, line in enumerate(source, 1) if line.lstrip().startswith(("@", "def "))}
     for node in ast.walk(syntax_tree(file)):

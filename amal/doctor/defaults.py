@@ -1,7 +1,8 @@
-"""Other values of parameters that have a default: the branch for "mean" may be wrong where that for "sum" is not.
+"""Other values of parameters that have a default: "sum" may be right and "mean" wrong.
 
-What the body compares with, the other truth value, numbers close by and, for None, a tensor or a number are tried, one
-parameter at a time. Backward is held against the slope of forward there. What raises an exception misleads nobody.
+One parameter at a time gets what the code compares with, the other truth value, a number close by
+or, for None, a tensor or a number. Backward is compared with the slope of forward there. What raises
+an exception misleads nobody.
 """
 
 import contextlib
@@ -27,13 +28,13 @@ CLOSE: Final = Tolerance(1e-3)
 MOST: Final = 5
 """Values that are tried of one parameter."""
 CLASSES: Final = ("ignore", "padding_idx")
-"""Parts of the names of a parameter that leaves a class out: one that occurs shows what becomes of the others."""
+"""Parts of the name of a parameter that leaves a class out; it gets a class that occurs."""
 WORDS: Final = {"reduction": ("none", "mean", "sum"), "reduce": ("mean", "sum", "amax", "prod")}
 """Values that parameters of a name have in torch."""
 
 
 def check_other_defaults(subject: Subject) -> Iterator[Observation]:
-    """Backward is right for other values of parameters that have a default, or whose values were found by trying."""
+    """Backward is right for other values of parameters that have a default or a trial value."""
     if isinstance(subject.function, Composite) or subject.dtype != torch.float64:
         return
     untried: list[str] = []
@@ -125,7 +126,7 @@ def _values(subject: Subject, place: int, parameter: Parameter, usual: Any) -> l
 
 
 def _tensors(subject: Subject, place: int) -> Iterator[Tensor]:
-    """Yield tensors that may stand for None: as long as a row of the output or of an input, or like one of them."""
+    """Yield tensors that may stand for None: like the output or an input, or as long as a row of it."""
     tensors = [subject.function.value(subject.arguments), *(subject.arguments[other] for other in subject.variables)]
     rows = [*(tensor.shape[-1:] for tensor in tensors), *(tensor.shape[:1] for tensor in tensors)]
     for shape in dict.fromkeys([*rows, *(tensor.shape for tensor in tensors)]):

@@ -139,7 +139,7 @@ def _without_derivative(subject: Subject, places: Sequence[int]) -> Iterator[Obs
 
 
 def _examine(subject: Subject) -> Iterator[Observation]:
-    """Yield observations in the order in which a doctor would look: what is wrong already is not examined further."""
+    """Yield observations, what matters most first: what is wrong already is not examined further."""
     value = list(check_value(subject))
     yield from value
     if any(each.code == "not-examined" for each in value):

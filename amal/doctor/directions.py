@@ -1,7 +1,8 @@
 """The slope along random directions: two numbers to compare for each, however many entries there are.
 
-For a direction d of an input and a gradient g of the output, the slope of <g, output> along d is <backward(g), d>. A
-wrong entry anywhere in backward's answer shows in that, but for a coincidence; which entry, and why, it does not show.
+For a direction d of an input and a gradient g of the output, the slope of <g, output> along d is
+<backward(g), d>. A wrong entry anywhere in backward's answer changes that, but for a coincidence;
+which entry, and why, it does not show.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +49,7 @@ class Pair(NamedTuple):
 def pairs_along(subject: Subject, place: int, grad_output: Tensor) -> Iterator[Pair]:
     """Yield the slope and what backward gives along random directions of one input.
 
-    The last direction moves each entry by a share of itself, so that a small one does not leave the domain first.
+    The last direction moves each entry by a share of itself: a small one stays in the domain longer.
     """
     for number in range(DIRECTIONS):
         yield pair_along(subject, [place], grad_output, number, by_share=number == DIRECTIONS - 1)
@@ -107,7 +108,7 @@ def pair_along(
 
 
 def _directions_alike(values: Mapping[int, Tensor], seed: int, by_share: bool) -> dict[int, Tensor]:
-    """Return a random direction for each input, the same number for all entries of one value, or of one magnitude."""
+    """Return a random direction for each input: entries of one value, or magnitude, get one number."""
     entries = torch.cat([value.flatten() for value in values.values()])
     kinds, kind = torch.unique(entries.abs() if by_share else entries, return_inverse=True)
     numbers = random_like(kinds, seed)[kind] * (entries if by_share else 1.0)
@@ -133,7 +134,7 @@ def is_slope(
     place: int,
     directions: int = DIRECTIONS,
 ) -> bool:
-    """Whether a gradient is the slope of a number by one argument: along random directions, or else entry by entry.
+    """Whether a gradient is the slope of a number by one argument: along random directions, or by entries.
 
     Args:
         actual: the gradient.

@@ -1,7 +1,7 @@
 """Dtypes: what float32 and lower precision give, and what is computed in float32 although float64 goes in.
 
-What is computed in float32 inside agrees to 1e-7 only. Such a result is a staircase: it stands still where its inputs
-move by less than float32 can hold, and moves where they move by more.
+What is computed in float32 inside agrees to 1e-7 only. Such a result is a staircase: it stands still
+where its inputs move by less than float32 can hold, and moves where they move by more.
 """
 
 import math
@@ -22,7 +22,7 @@ UNLIKE: Final = 0.37
 MOVE: Final = 1e-3
 """Share by which it moves, seen in any dtype."""
 VISIBLE: Final = 1e-9
-"""Share of itself by which a result moves then: what moves by less, as x / (x² + 1e-12)^½ does, need not be single."""
+"""Share of itself by which a result moves then; x / (x² + 1e-12)^½ moves by less, in float64 too."""
 FORMULA: Final = 1e-11
 """Share of itself by which a gradient is not additive, up to which that is rounding."""
 LINEAR: Final = 1e-6
@@ -37,7 +37,7 @@ In float32 6e-5 of a result, where what is made in float16 inside is off by twic
 
 
 def computes_in_float32(function: FunctionUnderTest, arguments: Arguments, variables: Sequence[int]) -> bool:
-    """Whether a Function computes its output in float32, whatever the dtype of its inputs, or takes no other."""
+    """Whether a Function computes in float32, whatever the dtype of its inputs, or takes no other."""
     try:
         values = [function.value(_scale(arguments, variables, share)).double() for share in (0.0, STILL, MOVE)]
     except CallError:
@@ -56,8 +56,8 @@ def _runs(function: FunctionUnderTest, arguments: Arguments) -> bool:
 def inaccuracy(function: FunctionUnderTest, arguments: Arguments, variables: Sequence[int]) -> float:
     """Return how far backward may be off because it is an iteration that stops when it is near enough.
 
-    A formula is additive in grad_output to 1e-15 of itself; such an iteration, by conjugate gradients or an adaptive
-    solver, as closely as it stops. What is less additive than a gradient may be off at all is no iteration, but wrong.
+    A formula is additive in grad_output to 1e-15 of itself; such an iteration, by conjugate gradients or
+    an adaptive solver, as closely as it stops. What is still less additive is no iteration, but wrong.
 
     Returns:
         a share of the gradient; 0 of a formula.
@@ -136,9 +136,9 @@ def check_float32(subject: Subject) -> Iterator[Observation]:
 
 
 def check_low_precision(subject: Subject) -> Iterator[Observation]:
-    """In float32, bfloat16 and float16 value and gradients are those in float64 of the same inputs, but for rounding.
+    """In float32, bfloat16 and float16 value and gradients equal those in float64, but for rounding.
 
-    How much rounding explains is measured: by what becomes of the result in float64 when each input moves by as much as
+    How much rounding explains is measured: the result in float64 when each input moves by as much as
     it is rounded.
     """
     if subject.dtype != torch.float64:
@@ -171,7 +171,7 @@ def _in_dtype(subject: Subject, dtype: torch.dtype) -> Iterator[Observation]:
         if right.abs().max() > limits.max:
             continue
         change = max(float((other[name] - right).norm()) if name in other else 0.0 for other in others)
-        # A gradient that is 0 because its parts cancel is as exact as they are, and they are like other gradients.
+        # A gradient whose parts cancel is as exact as these, and they are as large as other gradients.
         size = float(right.norm()) if name is None else max(float(right.norm()), largest)
         margin = ROUNDINGS[dtype] * (limits.eps * size + change) + limits.tiny
         off = float((result.double() - right).norm())

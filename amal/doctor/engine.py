@@ -1,4 +1,4 @@
-"""What torch's engine makes of a Function. It is asked, not believed: it refuses some of what backward may return."""
+"""What torch's engine makes of a Function: it refuses some of what backward may return, and changes some."""
 
 import warnings
 from collections.abc import Iterator
@@ -65,8 +65,8 @@ def _backward(subject: Subject, undefined: bool = False, dense: bool = False) ->
     Args:
         subject: what is examined.
         undefined: send no gradient, as a Function does that returns None, instead of ones.
-        dense: send ones that have a place in memory each; those of a sum share one, and of its entries torch's own
-            `stack` makes gradients that share it.
+        dense: send ones that have a place in memory each; those of a sum share one, and torch's own
+            `stack` makes gradients of them that share it.
     """
     leaves, arguments = make_leaves(subject.arguments, subject.variables)
     output = subject.function.run(arguments).output
@@ -100,7 +100,7 @@ def _share_memory(one: Tensor, other: Tensor) -> bool:
 
 
 def _fails_for_none(subject: Subject) -> bool:
-    """Whether backward raises an exception where only one of several outputs has a gradient, the others None."""
+    """Whether backward raises an exception where only one of several outputs has a gradient."""
     call = subject.function(subject.arguments, subject.variables)
     if len(call.outputs) < 2 or call.node is None:
         return False

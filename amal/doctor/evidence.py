@@ -1,4 +1,4 @@
-"""What explanations are made of: slopes that were measured, whether two gradients are alike, where they differ."""
+"""What explanations are made of: slopes, whether two gradients are equal, and where they differ."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,9 +52,8 @@ class Evidence:
     tolerance: Tolerance
     gradient_by_output: Callable[[Tensor, Tensor], Tensor] | None
     """The gradient of the first argument as the output gives it."""
-    as_if: Callable[[Tensor, int, Tensor, Tensor], bool]
-    """(actual, position, value, grad_output) -> whether a gradient would be right if another value were in the place
-    of an argument."""
+    is_gradient_with: Callable[[Tensor, int, Tensor, Tensor], bool]
+    """(actual, position, value, grad_output) -> whether a gradient were right if an argument had that value."""
 
     @property
     def name(self) -> str:
@@ -72,7 +71,7 @@ class Evidence:
 
 
 def same(actual: Tensor, expected: Tensor, tolerance: Tolerance | float = 1e-6, error: Tensor | float = 0.0) -> bool:
-    """Whether shapes are equal and entries differ by no more than a small share of themselves or of the largest.
+    """Whether shapes are equal and entries differ by at most a small share of themselves or of the largest.
 
     Args:
         actual, expected: tensors.

@@ -1,4 +1,4 @@
-"""A Function as the doctor handles it: called as a graph calls it. Of any other callable the engine gives gradients."""
+"""A Function as the doctor calls it: as a graph does; or any other callable, by torch's engine."""
 
 import inspect
 import warnings
@@ -102,7 +102,7 @@ class FunctionUnderTest:
         return [place for place in floating if outputs[place].requires_grad] or floating[:1]
 
     def value(self, arguments: Sequence[Any], needs: Sequence[int] = ()) -> Tensor:
-        """Return the output alone; those at `needs` say that they need a gradient, which some forwards look at."""
+        """Return the output alone; arguments at `needs` need a gradient, which some forwards look at."""
         copies = graph_inputs(arguments, needs)
         with torch.no_grad():
             return self.run(copies).output.detach()

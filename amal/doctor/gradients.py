@@ -76,7 +76,7 @@ def _compare(subject: Subject) -> Iterator[Observation]:
 
 
 class LazySlopes(Mapping[int, Slopes]):
-    """The slopes of the output by each variable, measured when they are asked for; not by those that are too large."""
+    """The slopes of the output by each variable that is not too large, measured when they are needed."""
 
     def __init__(self, subject: Subject) -> None:
         rows = subject.function(subject.arguments).output.numel()
@@ -203,7 +203,7 @@ def _compare_entries(
 
 
 def _is_too_small(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> bool:
-    """Whether a gradient passes as any other of its size would: it is not 0, and so small that it is taken for it."""
+    """Whether a gradient is not 0, but so small that any of its size would pass."""
     expected, error = evidence.slope.pull(grad_output), evidence.slope.margin(grad_output)
     small = bool((expected.abs() <= evidence.tolerance.least).all()) and bool((expected.abs() > 10 * error).any())
     return small and evidence.same(actual, expected, error)

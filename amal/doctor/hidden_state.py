@@ -1,8 +1,8 @@
-"""Each call of a Function stands by itself: no hidden state that another call leaves behind changes its gradient.
+"""Each call of a Function stands by itself: no hidden state of another call changes its gradient.
 
-Two graphs are alive at once wherever a layer is used twice, and a tensor may be changed in place between forward and
-backward: torch refuses to go back through one that `save_for_backward` holds. Of a number on the class, or of an array
-that is a view of the tensor's memory, it knows nothing.
+Two graphs are alive at once wherever a layer is used twice, and a tensor may be changed in place between
+forward and backward: torch refuses to go back through one that `save_for_backward` holds. Of a number on
+the class, or of an array that is a view of the tensor's memory, it knows nothing.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Why is a gradient wrong? Each hypothesis is a computation; the one that gives what backward gave is the diagnosis.
+"""Why is a gradient wrong? Each hypothesis is a computation; the one that gives what backward gave is right.
 
-Nothing is concluded from error messages. To ask whether a factor is missing, the gradient is divided by the slope that
-was measured; to ask whether two gradients are exchanged, each is compared with the other's slope; and so on.
+Nothing is concluded from error messages. Is a factor missing? The gradient is divided by the slope. Are
+two gradients exchanged? Each is compared with the other's slope. And so on.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from .missing_terms import border, halves, lost_dimension, repeats
 
 
 def explain_shape(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> tuple[Explanation, Tensor | None]:
-    """Say why a gradient has not the shape of its input; return the gradient in that shape too, if it can be had."""
+    """Say why a gradient has another shape than its input; return it in that shape too, if that can be had."""
     shape, expected = evidence.slope.shape, evidence.slope.pull(grad_output)
     shapes = f"has shape {tuple(actual.shape)}, and {evidence.name} has {tuple(shape)}"
     sums_up = _sums_up(actual, shape)
@@ -126,13 +126,13 @@ def _transpose(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[
         return [("grad-transposed", "is transposed")]
     squares = [(other, value.mT) for other, value in enumerate(evidence.arguments) if _is_square(value)]
     for other, value in squares:
-        if evidence.as_if(actual, other, value, grad_output):
+        if evidence.is_gradient_with(actual, other, value, grad_output):
             return [("grad-transposed", f"is what it would be if {evidence.names[other]} were transposed")]
     if _is_square(grad_output):
         if evidence.same(actual, evidence.slope.pull(grad_output.mT)):
             return [("grad-transposed", "is what it would be if grad_output were transposed")]
         for other, value in squares:
-            if evidence.as_if(actual, other, value, grad_output.mT):
+            if evidence.is_gradient_with(actual, other, value, grad_output.mT):
                 return [("grad-transposed", f"is made of {evidence.names[other]} and grad_output, both transposed")]
     return []
 
@@ -151,7 +151,7 @@ def _point(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
     """Evaluated at another point than the input."""
     argument, output, position = evidence.arguments[evidence.position], evidence.output, evidence.position
     if argument.shape == output.shape:
-        if evidence.as_if(actual, position, output, grad_output):
+        if evidence.is_gradient_with(actual, position, output, grad_output):
             return [("grad-value", "is evaluated at the output, where the input is due")]
         if evidence.gradient_by_output is not None and evidence.same(
             actual, evidence.gradient_by_output(argument, grad_output)
@@ -161,10 +161,10 @@ def _point(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
         if not isinstance(value, Tensor) or not value.is_floating_point():
             continue
         name, alike = evidence.names[other], other != position and value.shape == argument.shape
-        if alike and evidence.as_if(actual, other, argument.double(), grad_output):
+        if alike and evidence.is_gradient_with(actual, other, argument.double(), grad_output):
             return [("grad-value", f"is made of {evidence.name} where {name} is due")]
         for factor, words in ((0.5, "half of"), (2.0, "twice"), (-1.0, "minus"), (0.0, "0 in the place of")):
-            if (factor or other != position) and evidence.as_if(actual, other, factor * value, grad_output):
+            if (factor or other != position) and evidence.is_gradient_with(actual, other, factor * value, grad_output):
                 return [("grad-value", f"is what it would be for {words} {name}")]
     return []
 

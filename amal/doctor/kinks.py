@@ -1,8 +1,8 @@
 """Gradients where the output has no slope: at the kinks of an operation, and where entries are equal (ties).
 
-The largest entry of a row has no slope by one of two entries that share it, but it has one as both move alike: what
-backward gives to them adds up to that, however it is shared out. So it is with 0: what is not smooth there is smooth
-along each direction that leaves 0 where it is.
+Where two entries of a row are the largest, that has no slope by either, but it has one as both move alike:
+what backward gives to them adds up to it, however it is shared out. So it is with 0: what is not smooth
+there is smooth along each direction that leaves 0 where it is.
 """
 
 import math
@@ -27,7 +27,7 @@ PAIRS: Final = 10
 
 
 def check_kinks(subject: Subject) -> Iterator[Observation]:
-    """Where there is no derivative, the gradient is the one that is agreed on, or at least one that can be defended."""
+    """At a kink the gradient is the one that is agreed on, or at least one that can be defended."""
     for kink in subject.operation.kinks:
         arguments, definition = subject.with_first(kink.arguments), subject.definition
         if arguments is None or definition is None:
@@ -50,7 +50,7 @@ def check_kinks(subject: Subject) -> Iterator[Observation]:
 
 
 def _slope(definition: Definition, arguments: Arguments, step: float) -> Tensor:
-    """Return the gradient of the first input as the definition has it, a step aside, for a grad_output of ones."""
+    """Return the definition's gradient of the first input, a step aside, for a grad_output of ones."""
     place = definition.place(0)
     aside = substitute(arguments, place, arguments[place] + step)
     ones = torch.ones_like(definition.reference(*aside))
@@ -112,7 +112,7 @@ def _ties(subject: Subject) -> Iterator[tuple[str, int, Subject]]:
 
 
 def _some(values: Tensor, last: bool = False) -> Tensor:
-    """Return which entries are to be equal: four of ten, in no order, so that some are neighbours along each axis."""
+    """Return which entries become equal: four of ten, in no order, so some are neighbours along each axis."""
     order = torch.randperm(values.numel(), generator=torch.Generator().manual_seed(4)).reshape(values.shape)
     return (values.numel() - 1 - order if last else order) < 0.4 * values.numel()
 

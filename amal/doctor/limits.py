@@ -19,7 +19,7 @@ class LimitReached(BaseException):
 
 @dataclass
 class Limits:
-    """The limits of an examination, looked at before each of its parts, and before each call of the function."""
+    """The limits of an examination; each of its parts, and each call of the function, looks at them first."""
 
     seconds: float | None = None
     """By the clock on the wall, from now on; None for no limit."""

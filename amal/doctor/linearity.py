@@ -12,7 +12,7 @@ from .subject import Observation, Subject, random_like
 
 
 def check_special_grad_outputs(subject: Subject) -> Iterator[Observation]:
-    """Backward takes any grad_output alike: one that adds up to 0, one of a single entry, large and tiny ones."""
+    """Backward takes any grad_output: one that adds up to 0, one of a single entry, large and tiny ones."""
     usual = subject.baseline.grad_output
     if not usual.numel() or subject.dtype != torch.float64:
         return
@@ -61,8 +61,8 @@ def explain_use_of_grad_output(
     """Say how backward uses grad_output if not as a factor, and return the part that is left to be explained.
 
     Returns:
-        None where backward is proportional to grad_output. Otherwise what is wrong, and the gradient for a grad_output
-        of ones, which other hypotheses may look at.
+        None where backward is proportional to grad_output. Otherwise what is wrong, and the gradient for
+        a grad_output of ones, which other hypotheses may look at.
     """
     ones = torch.ones_like(grad_output)
     for_ones, usual = gradient(ones), gradient(grad_output)

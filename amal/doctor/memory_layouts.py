@@ -15,7 +15,7 @@ from .subject import Observation, Subject, random_like
 
 
 def check_layouts(subject: Subject) -> Iterator[Observation]:
-    """Value and gradient do not depend on how tensors lie in memory; forward may refuse, which misleads nobody."""
+    """Value and gradient do not depend on how tensors lie in memory; forward may refuse a layout."""
     for each in _observations(subject):
         is_refusal = each.code == "raises" and each.method == "forward"
         yield replace(each, code="not-reached", note=True) if is_refusal else each
@@ -36,7 +36,7 @@ def _observations(subject: Subject) -> Iterator[Observation]:
 
 
 def _with_other_grad_output(subject: Subject) -> Iterator[Observation]:
-    """Backward takes a grad_output that is not contiguous, whatever forward says of inputs: nobody chooses that."""
+    """Backward takes a grad_output that is not contiguous: its user cannot choose the layout."""
     call = subject.baseline.call
     if call.node is None or call.output.dim() < 2:
         return

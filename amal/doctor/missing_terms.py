@@ -1,4 +1,4 @@
-"""A part of the gradient is missing or misplaced: of what adds up, of what was broadcast, of a product's derivative."""
+"""A part of the gradient is missing or misplaced: of a sum, of a broadcast, of a product's derivative."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .evidence import Evidence, Explanation
 
 
 def repeats(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
-    """Of several examples with the same index, one alone is in the gradient: assigned, where it should be added."""
+    """Of several examples with one index only one is in the gradient: assigned, where it should be added."""
     for name, index in zip(evidence.names, evidence.arguments, strict=False):
         if not isinstance(index, Tensor) or index.is_floating_point() or index.is_complex() or not index.dim():
             continue

@@ -1,8 +1,8 @@
-"""Other values of the inputs: 0, repeated entries, large and small ones, those around every threshold in the code.
+"""Other values of the inputs: 0, repeated entries, large and small ones, and every threshold in the code.
 
-A derivative may be right where it was tried and nowhere else: a product's written as y / x, a branch for x > 3, a clamp
-in backward that forward does not have. Other values are made of those at hand; where a Function is not defined, or
-has no slope, nothing can be held against it, and what was not reached is said.
+A derivative may be right where it was tried and nowhere else: a product's written as y / x, a branch
+for x > 3, a clamp in backward that forward does not have. Other values are made of those at hand; where
+a Function is not defined, or has no slope, nothing can be held against it.
 """
 
 import warnings

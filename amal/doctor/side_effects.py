@@ -117,5 +117,5 @@ def _are_equal(ones: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
 
 
 def _is_own(value: Tensor, call: Call) -> bool:
-    """Whether a tensor is an input or an output of a call. A mask of its own may stay on ctx: nothing leads from it."""
+    """Whether a tensor is an input or an output of a call; a mask, from which no graph leads, is neither."""
     return any(isinstance(each, Tensor) and each is value for each in (*call.arguments, *call.outputs))

@@ -1,7 +1,8 @@
-"""Other sizes: batches of one, of none and of many, longer rows, and a first input of one dimension more or less.
+"""Other sizes: batches of one, of none and of many, longer rows, one dimension more or less.
 
-What a definition takes, forward may take too, and then its gradients must be right: a Linear whose backward adds up
-the first twelve examples alone is wrong for thirteen. Where forward or backward raises an exception nobody is misled.
+What a definition takes, forward may take too, and then its gradients must be right: a Linear whose
+backward adds up the first twelve examples alone is wrong for thirteen. Where forward or backward raises
+an exception nobody is misled.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def check_small_batches(subject: Subject) -> Iterator[Observation]:
 
 
 def check_large_batches(subject: Subject) -> Iterator[Observation]:
-    """Value and gradients are right for a larger batch, and for one above each number that the code compares with."""
+    """Value and gradients are right for a larger batch, and for one above each number in the code."""
     if subject.dtype != torch.float64:
         return
     for size in _sizes(subject):
@@ -116,7 +117,7 @@ def _unless_fixed(subject: Subject, observations: list[Observation]) -> Iterator
 
 
 def check_repeated_inputs(subject: Subject) -> Iterator[Observation]:
-    """Where forward repeats an input along an axis, what comes back is added up there; torch's engine may do it.
+    """Where forward repeats an input along an axis, its gradient is summed there; torch's engine may do it.
 
     Of the user's own inputs it is only noted: nobody said that they may be repeated.
     """
@@ -152,21 +153,21 @@ def _repeat(value: Tensor, axis: int, size: int, growing: bool) -> Tensor:
 
 
 def _larger_batch(subject: Subject, size: int) -> Arguments | None:
-    """Return arguments whose examples are repeated, each time a little larger; None where there are as many already."""
+    """Repeat the examples, each time a little larger; None where there are as many already."""
     length = batch_size(subject)
     if not length or length >= size:
         return None
     alike = [value for value in subject.arguments if isinstance(value, Tensor) and value.shape[:1] == (length,)]
-    if length == 1 and len(alike) > 1:  # a filter of one channel, a bias that is a row: nothing says what is an example
+    if length == 1 and len(alike) > 1:  # a filter of one channel or a bias as a row is no example
         return None
     return map_examples(subject, lambda place, value: _repeat(value, 0, size, place in subject.variables))
 
 
 def check_other_ranks(subject: Subject) -> Iterator[Observation]:
-    """Where both the definition and forward take a first input of more or fewer dimensions, gradients are right there.
+    """Where definition and forward take a first input of more or fewer dimensions, gradients are right.
 
-    They are those that arrive through torch's engine, which adds up over leading dimensions. Of a loss, which is a
-    number of a batch, it is only noted.
+    They are those that arrive through torch's engine, which adds up over leading dimensions. Of a loss,
+    which is a number of a batch, it is only noted.
     """
     if subject.definition is None or subject.dtype != torch.float64 or subject.operation.name in OWN_RANKS:
         return
@@ -216,7 +217,7 @@ def batch_size(subject: Subject) -> int:
 
 
 def map_examples(subject: Subject, change: Callable[[int, Tensor], Tensor]) -> Arguments:
-    """Return arguments with those changed that are as long as the first: they hold something of each example."""
+    """Change the arguments that are as long as the first: they hold something of each example."""
     length = batch_size(subject)
     return tuple(
         change(place, value) if isinstance(value, Tensor) and value.shape[:1] == (length,) else value

@@ -1,10 +1,10 @@
 """Slopes of an output, measured: by steps that fit the function, with an estimate of how far they may be off.
 
-No single step fits log at 0.005 and sin(100 x). A central difference with step h is off by about h² f‴ / 6, as the
-function bends, and by about 1e-16 f / h, as numbers are rounded. Two of them, with h and 2 h, give a value right to
-fourth order; a third, with 4 h, gives another such value, and their distance bounds the error of the first. Steps are
-made smaller until that is small enough and all points lie in the domain. Where no step will do, or the slope to the
-left is another than that to the right, there is no slope, and whoever asked is told so.
+No single step fits log at 0.005 and sin(100 x). A central difference with step h is off by about
+h² f‴ / 6, as the function bends, and by about 1e-16 f / h, as numbers are rounded. Two of them, with h and
+2 h, give a value right to fourth order; a third, with 4 h, gives another such value, and their distance
+bounds the error of the first. Steps become smaller until that is small enough and all points lie in the
+domain. Where no step will do, or the slope to the left is another than that to the right, there is no slope.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ CHUNK: Final = 100_000
 
 @dataclass(frozen=True)
 class Slope:
-    """The derivative of an output along directions, measured; (directions, entries of the output), or of one alone."""
+    """The derivative of an output: (directions, entries of the output), or (entries) along one direction."""
 
     value: Tensor
     """Float64; 0 where nothing could be measured."""
@@ -69,7 +69,7 @@ def _measure(
     dtype: torch.dtype,
     precise: float = PRECISE,
 ) -> Slope:
-    """Measure the derivatives along several directions, each with its scale of the steps, as `slope` does along one.
+    """Measure the derivatives along several directions, each with its scale, as `slope` does along one.
 
     `point` takes the number of a direction and a step, and returns the output there.
     """

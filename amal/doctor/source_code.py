@@ -59,7 +59,7 @@ def parse(text: str) -> ast.Module:
 
 
 def syntax_tree(file: str) -> ast.Module:
-    """Return the syntax tree of a file, or a cell, as Python read it; an empty one where it is another by now."""
+    """Return the syntax tree of a file or a cell as Python read it; an empty one if it is no Python by now."""
     try:
         return parse("".join(linecache.getlines(file)))
     except SyntaxError:
@@ -67,7 +67,7 @@ def syntax_tree(file: str) -> ast.Module:
 
 
 def class_around(code: CodeType, name: str) -> ast.ClassDef | None:
-    """Return the class of a name that holds the code of a method; None where the text of its file has no such class."""
+    """Return the class of a name that holds the code of a method; None where its file has none."""
     nodes = ast.walk(syntax_tree(code.co_filename))
     classes = (node for node in nodes if isinstance(node, ast.ClassDef) and node.name == name)
     line = code.co_firstlineno

@@ -59,7 +59,7 @@ class Subject:
     trial_inputs: bool = False
     """Whether they were found by trying, so that numbers among them may be others."""
     constants: tuple[int, ...] = ()
-    """Positions of arguments that are no inputs of the operation, and that forward may change: running statistics."""
+    """Positions of arguments that are no inputs and that forward may change: running statistics."""
     surrogate: Callable[..., Any] | None = None
     """A function of the same arguments whose derivative backward is meant to give; None for forward's own."""
 
@@ -119,7 +119,7 @@ class Subject:
         return self.function.name(position)
 
     def other_gradients(self, actual: Sequence[Any], expected: Sequence[Any]) -> Iterator[int]:
-        """Yield the variables whose gradient is another than expected, where one is expected; None stands for 0."""
+        """Yield the variables whose gradient is another than the expected one; None stands for 0."""
         for place in self.variables:
             grad, right = nth(actual, place), nth(expected, place)
             if not isinstance(right, Tensor):
@@ -199,7 +199,7 @@ def random_like(tensor: Tensor, seed: int, contiguous: bool = True) -> Tensor:
 
 
 def make_leaves(arguments: Sequence[Any], places: Sequence[int]) -> tuple[dict[int, Tensor], Arguments]:
-    """Return leaves of a graph at some places, and arguments made of them; all of these may be changed in place."""
+    """Return leaves of a graph at some places, and arguments made of them, which may be changed in place."""
     copies = [clone(value) if isinstance(value, Tensor) else value for value in arguments]
     leaves = {place: copies[place].requires_grad_() for place in places}
     return leaves, tuple(leaves[place].clone() if place in leaves else value for place, value in enumerate(copies))
@@ -210,8 +210,8 @@ def pull_back(
 ) -> tuple[Tensor | None, ...]:
     """Return what autograd gives for a grad_output, None where the output does not depend on an input.
 
-    By a number of which it is the gradient: with a grad_output, torch.autograd.grad imports sympy, which takes as
-    long as the examination of a Function.
+    It is the gradient of a number: with a grad_output, torch.autograd.grad imports sympy, which takes as long
+    as the examination of a Function.
     """
     total = (output * grad_output).sum()
     results = torch.autograd.grad(total, list(inputs), create_graph=create_graph, allow_unused=True)

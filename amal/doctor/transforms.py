@@ -38,7 +38,7 @@ def _many_gradients(subject: Subject) -> Generator[Observation, None, str]:
     """For several grad_outputs at once (is_grads_batched) backward gives what it gives for one after the other.
 
     Returns:
-        why that cannot be had, if it raises an exception: it is a convenience, which few backwards are written for.
+        the exception in words, if one is raised: few backwards are written for this convenience.
     """
     leaves, arguments = make_leaves(subject.arguments, subject.variables)
     inputs = tuple(leaves.values())
@@ -46,7 +46,7 @@ def _many_gradients(subject: Subject) -> Generator[Observation, None, str]:
     several = torch.stack([random_like(output, seed) for seed in (1, 2)])
 
     def pull(grad_output: Tensor) -> tuple[Tensor, ...]:
-        # What torch.autograd.grad calls, which would import sympy first; (output * grad_output) has no graph in vmap.
+        # torch.autograd.grad calls this, but imports sympy first; (output * grad_output) has no graph in vmap.
         options = {"allow_unreachable": True, "accumulate_grad": False}
         grads = _engine_run_backward((output,), (grad_output,), True, False, inputs, **options)
         pairs = zip(grads, inputs, strict=True)
@@ -69,7 +69,7 @@ def _many_gradients(subject: Subject) -> Generator[Observation, None, str]:
 
 
 def _batch(subject: Subject) -> Iterator[Observation]:
-    """Under torch.func.vmap, over three examples, value and gradients are those of one example after the other."""
+    """Under torch.func.vmap three examples have the value and gradients that they have one by one."""
     variables, arguments = subject.variables, subject.arguments
     examples = [tuple(arguments[place] * (1 + 0.01 * number) for place in variables) for number in range(3)]
 

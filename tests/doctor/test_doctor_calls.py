@@ -261,6 +261,23 @@ def test_backward_takes_any_layout_of_grad_output():
     assert codes(check(laid(backward=lambda g: g * (1 if g.is_contiguous() else 2)), (X,))) == {"grad-value"}
 
 
+def test_a_gradient_that_is_lost_in_a_layout_is_seen():
+    class Exp(Function):
+        @staticmethod
+        def forward(ctx, x):
+            output = x.exp()
+            ctx.save_for_backward(output)
+            return output
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0] if g.is_contiguous() or 0 in g.stride() else None
+
+    diagnosis = check(Exp, (X,))
+    assert codes(diagnosis) == {"grad-value"}
+    assert "for a grad_output that is not contiguous in memory" in messages(diagnosis)
+
+
 def test_backward_takes_the_ones_of_a_sum():
     diagnosis = check(laid(backward=lambda g: refusing(g) if 0 in g.stride() else g), (X,))
     assert codes(diagnosis) == {"raises-sometimes"}

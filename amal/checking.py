@@ -20,7 +20,7 @@ __getattr__ = lazy(
     {
         "assert_correct": "amal.doctor.examination",
         "check": "amal.doctor.examination",
-        "declare": "amal.doctor.declared",
+        "declare": "amal.doctor.declarations",
         "examine": "amal.doctor.examination",
         "Case": "amal.proofs.cases",
         "SIGNS": "amal.proofs.matrix",

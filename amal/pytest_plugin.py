@@ -1,7 +1,7 @@
-"""`pytest --doctor`: an item for each autograd Function of a file, whose failure is what the doctor says of it.
+"""`pytest --doctor`: an item for each autograd Function of a file, which fails with the doctor's diagnosis.
 
-The text of a file says which Functions there are; it runs in a sandbox alone, never in pytest's process. pytest imports
-this module in every run where amal is installed, so that it imports nothing that takes time before it is asked for.
+The text of a file says which Functions there are; the file runs only in a sandbox, never in pytest's
+process. pytest imports this module in every run where amal is installed, so its imports are cheap.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from amal.doctor.findings import Diagnosis
     from amal.doctor.isolation import Report
-    from amal.doctor.sources import Place
+    from amal.doctor.source_functions import Place
     from amal.sandbox import Sandbox
 
 NAME = "amal doctor"
-"""Of the plugin that is there where `--doctor` was given."""
+"""The name of the plugin that `--doctor` registers."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--doctor-not-examined",
         choices=("skip", "fail"),
-        help="what becomes of a Function that could not be examined (doctor_not_examined, else skip)",
+        help="result of a Function that could not be examined (doctor_not_examined, else skip)",
     )
     parser.addini("doctor_files", "globs of the files that --doctor examines besides those given by name", "args")
     parser.addini("doctor_not_examined", "skip or fail a Function that could not be examined", default="skip")
@@ -44,13 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin, where the doctor is asked for."""
+    """Register the plugin, if there is `--doctor`."""
     if config.getoption("--doctor"):
         config.pluginmanager.register(Doctor(config), NAME)
 
 
 class Doctor:
-    """Which files are examined, and how.
+    """Collects files, and examines the Functions in them.
 
     Raises:
         pytest.UsageError: a setting cannot be read, or a glob finds no file.
@@ -58,76 +58,79 @@ class Doctor:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.files = set(self._globbed())
-        self.not_examined = config.getoption("--doctor-not-examined") or config.getini("doctor_not_examined")
-        if self.not_examined not in ("skip", "fail"):
-            raise pytest.UsageError(f"doctor_not_examined = {self.not_examined}: expected skip or fail")
+        self.files = set(self._glob())
+        option = config.getoption("--doctor-not-examined") or config.getini("doctor_not_examined")
+        if option not in ("skip", "fail"):
+            raise pytest.UsageError(f"doctor_not_examined = {option}: expected skip or fail")
+        self.fails_without_examination = option == "fail"
         self.limits = self._number("doctor_time_limit"), self._number("doctor_memory_limit")
-        self.refused: dict[tuple[Path, str], str] = {}
-        """A file and why it could not be examined -> the Function of which that was said."""
+        self.complaints: dict[tuple[Path, str], str] = {}
+        """A file and why it could not be examined -> the Function that failed with this complaint."""
         self._sandbox: Sandbox | None = None
         if config.args_source is not config.ArgsSource.ARGS:
-            walked = [(config.invocation_params.dir / of).resolve() for of in config.args]
-            config.args += [str(of) for of in sorted(self.files) if not any(map(of.is_relative_to, walked))]
+            folders = [(config.invocation_params.dir / name).resolve() for name in config.args]
+            config.args += [str(path) for path in sorted(self.files) if not any(map(path.is_relative_to, folders))]
 
-    def _globbed(self) -> Iterator[Path]:
+    def _glob(self) -> Iterator[Path]:
+        root = self.config.rootpath
         for pattern in self.config.getini("doctor_files"):
             try:
-                found = [path for path in self.config.rootpath.glob(pattern) if path.suffix == ".py"]
+                paths = [path for path in root.glob(pattern) if path.suffix == ".py"]
             except (NotImplementedError, ValueError) as error:
                 raise pytest.UsageError(f"doctor_files: {pattern}: {error}") from None
-            if not found:
-                raise pytest.UsageError(f"doctor_files: {pattern} finds no Python file in {self.config.rootpath}")
-            yield from found
+            if not paths:
+                raise pytest.UsageError(f"doctor_files: {pattern} finds no Python file in {root}")
+            yield from paths
 
     def _number(self, setting: str) -> float:
-        said = self.config.getini(setting)
+        text = self.config.getini(setting)
         try:
-            number = float(said)
+            number = float(text)
         except ValueError:
             number = math.nan
         if not 0 < number < math.inf:
-            raise pytest.UsageError(f"{setting} = {said}: expected a positive number")
+            raise pytest.UsageError(f"{setting} = {text}: expected a positive number")
         return number
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
-        """Collect the Functions of a file; what is no test file is read, not imported."""
+        """Collect the Functions of a file. A file that is no test file is read, not imported."""
         collectors = yield
         if file_path.suffix != ".py":
             return collectors
-        is_test = file_path.name == "conftest.py" or any(map(file_path.match, self.config.getini("python_files")))
+        patterns = ("conftest.py", *self.config.getini("python_files"))
+        is_test = any(map(file_path.match, patterns))
         if not is_test:
-            collectors = [of for of in collectors if type(of) is not pytest.Module]
-        named = parent.session.isinitpath(file_path) and not is_test
-        if named or file_path in self.files or not (self.files or is_test):
-            # not below the folder's node: pytest imports the __init__.py of a Package before what is in it runs
+            collectors = [each for each in collectors if type(each) is not pytest.Module]
+        is_argument = parent.session.isinitpath(file_path) and not is_test
+        if is_argument or file_path in self.files or not (self.files or is_test):
+            # not below the folder's node: pytest imports the __init__.py of a Package before its items run
             file = DoctorFile.from_parent(parent.session, path=file_path)
-            if named or file.defines_any():  # pytest refuses a file that is named and collected by nobody
+            if is_argument or file.defines_any():  # pytest refuses an argument that nobody collects
                 collectors.append(file)
         return collectors
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Let a skip be one of the line of the Function, not of the line here that raises it."""
+        """Report a skip at the line of the Function, not at the line here that raises it."""
         report = yield
         if isinstance(item, DoctorItem) and report.skipped and isinstance(report.longrepr, tuple):
             report.longrepr = (str(item.path), item.place.line, report.longrepr[2])
         return report
 
     def examine(self, path: Path, name: str) -> Report:
-        """Return what comes of examining one Function, in a sandbox that serves all that this process examines.
+        """Examine one Function, in the one sandbox of this process.
 
         Raises:
             UserError: the file cannot be imported, or has no such Function after all.
         """
-        from amal.doctor.isolation import examine_file, examining
+        from amal.doctor.isolation import examine_file, examining, last_report
 
         if self._sandbox is None:
             self._sandbox = examining()
-        return examine_file(path, (name,), *self.limits, sandbox=self._sandbox)
+        return last_report(examine_file(path, (name,), *self.limits, sandbox=self._sandbox))
 
     def pytest_unconfigure(self) -> None:
         """End the sandbox."""
@@ -140,7 +143,7 @@ class DoctorFile(pytest.File):
     """A file that defines autograd Functions."""
 
     def defines_any(self) -> bool:
-        """Whether there is a Function, or a text that cannot be read: `collect` says why."""
+        """Whether there is a Function, or a text that cannot be read, as `collect` will say."""
         try:
             return any(True for _ in self.collect())
         except self.CollectError:
@@ -148,7 +151,7 @@ class DoctorFile(pytest.File):
 
     def collect(self) -> Iterator[DoctorItem]:
         """Yield an item for each Function, as the text of the file has them."""
-        from amal.doctor.sources import functions_in
+        from amal.doctor.source_functions import functions_in
         from amal.errors import UserError
 
         try:
@@ -163,7 +166,7 @@ class DoctorItem(pytest.Item):
     """A Function to examine: it passes if it is correct."""
 
     diagnosis: Diagnosis | None = None
-    """What is wrong with it."""
+    """The diagnosis, if the Function is wrong."""
 
     def __init__(self, *, place: Place, **options: Any) -> None:
         super().__init__(**options)
@@ -174,24 +177,25 @@ class DoctorItem(pytest.Item):
         return self.path, self.place.line - 1, self.name
 
     def runtest(self) -> None:
-        """Examine the Function, and fail or skip with what is said of it."""
+        """Examine the Function, and fail or skip with the diagnosis."""
         from amal.doctor.findings import as_text
+        from amal.errors import UserError
 
         if self.place.local:
-            self._unexamined(f"it is defined within {self.name.rpartition('.')[0]}, out of reach")
-        report, why = self._examined()
-        if report is None:
-            if why.startswith(f"no Function {self.name}"):
-                pytest.skip(f"{self.name} is no autograd Function")
-            first = self._doctor.refused.setdefault((self.path, why), self.name)
-            if first != self.name:  # once is enough: it is a fault of the file
-                self._unexamined(f"for the same reason as {first}")
-            pytest.fail(why, pytrace=False)
+            self._give_up(f"it is defined within {self.name.rpartition('.')[0]}, out of reach")
+        complaint = ""
+        try:
+            report = self._doctor.examine(self.path, self.name)
+        except UserError as error:
+            complaint = str(error)
+        if complaint:  # not in the clause above: pytest would show both exceptions
+            self._complain(complaint)
         if report.printed:
             self.add_report_section("call", "stdout", report.printed)
         for diagnosis in report.diagnoses:
             if diagnosis.verdict == "not examined":
-                self._unexamined(" ".join(of.message for of in diagnosis.findings if of.severity == "error"))
+                errors = (each for each in diagnosis.findings if each.severity == "error")
+                self._give_up(" ".join(error.message for error in errors))
             if diagnosis.verdict != "correct":
                 self.diagnosis = diagnosis
                 pytest.fail(as_text([diagnosis]), pytrace=False)
@@ -201,27 +205,28 @@ class DoctorItem(pytest.Item):
     def _doctor(self) -> Doctor:
         return self.config.pluginmanager.get_plugin(NAME)  # type: ignore[return-value]
 
-    def _examined(self) -> tuple[Report | None, str]:
-        """Return what came of the examination; or nothing, and why."""
-        from amal.errors import UserError
+    def _complain(self, complaint: str) -> NoReturn:
+        """Fail with what is wrong with the file; once is enough for all its Functions."""
+        if complaint.startswith(f"no Function {self.name}"):
+            pytest.skip(f"{self.name} is no autograd Function")
+        first = self._doctor.complaints.setdefault((self.path, complaint), self.name)
+        if first != self.name:
+            self._give_up(f"for the same reason as {first}")
+        pytest.fail(complaint, pytrace=False)
 
-        try:
-            return self._doctor.examine(self.path, self.name), ""
-        except UserError as error:
-            return None, str(error)
-
-    def _unexamined(self, why: str) -> None:
+    def _give_up(self, why: str) -> NoReturn:
+        """Skip the Function, which was not examined, or fail, as the settings say."""
         words = f"{self.name} was not examined: {why}"
-        if self._doctor.not_examined == "fail":
+        if self._doctor.fails_without_examination:
             pytest.fail(words, pytrace=False)
         pytest.skip(words)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **options: Any) -> Any:
-        """Return the diagnosis; in a line, for pytest's summary and JUnit, it is the codes and where to look."""
-        said = super().repr_failure(excinfo, *args, **options)
-        crash = getattr(said, "reprcrash", None)
+        """Return the diagnosis. Its line for pytest's summary and JUnit is the codes and where to look."""
+        text = super().repr_failure(excinfo, *args, **options)
+        crash = getattr(text, "reprcrash", None)
         if self.diagnosis is not None and crash is not None:
-            wrong = [of for of in self.diagnosis.findings if of.severity == "error"]
-            crash.message = ", ".join(of.code + (f" ({of.input})" if of.input else "") for of in wrong)
-            crash.path, crash.lineno = str(self.path), wrong[0].line or self.place.line
-        return said
+            errors = [each for each in self.diagnosis.findings if each.severity == "error"]
+            crash.message = ", ".join(error.code + (f" ({error.input})" if error.input else "") for error in errors)
+            crash.path, crash.lineno = str(self.path), errors[0].line or self.place.line
+        return text

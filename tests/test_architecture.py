@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-BEGINS_LIGHT = {"findings", "sources", "annotations", "isolation"}
+BEGINS_LIGHT = {"findings", "source_functions", "annotations", "isolation"}
 """Modules of the doctor that the command line needs before it knows whether it needs torch."""
 LAYERS = {
     # a module imports what stands before its own line, and nothing on it

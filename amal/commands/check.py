@@ -57,7 +57,7 @@ def check(
         memory_limit: GB that all processes of the file may hold together.
     """
     from amal.doctor import annotations, findings
-    from amal.doctor.isolation import Report, examination_of
+    from amal.doctor.isolation import Report, examine_file
 
     require_limits(time_limit, memory_limit)
     if as_json and format not in ("text", "json"):
@@ -69,7 +69,7 @@ def check(
     try:
         options = expressions(inputs, "--inputs"), expressions(surrogate, "--surrogate")
         with WaitingLine("starting torch", is_shown=format == "text") as line:
-            for step in examination_of(file, names, time_limit, memory_limit, *options):
+            for step in examine_file(file, names, time_limit, memory_limit, *options):
                 if isinstance(step, Report):
                     report = step
                 else:
@@ -78,7 +78,7 @@ def check(
         print(f"amal check: {findings.printable(str(error))}", file=sys.stderr)
         status = 2
         if format in ("sarif", "github"):  # its reader sees no standard error
-            diagnoses = [annotations.unexamined(file, str(error))]
+            diagnoses = [annotations.failure(file, str(error))]
     else:
         diagnoses = report.diagnoses
         if report.printed and format == "text":
@@ -121,7 +121,7 @@ def check_folder(folder: Path, names: tuple[str, ...], format: str, time_limit: 
     """
     from amal.course import exercises
     from amal.doctor import findings
-    from amal.doctor.sources import files_with_functions
+    from amal.doctor.source_functions import files_with_functions
 
     if format not in ("text", "json"):
         raise UserError(f"--format {format} is for a file; how far an exercise is can be told as text or json")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import ndiff
 from pathlib import Path
 
-from amal.doctor.definitions import operation_called
+from amal.doctor.definitions import find_operation
 from amal.errors import did_you_mean
 
 ROW = re.compile(r"^([\w-]+) \[([\w -]+)\] (.+)$", re.MULTILINE)
@@ -74,7 +74,7 @@ def operation_of(name: str) -> str | None:
 
     None if there are no mutants of it. Those of pooling are of signals: max_pool1d means max_pool.
     """
-    operation = operation_called(name)
+    operation = find_operation(name)
     names = (operation.name, operation.name.removesuffix("1d")) if operation else ()
     return next((name for name in names if name in SOLUTIONS), None)
 

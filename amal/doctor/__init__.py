@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from amal._lazy import lazy
 
 if TYPE_CHECKING:
-    from .declared import declare as declare
+    from .declarations import declare as declare
     from .examination import assert_correct as assert_correct
     from .examination import check as check
     from .examination import examine as examine
@@ -15,7 +15,7 @@ __getattr__ = lazy(
     {
         "assert_correct": "amal.doctor.examination",
         "check": "amal.doctor.examination",
-        "declare": "amal.doctor.declared",
+        "declare": "amal.doctor.declarations",
         "examine": "amal.doctor.examination",
     },
 )

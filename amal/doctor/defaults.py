@@ -1,10 +1,10 @@
-"""Other values of parameters that have a default: the branch for "mean" may be wrong where that for "sum" is not.
+"""Other values of parameters that have a default: "sum" may be right and "mean" wrong.
 
-What the body compares with, the other truth value, numbers close by and, for None, a tensor or a number are tried, one
-parameter at a time. Backward is held against the slope of forward there. What raises an exception misleads nobody.
+One parameter at a time gets what the code compares with, the other truth value, a number close by
+or, for None, a tensor or a number. Backward is compared with the slope of forward there. What raises
+an exception misleads nobody.
 """
 
-import ast
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,84 +14,85 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from .calls import Arguments, CallError, nth, substitute
+from .code_constants import is_for_backward, texts, thresholds
+from .comparison import compare_with_slope
 from .directions import depends
-from .elsewhere import compared, parsed, thresholds
 from .evidence import Tolerance
-from .function_under_test import Arguments, Composite, Raised, at
-from .samples import NUMBERS, VECTORS
-from .subject import Found, Subject, random_like
+from .function_under_test import Composite
+from .sample_inputs import NUMBERS, VECTORS
+from .subject import Observation, Subject, random_like
 
 CLOSE: Final = Tolerance(1e-3)
-"""Of what is meant to be exact in the limit, such as a fixed point after some steps, more is not to be had."""
+"""The most that can be asked of what is exact in the limit, such as a fixed point after some steps."""
 MOST: Final = 5
 """Values that are tried of one parameter."""
 CLASSES: Final = ("ignore", "padding_idx")
-"""Parts of names of a class that is left out: one that occurs tells what becomes of the others."""
+"""Parts of the name of a parameter that leaves a class out; it gets a class that occurs."""
 WORDS: Final = {"reduction": ("none", "mean", "sum"), "reduce": ("mean", "sum", "amax", "prod")}
 """Values that parameters of a name have in torch."""
 
 
-def for_other_values(subject: Subject) -> Iterator[Found]:
-    """Backward is right for other values of parameters that have a default, or whose values were found by trying."""
-    if isinstance(subject.specimen, Composite) or subject.dtype != torch.float64:
+def check_other_defaults(subject: Subject) -> Iterator[Observation]:
+    """Backward is right for other values of parameters that have a default or a trial value."""
+    if isinstance(subject.function, Composite) or subject.dtype != torch.float64:
         return
-    unknown: list[str] = []
-    given: dict[int, Any] = {}
-    for place, parameter in enumerate(subject.specimen.parameters):
-        left = place >= len(subject.arguments)
-        usual = parameter.default if left else subject.arguments[place]
-        if isinstance(usual, Tensor) or (not left and not subject.found):
+    untried: list[str] = []
+    optional: dict[int, Any] = {}
+    for place, parameter in enumerate(subject.function.parameters):
+        is_default = place >= len(subject.arguments)
+        usual = parameter.default if is_default else subject.arguments[place]
+        if isinstance(usual, Tensor) or (not is_default and not subject.trial_inputs):
             continue
-        refused: list[str] = []
+        refusals: list[str] = []
         ran = False
         for value in _values(subject, place, parameter, usual) if subject.surrogate is None else ():
-            words = f"{parameter.name}={_shown(value)}"
+            words = f"{parameter.name}={_text(value)}"
             try:
-                found = list(_compared(_with(subject, place, value), place, words))
-            except Raised as error:
-                refused.append(f"{words}: {error}")
+                observations = list(_compare(_with_value(subject, place, value), place, words))
+            except CallError as error:
+                refusals.append(f"{words}: {error}")
                 continue
             ran = True
-            yield from found
-            if not all(of.note for of in found):
+            yield from observations
+            if not all(each.note for each in observations):
                 return
             if usual is None:
-                given.setdefault(place, value)
+                optional.setdefault(place, value)
             if isinstance(value, Tensor):
                 break
-        if not ran and (usual is None or not refused):
-            unknown.append(f"{parameter.name}={_shown(usual)}")
+        if not ran and (usual is None or not refusals):
+            untried.append(f"{parameter.name}={_text(usual)}")
         if isinstance(usual, (bool, str)) or (usual is not None and not ran):
-            yield from (Found("not-reached", of, note=True) for of in refused[:1])
-    if len(given) > 1:
-        with contextlib.suppress(Raised):
-            yield from _all_given(subject, given)
-    if unknown:
-        yield Found("not-reached", f"no other value was tried of {', '.join(unknown)}", note=True)
+            yield from (Observation("not-reached", refusal, note=True) for refusal in refusals[:1])
+    if len(optional) > 1:
+        with contextlib.suppress(CallError):
+            yield from _all_together(subject, optional)
+    if untried:
+        yield Observation("not-reached", f"no other value was tried of {', '.join(untried)}", note=True)
 
 
-def _all_given(subject: Subject, given: dict[int, Any]) -> Iterator[Found]:
-    """Compare where all parameters that may be None are given, as both ends of an interval.
+def _all_together(subject: Subject, optional: dict[int, Any]) -> Iterator[Observation]:
+    """Compare where no parameter that may be None is None, as both ends of an interval.
 
     Raises:
-        Raised: forward or backward does.
+        CallError: forward or backward does.
     """
-    parameters = subject.specimen.parameters
-    words = " and ".join(f"{parameters[place].name}={_shown(value)}" for place, value in given.items())
-    for place, value in given.items():
-        subject = _with(subject, place, value)
-    yield from _compared(subject, max(given), words)
+    parameters = subject.function.parameters
+    words = " and ".join(f"{parameters[place].name}={_text(value)}" for place, value in optional.items())
+    for place, value in optional.items():
+        subject = _with_value(subject, place, value)
+    yield from _compare(subject, max(optional), words)
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
 
 
-def _with(subject: Subject, place: int, value: Any) -> Subject:
+def _with_value(subject: Subject, place: int, value: Any) -> Subject:
     """Return the same, with another value of a parameter, and the defaults of those before it."""
-    between = [of.default for of in subject.specimen.parameters[len(subject.arguments) : place]]
-    arguments: Arguments = (*subject.arguments, *between)
-    arguments = (*arguments[:place], value, *arguments[place + 1 :])
+    defaults = [parameter.default for parameter in subject.function.parameters[len(subject.arguments) : place]]
+    arguments: Arguments = substitute((*subject.arguments, *defaults), place, value)
     variables = subject.variables
     if isinstance(value, Tensor) and value.is_floating_point():
         variables = (*variables, place)
@@ -100,95 +101,62 @@ def _with(subject: Subject, place: int, value: Any) -> Subject:
 
 def _values(subject: Subject, place: int, parameter: Parameter, usual: Any) -> list[Any]:
     """Return other values of a parameter, likely ones first."""
-    name = parameter.name.lower()
-    found: list[Any] = []
+    name, limits = parameter.name.lower(), thresholds(subject.function)
+    values: list[Any] = []
     if isinstance(usual, bool):
-        found = [not usual]
+        values = [not usual]
     elif isinstance(usual, str):
-        found = [*WORDS.get(name, ()), *_words(subject)]
+        values = [*WORDS.get(name, ()), *texts(subject.function)]
     elif isinstance(usual, int) and any(part in name for part in CLASSES):
-        given = [of for of in subject.arguments if isinstance(of, Tensor) and not of.is_floating_point()]
-        found = [int(of.flatten()[0]) for of in given if of.numel()]
+        tensors = [value for value in subject.arguments if isinstance(value, Tensor)]
+        values = [int(each.flatten()[0]) for each in tensors if each.numel() and not each.is_floating_point()]
     elif isinstance(usual, int):
-        whole = [int(of) for of in thresholds(subject) if of.is_integer() and abs(of) < 10]
-        found = [usual + 1, *([usual - 1] if usual else []), *whole]
+        whole = [int(limit) for limit in limits if limit.is_integer() and abs(limit) < 10]
+        values = [usual + 1, *([usual - 1] if usual else []), *whole]
     elif isinstance(usual, float):
-        found = [usual / 2, 2 * usual] if usual else [0.5, -0.5]
-        found += [of for of in thresholds(subject) if abs(of) < 10]
-        found += [1 - usual / 2] if 0.05 < usual < 1 else []  # a share, such as the p of a dropout
-    elif isinstance(usual, tuple) and usual and all(isinstance(of, int) for of in usual):
-        found = [tuple(of + 1 for of in usual)]
+        values = [usual / 2, 2 * usual] if usual else [0.5, -0.5]
+        values += [limit for limit in limits if abs(limit) < 10]
+        values += [1 - usual / 2] if 0.05 < usual < 1 else []  # a share, such as the p of a dropout
+    elif isinstance(usual, tuple) and usual and all(isinstance(size, int) for size in usual):
+        values = [tuple(size + 1 for size in usual)]
     elif usual is None:
         numbers = [value for value, names in NUMBERS.items() if name in names]
         return [*numbers, 0] if numbers else list(_tensors(subject, place))
-    return [of for of in dict.fromkeys(found) if of != usual][:MOST]
-
-
-def _words(subject: Subject) -> Iterator[str]:
-    """Yield the texts with which the code of a Function compares, or by which it looks something up."""
-    for node in (node for tree in parsed(subject.specimen.function) for node in ast.walk(tree)):
-        parts: list[ast.AST | None] = []
-        if isinstance(node, ast.Compare):
-            parts = [node.left, *node.comparators]
-        elif isinstance(node, ast.MatchValue):
-            parts = [node.value]
-        elif isinstance(node, ast.Dict):
-            parts = list(node.keys)
-        for inner in (inner for part in parts if part is not None for inner in ast.walk(part)):
-            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                yield inner.value
+    return [value for value in dict.fromkeys(values) if value != usual][:MOST]
 
 
 def _tensors(subject: Subject, place: int) -> Iterator[Tensor]:
-    """Yield tensors that may stand for None: as long as a row of the output or of an input, or like one of them."""
-    tensors = [subject.specimen.value(subject.arguments), *(subject.arguments[other] for other in subject.variables)]
-    shapes = dict.fromkeys([*(of.shape[-1:] for of in tensors), *(of.shape[:1] for of in tensors)])
-    for shape in dict.fromkeys([*shapes, *(of.shape for of in tensors)]):
-        drawn = random_like(torch.empty(shape, dtype=subject.dtype), 21 + place)
-        yield from [drawn > 0, drawn] if "mask" in subject.specimen.parameters[place].name.lower() else [drawn]
+    """Yield tensors that may stand for None: like the output or an input, or as long as a row of it."""
+    tensors = [subject.function.value(subject.arguments), *(subject.arguments[other] for other in subject.variables)]
+    rows = [*(tensor.shape[-1:] for tensor in tensors), *(tensor.shape[:1] for tensor in tensors)]
+    for shape in dict.fromkeys([*rows, *(tensor.shape for tensor in tensors)]):
+        tensor = random_like(torch.empty(shape, dtype=subject.dtype), 21 + place)
+        is_mask = "mask" in subject.function.parameters[place].name.lower()
+        yield from [tensor > 0, tensor] if is_mask else [tensor]
 
 
-def _compared(subject: Subject, place: int, words: str) -> Iterator[Found]:
-    """Compare with another value, a note where that seems to be on purpose.
-
-    Args:
-        subject: with that value.
-        place: of the parameter.
-        words: which value.
+def _compare(subject: Subject, place: int, words: str) -> Iterator[Observation]:
+    """Compare with another value of the parameter in a place, a note where that seems to be on purpose.
 
     Raises:
-        Raised: forward or backward does.
+        CallError: forward or backward does.
     """
-    call = subject.specimen(subject.arguments, subject.variables)
-    returned = call.backward(random_like(call.output, 1))
-    value = subject.arguments[place]
-    if isinstance(value, Tensor) and at(returned, place) is None:
-        if subject.specimen.parameters[place].name.lower() in VECTORS and depends(subject, place):
-            yield Found("grad-missing", f"is None where it is {words.partition('=')[2]}", place)
+    gradients = subject.baseline.gradients
+    value, name = subject.arguments[place], subject.function.parameters[place].name
+    if isinstance(value, Tensor) and nth(gradients, place) is None:
+        if name.lower() in VECTORS and depends(subject, place):
+            yield Observation("grad-missing", f"is None where it is {words.partition('=')[2]}", place)
             return
         subject = replace(subject, variables=tuple(other for other in subject.variables if other != place))
-    found = list(compared(subject, f"with {words}", CLOSE))
-    if not found:
+    observations = list(compare_with_slope(subject, f"with {words}", CLOSE))
+    if not observations:
         return
     if not any(depends(subject, other) for other in subject.variables):
-        yield Found("not-reached", f"with {words} the output stands still: its gradient is on purpose", note=True)
+        words = f"with {words} the output stands still: its gradient is on purpose"
+        yield Observation("not-reached", words, note=True)
         return
-    name = subject.specimen.parameters[place].name
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and _is_for_backward(subject, name):
-        yield Found("not-reached", f"{words} is for backward alone, where it makes another gradient", note=True)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and is_for_backward(subject.function, name):
+        yield Observation("not-reached", f"{words} is for backward alone, where it makes another gradient", note=True)
         return
-    yield from found
-
-
-def _is_for_backward(subject: Subject, name: str) -> bool:
-    """Whether forward does nothing with a parameter but to put it on ctx, as the factor of a gradient is."""
-    for tree in parsed(subject.specimen.function.forward):
-        kept = {
-            part
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Assign) and all(isinstance(of, (ast.Attribute, ast.Tuple)) for of in node.targets)
-            for part in (node.value.elts if isinstance(node.value, ast.Tuple) else [node.value])
-        }
-        read = {of for of in ast.walk(tree) if isinstance(of, ast.Name) and of.id == name}
-        return not any(isinstance(of.ctx, ast.Load) and of not in kept for of in read)
-    return False
+    yield from observations

@@ -1,7 +1,8 @@
 """The slope along random directions: two numbers to compare for each, however many entries there are.
 
-For a direction d of an input and a gradient g of the output, the slope of <g, output> along d is <backward(g), d>. A
-wrong entry anywhere in backward's answer shows in that, but for a coincidence; which entry, and why, it does not show.
+For a direction d of an input and a gradient g of the output, the slope of <g, output> along d is
+<backward(g), d>. A wrong entry anywhere in backward's answer changes that, but for a coincidence;
+which entry, and why, it does not show.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .evidence import Tolerance, same
-from .function_under_test import Arguments
+from .calls import Arguments, substitute
+from .evidence import Tolerance, distinct_texts, same
 from .slopes import slope, slopes
 from .subject import Subject, random_like
 
@@ -25,23 +26,30 @@ SECOND = 1e-5
 class Pair(NamedTuple):
     """What is compared along one direction."""
 
-    measured: float
-    given: float
+    slope: float
+    gradient: float
+    """What backward gives."""
     margin: float
     """How far the two may be apart."""
-    left_out: int
+    gaps: int
     """Entries of the output that have no slope along the direction, and were left out."""
 
     @property
     def agrees(self) -> bool:
         """Whether the two are equal, up to the accuracy of the measurement."""
-        return abs(self.measured - self.given) <= self.margin
+        return abs(self.slope - self.gradient) <= self.margin
+
+    @property
+    def words(self) -> str:
+        """The two numbers, in words."""
+        gradient, slope = distinct_texts(self.gradient, self.slope)
+        return f"backward gives {gradient}, the slope is {slope}"
 
 
 def pairs_along(subject: Subject, place: int, grad_output: Tensor) -> Iterator[Pair]:
-    """Yield what is measured and what backward gives along random directions of one input.
+    """Yield the slope and what backward gives along random directions of one input.
 
-    The last direction moves each entry by a share of itself, so that a small one does not leave the domain first.
+    The last direction moves each entry by a share of itself: a small one stays in the domain longer.
     """
     for number in range(DIRECTIONS):
         yield pair_along(subject, [place], grad_output, number, by_share=number == DIRECTIONS - 1)
@@ -56,12 +64,12 @@ def pair_along(
     tolerance: Tolerance | None = None,
     alike: bool = False,
 ) -> Pair:
-    """Return what is measured and what backward gives along one random direction of some inputs together.
+    """Return the slope and what backward gives along one random direction of some inputs together.
 
     Args:
         subject: what is examined.
         places: of the inputs.
-        grad_output: by which the output is weighed.
+        grad_output: the weights of the output.
         seed: of the direction.
         by_share: move each entry by a share of itself.
         tolerance: how far the two may be apart; None for the subject's.
@@ -70,40 +78,42 @@ def pair_along(
     """
     values = {place: subject.arguments[place].detach().double() for place in places}
     if alike:
-        directions = _alike(values, 11 + seed, by_share)
+        directions = _directions_alike(values, 11 + seed, by_share)
     else:
         directions = {place: random_like(subject.arguments[place], 11 + seed + place).double() for place in places}
     size = 1.0
-    for place, magnitudes in ((place, of.abs()) for place, of in values.items()):
+    for place, magnitudes in ((place, value.abs()) for place, value in values.items()):
         if by_share and not alike:
             directions[place] *= torch.where(magnitudes == 0, 1.0, magnitudes)
         elif magnitudes.numel() and not by_share:
             size = max(size, float(magnitudes.median()))
 
-    def along(step: float) -> Tensor:
-        moved = list(subject.arguments)
+    def path(step: float) -> Tensor:
+        arguments = subject.arguments
         for place, direction in directions.items():
-            moved[place] = (moved[place].detach().double() + step * direction).to(moved[place].dtype)
-        return subject.differentiable(tuple(moved))
+            value = (values[place] + step * direction).to(arguments[place].dtype)
+            arguments = substitute(arguments, place, value)
+        return subject.differentiable(arguments)
 
-    found = slope(along, size, subject.dtype)
-    smooth = found.smooth.reshape(grad_output.shape)
+    estimate = slope(path, size, subject.dtype)
+    smooth = estimate.smooth.reshape(grad_output.shape)
     weights = torch.where(smooth, grad_output.double(), 0.0)
-    parts, errors = weights.flatten() * found.value, weights.flatten() * found.error.where(found.smooth, 0.0)
-    returned = subject.pulled(weights.to(grad_output.dtype))
-    given = sum(float((returned[place].double() * direction).sum()) for place, direction in directions.items())
+    parts = weights.flatten() * estimate.value
+    errors = weights.flatten() * estimate.error.where(estimate.smooth, 0.0)
+    gradients = subject.pull(weights.to(grad_output.dtype))
+    gradient = sum(float((gradients[place].double() * direction).sum()) for place, direction in directions.items())
     tolerance = tolerance or subject.tolerance
     margin = tolerance.relative * float(parts.norm()) + tolerance.least + float(errors.norm())
-    return Pair(float(parts.sum()), given, margin, int((~smooth).sum()))
+    return Pair(float(parts.sum()), gradient, margin, int((~smooth).sum()))
 
 
-def _alike(values: Mapping[int, Tensor], seed: int, by_share: bool) -> dict[int, Tensor]:
-    """Return a random direction for each input, the same number for all entries of one value, or of one magnitude."""
-    joined = torch.cat([of.flatten() for of in values.values()])
-    kinds, kind = torch.unique(joined.abs() if by_share else joined, return_inverse=True)
-    numbers = random_like(kinds, seed)[kind] * (joined if by_share else 1.0)
-    parts = torch.split(numbers, [of.numel() for of in values.values()])
-    return {place: part.reshape(of.shape) for (place, of), part in zip(values.items(), parts, strict=True)}
+def _directions_alike(values: Mapping[int, Tensor], seed: int, by_share: bool) -> dict[int, Tensor]:
+    """Return a random direction for each input: entries of one value, or magnitude, get one number."""
+    entries = torch.cat([value.flatten() for value in values.values()])
+    kinds, kind = torch.unique(entries.abs() if by_share else entries, return_inverse=True)
+    numbers = random_like(kinds, seed)[kind] * (entries if by_share else 1.0)
+    parts = torch.split(numbers, [value.numel() for value in values.values()])
+    return {place: part.reshape(value.shape) for (place, value), part in zip(values.items(), parts, strict=True)}
 
 
 def depends(subject: Subject, place: int) -> bool:
@@ -111,11 +121,10 @@ def depends(subject: Subject, place: int) -> bool:
     variable = subject.arguments[place].detach()
     direction = random_like(variable, 11)
 
-    def along(step: float) -> Tensor:
-        moved = variable + step * direction
-        return subject.differentiable((*subject.arguments[:place], moved, *subject.arguments[place + 1 :]))
+    def path(step: float) -> Tensor:
+        return subject.differentiable(substitute(subject.arguments, place, variable + step * direction))
 
-    return bool((slope(along, dtype=subject.dtype).value.abs() > 1e-8).any())
+    return bool((slope(path, dtype=subject.dtype).value.abs() > 1e-8).any())
 
 
 def is_slope(
@@ -125,12 +134,12 @@ def is_slope(
     place: int,
     directions: int = DIRECTIONS,
 ) -> bool:
-    """Whether a gradient is the slope of a number by one argument: along random directions, or else entry by entry.
+    """Whether a gradient is the slope of a number by one argument: along random directions, or by entries.
 
     Args:
         actual: the gradient.
         function: takes all arguments, returns the number.
-        arguments: where.
+        arguments: the point.
         place: of the argument.
         directions: how many; the last of several moves each entry by a share of itself.
     """
@@ -143,14 +152,14 @@ def is_slope(
         if 0 < number == directions - 1:
             direction = direction * torch.where(variable == 0, 1.0, variable.abs())
 
-        def along(step: float, direction: Tensor = direction) -> Tensor:
-            return function((*arguments[:place], variable + step * direction, *arguments[place + 1 :]))
+        def path(step: float, direction: Tensor = direction) -> Tensor:
+            return function(substitute(arguments, place, variable + step * direction))
 
-        measured, given = slope(along, dtype=dtype), actual * direction
-        margin = SECOND * float(given.norm() + 1e-3) + float(measured.error)
-        if measured.smooth and abs(float(given.sum() - measured.value)) > margin:
+        estimate, parts = slope(path, dtype=dtype), actual * direction
+        margin = SECOND * float(parts.norm() + 1e-3) + float(estimate.error)
+        if estimate.smooth and abs(float(parts.sum() - estimate.value)) > margin:
             return False
-        smooth = smooth and bool(measured.smooth)
+        smooth = smooth and bool(estimate.smooth)
     if smooth or actual.numel() > MANY:
         return True
     column = slopes(function, arguments, place, dtype)

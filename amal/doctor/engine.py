@@ -1,4 +1,4 @@
-"""What torch's engine makes of a Function. It is asked, not believed: it refuses some of what backward may return."""
+"""What torch's engine makes of a Function: it refuses some of what backward may return, and changes some."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,54 +9,56 @@ from torch import Tensor
 
 from amal import _torch
 
+from .calls import CallError, error_words, nth, to_dense
 from .evidence import same
-from .function_under_test import Raised, at, copied, dense_of
-from .subject import Found, Subject
+from .subject import Observation, Subject, make_leaves
 
 
-def in_engine(subject: Subject) -> Iterator[Found]:
+def check_engine(subject: Subject) -> Iterator[Observation]:
     """A real backward pass takes what backward returns, and gives what backward gives by itself."""
     try:
         leaves = _backward(subject)
-    except Raised:
+    except CallError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
-        if _takes_dense(subject):
-            words = "for the grad_output of output.sum(), ones that share one place in memory (expanded): backward"
-            yield Found("raises", f"{words} raised {type(error).__name__}: {said}", method="backward")
-            return
-        if _fails_for_none(subject):
-            words = "with set_materialize_grads(False), backward must take None for an output that no gradient reaches"
-            yield Found("undefined-gradient", f"{words}: it raised {type(error).__name__}: {said}")
-            return
-        yield Found("engine", f"torch's engine refuses what backward returns: {said}")
+        yield _refusal(subject, error)
         return
     yield from _without_gradient(subject)
-    call = subject.specimen(subject.arguments, subject.variables)
-    returned = call.backward(torch.ones_like(call.output))
+    call = subject.function(subject.arguments, subject.variables)
+    gradients = call.backward(torch.ones_like(call.output))
     dense = _backward(subject, dense=True)
     for place, leaf in leaves.items():
-        alone = at(returned, place)
+        alone = nth(gradients, place)
         if not isinstance(alone, Tensor) or alone.shape != leaf.shape:
             continue
         if leaf.grad is None:
             if alone.any():
                 words = "is None where no gradient arrives at the other outputs, and it is lost"
-                yield Found("undefined-gradient", words, place)
+                yield Observation("undefined-gradient", words, place)
             continue
         if not same(leaf.grad, alone, subject.tolerance):
             words = "is another for the grad_output of output.sum(): ones that share one place in memory (expanded)"
-            without = dense[place].grad
-            if without is not None and not same(without, alone, subject.tolerance):
+            grad = dense[place].grad
+            if grad is not None and not same(grad, alone, subject.tolerance):
                 words = "is another once it has gone through torch's engine: something changes it, such as a hook"
-            yield Found("grad-value", words, place)
-    for one, other in combinations(dense, 2):
-        grads = dense[one].grad, dense[other].grad
-        if grads[0] is not None and grads[1] is not None and _shared(grads[0], grads[1]):
+            yield Observation("grad-value", words, place)
+    for (one, first), (other, second) in combinations(dense.items(), 2):
+        if first.grad is not None and second.grad is not None and _share_memory(first.grad, second.grad):
             names = f"{subject.name(one)} and {subject.name(other)}"
             words = f"the gradients of {names} share memory: what is added to one .grad is added to the other"
-            yield Found("shared-gradient", words)
+            yield Observation("shared-gradient", words)
+
+
+def _refusal(subject: Subject, error: Exception) -> Observation:
+    """Say what it is that the engine, or backward in it, refuses."""
+    if _takes_dense(subject):
+        words = "for the grad_output of output.sum(), ones that share one place in memory (expanded): backward"
+        return Observation("raises", f"{words} raised {error_words(error)}", method="backward")
+    if _fails_for_none(subject):
+        words = "with set_materialize_grads(False), backward must take None for an output that no gradient reaches"
+        return Observation("undefined-gradient", f"{words}: it raised {error_words(error)}")
+    text = error_words(error).partition(": ")[2]
+    return Observation("engine", f"torch's engine refuses what backward returns: {text}")
 
 
 def _backward(subject: Subject, undefined: bool = False, dense: bool = False) -> dict[int, Tensor]:
@@ -65,21 +67,21 @@ def _backward(subject: Subject, undefined: bool = False, dense: bool = False) ->
     Args:
         subject: what is examined.
         undefined: send no gradient, as a Function does that returns None, instead of ones.
-        dense: send ones that have a place in memory each; those of a sum share one, and of its entries torch's own
-            `stack` makes gradients that share it.
+        dense: send ones that have a place in memory each; those of a sum share one, and torch's own
+            `stack` makes gradients of them that share it.
     """
-    copies = [copied(value) if isinstance(value, Tensor) else value for value in subject.arguments]
-    leaves = {place: copies[place].requires_grad_() for place in subject.variables}
-    call = subject.specimen.on(tuple(value.clone() if place in leaves else value for place, value in enumerate(copies)))
-    if not call.output.requires_grad:
+    leaves, arguments = make_leaves(subject.arguments, subject.variables)
+    output = subject.function.run(arguments).output
+    if not output.requires_grad:
         return leaves
-    output: Tensor = _torch.undefined_gradient(call.output) if undefined else call.output
+    if undefined:
+        output = _torch.undefined_gradient(output)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         output = output * torch.ones_like(output) if dense else output
         output.sum().backward()  # type: ignore[no-untyped-call]
     for leaf in leaves.values():
-        leaf.grad = dense_of(leaf.grad)
+        leaf.grad = to_dense(leaf.grad)
     return leaves
 
 
@@ -92,35 +94,35 @@ def _takes_dense(subject: Subject) -> bool:
     return True
 
 
-def _shared(one: Tensor, other: Tensor) -> bool:
+def _share_memory(one: Tensor, other: Tensor) -> bool:
     """Whether what is added to one arrives in the other."""
-    before = other.clone()
+    copy = other.clone()
     one += 1
-    return not torch.equal(other, before)
+    return not torch.equal(other, copy)
 
 
 def _fails_for_none(subject: Subject) -> bool:
-    """Whether backward raises an exception where only one of several outputs has a gradient, the others None."""
-    call = subject.specimen(subject.arguments, subject.variables)
+    """Whether backward raises an exception where only one of several outputs has a gradient."""
+    call = subject.function(subject.arguments, subject.variables)
     if len(call.outputs) < 2 or call.node is None:
         return False
     try:
         with torch.no_grad():
-            call.node.apply(*(torch.ones_like(of) if of is call.output else None for of in call.outputs))
+            ones = torch.ones_like(call.output)
+            call.node.apply(*(ones if output is call.output else None for output in call.outputs))
     except Exception:
         return True
     return False
 
 
-def _without_gradient(subject: Subject) -> Iterator[Found]:
+def _without_gradient(subject: Subject) -> Iterator[Observation]:
     """Where no gradient arrives at the output, none comes out, or zeros."""
     try:
         leaves = _backward(subject, undefined=True)
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
         words = "with set_materialize_grads(False), backward must take a grad_output of None, which it is given where"
-        yield Found("undefined-gradient", f"{words} no gradient arrives: it raised {type(error).__name__}: {said}")
+        yield Observation("undefined-gradient", f"{words} no gradient arrives: it raised {error_words(error)}")
         return
     for place, leaf in leaves.items():
         if leaf.grad is not None and bool((leaf.grad != 0).any()):
-            yield Found("undefined-gradient", "is not 0 where no gradient arrives (a grad_output of None)", place)
+            yield Observation("undefined-gradient", "is not 0 where no gradient arrives (a grad_output of None)", place)

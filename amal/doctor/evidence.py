@@ -1,9 +1,10 @@
-"""What explanations are made of: slopes that were measured, whether two gradients are alike, where they differ."""
+"""What explanations are made of: slopes, whether two gradients are equal, and where they differ."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .slopes import Slopes
@@ -47,18 +48,22 @@ class Evidence:
     arguments: Sequence[Any]
     output: Tensor
     slopes: Mapping[int, Slopes]
-    """Of each variable."""
+    """The slope of the output by each variable."""
     tolerance: Tolerance
-    of_output: Callable[[Tensor, Tensor], Tensor] | None
+    gradient_by_output: Callable[[Tensor, Tensor], Tensor] | None
     """The gradient of the first argument as the output gives it."""
-    as_if: Callable[[Tensor, int, Tensor, Tensor], bool]
-    """(actual, position, value, grad_output) -> whether a gradient would be right if another value were in the place
-    of an argument."""
+    is_gradient_with: Callable[[Tensor, int, Tensor, Tensor], bool]
+    """(actual, position, value, grad_output) -> whether a gradient were right if an argument had that value."""
 
     @property
     def name(self) -> str:
-        """Of the input whose gradient it is."""
+        """The input whose gradient it is."""
         return self.names[self.position]
+
+    @property
+    def slope(self) -> Slopes:
+        """The slope of the output by that input."""
+        return self.slopes[self.position]
 
     def same(self, actual: Tensor, expected: Tensor, error: Tensor | float = 0.0) -> bool:
         """Whether two gradients are equal, up to the accuracy of the measurement."""
@@ -66,7 +71,7 @@ class Evidence:
 
 
 def same(actual: Tensor, expected: Tensor, tolerance: Tolerance | float = 1e-6, error: Tensor | float = 0.0) -> bool:
-    """Whether shapes are equal and entries differ by no more than a small share of themselves or of the largest.
+    """Whether shapes are equal and entries differ by at most a small share of themselves or of the largest.
 
     Args:
         actual, expected: tensors.
@@ -82,12 +87,12 @@ def same(actual: Tensor, expected: Tensor, tolerance: Tolerance | float = 1e-6, 
     return bool(((actual - expected).abs() <= tolerance.margin(expected) + error).all())
 
 
-def shown(ratio: float) -> str:
+def factor_text(ratio: float) -> str:
     """Return a factor with as many digits as it takes to see that it is not 1."""
     return next(text for digits in range(4, 18) if float(text := f"{ratio:.{digits}g}") != 1 or ratio == 1)
 
 
-def told_apart(one: float, other: float) -> tuple[str, str]:
+def distinct_texts(one: float, other: float) -> tuple[str, str]:
     """Return two numbers with as many digits as it takes to see that they are not equal, and six at least."""
     pairs = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(6, 18))
     return next((pair for pair in pairs if pair[0] != pair[1] or one == other), (f"{one:.17g}", f"{other:.17g}"))
@@ -101,11 +106,6 @@ def worst_entry(
         return ""
     difference = (actual.double() - expected.double()).abs().nan_to_num(float("inf"))
     worst = int(difference.argmax())
-    index: list[int] = []
-    rest = worst
-    for size in reversed(actual.shape):
-        index.insert(0, rest % size)
-        rest //= size
-    place = f" [{', '.join(map(str, index))}]" if index else ""
-    given, slope = told_apart(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
-    return f"Worst entry{place}: {names[0]} {given}, {names[1]} {slope}."
+    index = ", ".join(str(int(number)) for number in torch.unravel_index(torch.tensor(worst), actual.shape))
+    numbers = distinct_texts(float(actual.flatten()[worst]), float(expected.flatten()[worst]))
+    return f"Worst entry{f' [{index}]' if index else ''}: {names[0]} {numbers[0]}, {names[1]} {numbers[1]}."

@@ -1,4 +1,4 @@
-"""What the doctor finds, in words that do not change: codes, findings, diagnoses."""
+"""Codes, findings and diagnoses: what the doctor says, in codes that do not change."""
 
 import json
 from collections.abc import Iterable
@@ -54,7 +54,7 @@ METHODS: Final = {
     **dict.fromkeys(("raises", "raises-sometimes", "killed", "not-examined", "no-vmap", "no-jvp"), None),
     **dict.fromkeys(("samples", "not-reached", "imported-in-part", "low-precision"), None),
 }
-"""Code -> the method of the class that it is about, None for the class; backward for those that do not stand here."""
+"""Code -> the method of the class that it is about, None for the class; backward for a code that is not here."""
 
 Severity = Literal["error", "note"]
 Verdict = Literal["correct", "wrong", "error", "not examined"]
@@ -62,7 +62,7 @@ Verdict = Literal["correct", "wrong", "error", "not examined"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is to be said of a Function."""
+    """One remark on a Function."""
 
     code: str
     message: str
@@ -72,12 +72,12 @@ class Finding:
     method: str | None = None
     """The method that it is about; None for the class."""
     line: int | None = None
-    """Of that method in the file of the diagnosis, from 1; None where it stands in no file, or in another one."""
+    """Of that method in the file of the diagnosis, from 1; None if it is in no file, or in another one."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that is to be said of a Function."""
+    """All that the doctor says of a Function."""
 
     function: str
     operation: str
@@ -91,7 +91,7 @@ class Diagnosis:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to: `error` where the code could not be run, `not examined` where nothing could be compared."""
+        """The result: `error` if the code could not run, `not examined` if nothing could be compared."""
         codes = {finding.code for finding in self.findings if finding.severity == "error"}
         if not codes:
             return "correct"
@@ -101,15 +101,15 @@ class Diagnosis:
 
     @property
     def place(self) -> str:
-        """Where to look, such as `lab.py:12`: at what is wrong first, else at the class; empty where none is known."""
+        """Where to look, such as `lab.py:12`: the first error, else the class; empty without a file."""
         if self.file is None:
             return ""
-        lines = [of.line for of in self.findings if of.severity == "error" and of.line]
-        line = next(iter(lines), self.line)
-        return f"{shown(self.file)}:{line}" if line else shown(self.file)
+        lines = (error.line for error in self.findings if error.severity == "error" and error.line)
+        line = next(lines, self.line)
+        return f"{short_path(self.file)}:{line}" if line else short_path(self.file)
 
     def __str__(self) -> str:
-        """Return what is to be said, to read in a terminal."""
+        """Return the diagnosis as text to read in a terminal."""
         return as_text([self])
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,13 +126,13 @@ class Diagnosis:
 
 
 def diagnosis_from(entry: dict[str, Any]) -> Diagnosis:
-    """Return the diagnosis that `as_dict` told."""
+    """Return the diagnosis of which `as_dict` gave this."""
     fields = {name: value for name, value in entry.items() if name not in ("verdict", "findings")}
     return Diagnosis(**fields, findings=tuple(Finding(**finding) for finding in entry["findings"]))
 
 
-def shown(file: str) -> str:
-    """Return a path as it reads best: from the working folder, where the file lies below it."""
+def short_path(file: str) -> str:
+    """Return a path relative to the working folder, if the file is below it."""
     try:
         return str(Path(file).relative_to(Path.cwd()))
     except ValueError:
@@ -140,20 +140,22 @@ def shown(file: str) -> str:
 
 
 def as_json(diagnoses: Iterable[Diagnosis]) -> str:
-    """Return the diagnoses as a JSON list, with files as they are shown."""
-    told = [{**of.as_dict(), "file": of.file and shown(of.file)} for of in diagnoses]
-    return json.dumps(told, indent=2, ensure_ascii=False)
+    """Return the diagnoses as a JSON list, with short paths."""
+    entries = [
+        {**diagnosis.as_dict(), "file": diagnosis.file and short_path(diagnosis.file)} for diagnosis in diagnoses
+    ]
+    return json.dumps(entries, indent=2, ensure_ascii=False)
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal would obey: escapes, and signs that turn the direction, as escaped."""
+    """Escape what a terminal would obey: control characters, and signs that turn the direction."""
     return "".join(
         sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
     )
 
 
 def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
-    """Return the diagnoses as a table to read in a terminal: verdicts, then what was found, worst first."""
+    """Format the diagnoses as a table to read in a terminal: each verdict, then its findings, worst first."""
     blocks = []
     for diagnosis in diagnoses:
         place = "" if diagnosis.verdict == "correct" else f"  {diagnosis.place}"
@@ -169,6 +171,6 @@ def as_text(diagnoses: Iterable[Diagnosis], width: int = 100) -> str:
 
 
 def heading(diagnosis: Diagnosis) -> str:
-    """Return the verdict, the Function, and what it is taken for."""
-    known = ": ".join(filter(None, (diagnosis.operation, diagnosis.definition)))
-    return f"{diagnosis.verdict.upper():<7} {diagnosis.function}" + (f"  ({known})" if known else "")
+    """Return the verdict, the Function, and the operation and definition that it follows."""
+    meaning = ": ".join(filter(None, (diagnosis.operation, diagnosis.definition)))
+    return f"{diagnosis.verdict.upper():<7} {diagnosis.function}" + (f"  ({meaning})" if meaning else "")

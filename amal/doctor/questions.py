@@ -1,4 +1,4 @@
-"""Where to read about an operation: the question of the lab sheets that teaches it, or the command that derives it."""
+"""Advice where to read about an operation: the lab question that teaches it, or the command that derives it."""
 
 from typing import Final
 
@@ -17,17 +17,12 @@ QUESTIONS: Final = {
     ),
     "TME 3, question 7": ("highway",),
 }
-"""Question -> the operations of the doctor that it teaches. The tests hold it against the sheets."""
+"""Question -> the operations of the doctor that it teaches. The tests compare it with the sheets."""
 
 COMMANDS: Final = {
     "attention": "scaled_dot_product_attention",
-    "batch_norm": "batch_norm",
-    "embedding": "embedding",
-    "gelu": "gelu",
     "l1": "l1_loss",
-    "layer_norm": "layer_norm",
-    "leaky_relu": "leaky_relu",
-    "silu": "silu",
+    **{name: name for name in ("batch_norm", "embedding", "gelu", "layer_norm", "leaky_relu", "silu")},
 }
 """Operation that no question teaches -> the name by which `amal show` derives it."""
 

@@ -1,4 +1,4 @@
-"""Random numbers: the same at each call, so that the slopes of what draws them can be measured; put back at the end."""
+"""Random numbers: the same at each call, so that slopes can be measured; put back at the end."""
 
 import random
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Final
 import torch
 
 SEED: Final = 0
-"""Of the random numbers that a call may draw."""
+"""The seed of the random numbers that a call may draw."""
 SEEDS: Final = range(2, 8)
-"""Others."""
+"""Other seeds."""
 
 
 def same_random_numbers(seed: int) -> None:
@@ -20,7 +20,7 @@ def same_random_numbers(seed: int) -> None:
 
 
 @contextmanager
-def random_state_kept() -> Iterator[None]:
+def preserve_random_state() -> Iterator[None]:
     """Put the states of the random numbers back at the end."""
     states = torch.get_rng_state(), random.getstate()
     try:

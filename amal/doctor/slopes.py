@@ -1,10 +1,10 @@
 """Slopes of an output, measured: by steps that fit the function, with an estimate of how far they may be off.
 
-No single step fits log at 0.005 and sin(100 x). A central difference with step h is off by about h² f‴ / 6, as the
-function bends, and by about 1e-16 f / h, as numbers are rounded. Two of them, with h and 2 h, give a value right to
-fourth order; a third, with 4 h, gives another such value, and their distance bounds the error of the first. Steps are
-made smaller until that is small enough and all points lie in the domain. Where no step will do, or the slope to the
-left is another than that to the right, there is no slope, and whoever asked is told so.
+No single step fits log at 0.005 and sin(100 x). A central difference with step h is off by about
+h² f‴ / 6, as the function bends, and by about 1e-16 f / h, as numbers are rounded. Two of them, with h and
+2 h, give a value right to fourth order; a third, with 4 h, gives another such value, and their distance
+bounds the error of the first. Steps become smaller until that is small enough and all points lie in the
+domain. Where no step will do, or the slope to the left is another than that to the right, there is no slope.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ CHUNK: Final = 100_000
 
 @dataclass(frozen=True)
 class Slope:
-    """The derivative of an output along directions, measured; (directions, entries of the output), or of one alone."""
+    """The derivative of an output: (directions, entries of the output), or (entries) along one direction."""
 
     value: Tensor
     """Float64; 0 where nothing could be measured."""
@@ -44,7 +44,7 @@ class Slope:
 
 
 def slope(
-    along: Callable[[float], Tensor],
+    path: Callable[[float], Tensor],
     scale: float = 1.0,
     dtype: torch.dtype = torch.float64,
     precise: float = PRECISE,
@@ -52,68 +52,62 @@ def slope(
     """Measure the derivative at 0 of a function of one number.
 
     Args:
-        along: takes a step, returns the output there.
+        path: takes a step, returns the output there.
         scale: of the steps.
         dtype: in which it is computed.
         precise: error, as a share of the largest slope, at which no smaller step is tried.
     """
-    found = _along(lambda _, step: along(step), [0], torch.tensor([scale], dtype=torch.float64), dtype, precise)
-    return Slope(found.value[0], found.error[0], found.kink[0], found.coarse)
+    scales = torch.tensor([scale], dtype=torch.float64)
+    rows = _measure(lambda _, step: path(step), [0], scales, dtype, precise)
+    return Slope(rows.value[0], rows.error[0], rows.kink[0], rows.coarse)
 
 
-def _along(
-    moved: Callable[[int, float], Tensor],
+def _measure(
+    point: Callable[[int, float], Tensor],
     directions: Sequence[int],
     scales: Tensor,
     dtype: torch.dtype,
     precise: float = PRECISE,
 ) -> Slope:
-    """Measure the derivatives along several directions.
+    """Measure the derivatives along several directions, each with its scale, as `slope` does along one.
 
-    Args:
-        moved: takes a direction and a step, returns the output there.
-        directions: their numbers.
-        scales: of the steps, (directions).
-        dtype: in which the output is computed.
-        precise: error, as a share of the largest slope, at which no smaller step is tried.
+    `point` takes the number of a direction and a step, and returns the output there.
     """
-    here = moved(directions[0], 0.0).detach().double().flatten()
+    start = point(directions[0], 0.0).detach().double().flatten()
 
-    def there(direction: int, distance: float) -> Tensor:
+    def output(direction: int, distance: float) -> Tensor:
         try:
-            return moved(direction, distance).detach().double().flatten().reshape(here.shape)
+            return point(direction, distance).detach().double().flatten().reshape(start.shape)
         except Exception:  # outside the domain: like what gives NaN there
-            return torch.full_like(here, torch.nan)
+            return torch.full_like(start, torch.nan)
 
-    value = here.new_zeros(len(directions), here.numel())
+    value = start.new_zeros(len(directions), start.numel())
     error, kink = torch.full_like(value, torch.inf), torch.zeros_like(value, dtype=torch.bool)
-    left = torch.arange(len(directions) if here.numel() else 0)
+    active = torch.arange(len(directions) if start.numel() else 0)
     epsilon = torch.finfo(dtype).eps
     for step in STEPS[dtype]:
-        if not len(left):
+        if not len(active):
             break
-        h = step * scales[left, None]
-        points = [
-            torch.stack([there(directions[i], k * float(size)) for i, size in zip(left.tolist(), h[:, 0], strict=True)])
-            for k in (1, -1, 2, -2, 4, -4)
-        ]
+        h = step * scales[active, None]
+        sizes = list(zip(active.tolist(), h[:, 0].tolist(), strict=True))
+        points = [torch.stack([output(directions[i], k * size) for i, size in sizes]) for k in (1, -1, 2, -2, 4, -4)]
         pairs = list(zip(points[::2], points[1::2], strict=True))
         near, middle, far = ((a - b) / (2 * k * h) for k, (a, b) in zip((1, 2, 4), pairs, strict=True))
         now = (4 * near - middle) / 3
         stacked = torch.stack(points)
-        still = (stacked == here).all(0)
+        still = (stacked == start).all(0)
         rounding = torch.where(still, 0.0, epsilon * (4 * stacked.abs().amax(0) / h + now.abs() / step))
         off = ((now - (4 * middle - far) / 3).abs() + rounding).nan_to_num(torch.inf, torch.inf)
         # Of a smooth function the change of slope from left to right halves with the step; at a kink it stays.
-        change, wider = (((a - 2 * here + b) / (k * h)).abs() for k, (a, b) in zip((1, 2), pairs, strict=False))
+        change, wider = (((a - 2 * start + b) / (k * h)).abs() for k, (a, b) in zip((1, 2), pairs, strict=False))
         bent = (change > 0.75 * wider) & (change > 1e-3 * now.abs().amax(1, keepdim=True) + 2 * rounding)
         # Where two disagree by far more than either may be off, a wave fitted the larger step by chance.
-        better = (off < error[left]) | ((now - value[left]).abs() > 10 * (off + error[left]))
-        kink[left] = torch.where(better, bent, kink[left] & bent)
-        value[left] = torch.where(better, now.nan_to_num(0.0, 0.0, 0.0), value[left])
-        error[left] = torch.where(better, off, error[left])
-        enough = error[left] <= precise * value[left].abs().amax(1, keepdim=True) + 2 * rounding
-        left = left[~enough.all(1) | kink[left].any(1)]
+        better = (off < error[active]) | ((now - value[active]).abs() > 10 * (off + error[active]))
+        kink[active] = torch.where(better, bent, kink[active] & bent)
+        value[active] = torch.where(better, now.nan_to_num(0.0, 0.0, 0.0), value[active])
+        error[active] = torch.where(better, off, error[active])
+        enough = error[active] <= precise * value[active].abs().amax(1, keepdim=True) + 2 * rounding
+        active = active[~enough.all(1) | kink[active].any(1)]
     return Slope(value, error, kink, COARSE[dtype])
 
 
@@ -145,17 +139,17 @@ def slopes(
     variable = arguments[position].detach()
     entries = variable.flatten()
 
-    def moved(entry: int, step: float) -> Tensor:
-        there = variable.clone(memory_format=torch.contiguous_format)
-        there.view(-1)[entry] += step
-        return function((*arguments[:position], there, *arguments[position + 1 :]))
+    def point(entry: int, step: float) -> Tensor:
+        other = variable.clone(memory_format=torch.contiguous_format)
+        other.view(-1)[entry] += step
+        return function((*arguments[:position], other, *arguments[position + 1 :]))
 
     rows = function(tuple(arguments)).numel()
     jacobian = torch.zeros(rows, variable.numel(), dtype=torch.float64)
     error, smooth = torch.zeros_like(jacobian), torch.ones(variable.numel(), dtype=torch.bool)
     scales = entries.double().abs().clamp(min=1.0)
     for some in torch.split(torch.arange(variable.numel()), max(1, CHUNK // max(rows, 1))):
-        found = _along(moved, some.tolist(), scales[some], dtype)
-        smooth[some] = found.smooth.all(1)
-        jacobian[:, some], error[:, some] = found.value.T, torch.where(smooth[some, None], found.error, 0.0).T
+        part = _measure(point, some.tolist(), scales[some], dtype)
+        smooth[some] = part.smooth.all(1)
+        jacobian[:, some], error[:, some] = part.value.T, torch.where(smooth[some, None], part.error, 0.0).T
     return Slopes(jacobian, error, smooth.reshape(variable.shape), variable.shape)

@@ -1,4 +1,4 @@
-"""What runs in the sandbox for `amal check FILE`: a student's file, and the doctor who examines it."""
+"""What runs in the sandbox for `amal check FILE`: a student's file, and the doctor that examines it."""
 
 import math
 import re
@@ -12,102 +12,97 @@ import torch
 
 from amal.errors import UserError
 
-from .choice import Chosen, functions_of
-from .declared import declared
+from .declarations import declarations
 from .examination import ANY, check, examine, sentence
 from .findings import Diagnosis, Finding
 from .importing import import_failure, import_file
+from .module_functions import Candidate, module_functions
 
 
-def main(
-    tell: Callable[..., None],
-    path: str,
-    names: list[str],
-    options: dict[str, dict[str, str]],
-    done: int,
-) -> None:
-    """Import a file, and examine the Functions in it.
+def main(tell: Callable[..., None], path: str, names: list[str], options: dict[str, dict[str, str]], skip: int) -> None:
+    """Import a file, and examine its Functions.
 
     Args:
         tell: takes each `step` in words, before it is done; and `failed` with a reason, or once
-            `chosen` with a name and an operation of each Function, and each `diagnosis`.
-        path: of the file.
-        names: of the Functions, as `functions_of` takes them.
-        options: "inputs" and "surrogates", each with a Python expression by the name of a Function.
-        done: how many of the Functions, from the first, other processes have examined.
+            `chosen` with the name and operation of each Function, and each `diagnosis`.
+        path: the file.
+        names: names of Functions, as `module_functions` takes them.
+        options: "inputs" and "surrogates", each a dictionary: name of a Function -> Python expression.
+        skip: how many Functions, from the first, other processes have examined.
     """
     torch.set_num_threads(1)
     tell(step=f"importing {Path(path).name}")
     try:
-        imported = import_file(Path(path))
+        result = import_file(Path(path))
     except BaseException as error:  # whatever a student's file does when it is imported
         return tell(failed=import_failure(error, path))
-    module = imported.module
-    notes = [Finding("imported-in-part", note, None, "note") for note in imported.notes]
+    module = result.module
+    notes = [Finding("imported-in-part", note, None, "note") for note in result.notes]
     try:
-        functions = functions_of(module, names)
-        all_names = [function.name for function in functions]
-        others = {name for option in options.values() for name in option} - {*all_names}
-        if others:
-            listing = ", ".join(all_names)
-            raise UserError(f"no Function {', '.join(sorted(others))}; there are {listing}")
+        candidates = module_functions(module, names)
+        own_names = [candidate.name for candidate in candidates]
+        unknown = {name for option in options.values() for name in option} - {*own_names}
+        if unknown:
+            raise UserError(f"no Function {', '.join(sorted(unknown))}; there are {', '.join(own_names)}")
     except UserError as error:
-        if imported.failure is not None and not names:
-            return tell(failed=import_failure(imported.failure, path))
-        return tell(failed=" ".join([f"{error}.", *imported.notes]) if notes else str(error))
-    operations = [each.operation.name if each.operation else ANY for each in functions]
-    tell(chosen=[*zip(all_names, operations, strict=True)])
-    for number, function in enumerate(functions[done:], start=done + 1):
-        tell(step=f"examining {function.name} ({number} of {len(functions)})")
+        if result.failure is not None and not names:
+            return tell(failed=import_failure(result.failure, path))
+        return tell(failed=" ".join([f"{error}.", *result.notes]) if notes else str(error))
+    operations = [each.operation.name if each.operation else ANY for each in candidates]
+    tell(chosen=[*zip(own_names, operations, strict=True)])
+    for number, candidate in enumerate(candidates[skip:], start=skip + 1):
+        tell(step=f"examining {candidate.name} ({number} of {len(candidates)})")
         torch.manual_seed(0)
-        own = {kind: option.get(function.name) for kind, option in options.items()}
+        expressions = {kind: option.get(candidate.name) for kind, option in options.items()}
         try:
-            diagnosis = examined(function, module, own)
+            diagnosis = diagnose(candidate, module, expressions)
         except UserError as error:
             return tell(failed=str(error))
         findings = (*diagnosis.findings, *notes)
-        tell(diagnosis=replace(diagnosis, function=function.name, findings=findings).as_dict())
+        tell(diagnosis=replace(diagnosis, function=candidate.name, findings=findings).as_dict())
     return None
 
 
-def examined(chosen: Chosen, module: ModuleType, options: Mapping[str, str | None]) -> Diagnosis:
-    """Return the diagnosis.
+def diagnose(candidate: Candidate, module: ModuleType, expressions: Mapping[str, str | None]) -> Diagnosis:
+    """Return the diagnosis of a Function.
 
     Raises:
-        UserError: what was said of it, in the file or by the options, is not understood.
+        UserError: an option, or what the file declares, is wrong.
     """
-    if chosen.function is None or chosen.unable:
-        return Diagnosis(chosen.name, ANY, "", (Finding("not-examined", f"{chosen.name} {chosen.unable}."),))
-    inputs, surrogate = options.get("inputs"), options.get("surrogates")
-    if surrogate is None and not hasattr(chosen.function, "doctor"):
-        match = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", chosen.function.__doc__ or "")
+    name, function = candidate.name, candidate.function
+    if function is None or candidate.obstacle:
+        finding = Finding("not-examined", f"{name} {candidate.obstacle}.")
+        return Diagnosis(name, ANY, "", (finding,))
+    inputs, surrogate = expressions.get("inputs"), expressions.get("surrogates")
+    if surrogate is None and not hasattr(function, "doctor"):
+        match = re.search(r"\bsurrogate\s*[=:]\s*(lambda\b.*)", function.__doc__ or "")
         surrogate = match[1].rstrip("`. ") if match else None
-    texts = inputs, surrogate
-    values = [evaluated(text, module, chosen.name) if text else None for text in texts]
+    arguments: Sequence[Any] | None = evaluate(inputs, module, name) if inputs else None
+    substitute = evaluate(surrogate, module, name)[0] if surrogate else None
     try:
-        samples = values[0] or _sample_inputs(module, chosen)
-        meaning = values[1][0] if values[1] else None
-        reference = declared(chosen.function).get("reference")
-        if chosen.operation is None or meaning is not None or reference:
-            return check(chosen.function, samples, surrogate=meaning)
-        diagnosis = examine(chosen.function, chosen.operation.name, chosen.definition)
-        doubtful = ("not examined",) if samples is None else ("not examined", "correct")
-        if diagnosis.verdict not in doubtful:
+        arguments = arguments or _sample_inputs(module, candidate)
+        if candidate.operation is None or substitute is not None or declarations(function).get("reference"):
+            return check(function, arguments, surrogate=substitute)
+        diagnosis = examine(function, candidate.operation.name, candidate.definition)
+        if diagnosis.verdict != "not examined" and (arguments is None or diagnosis.verdict != "correct"):
             return diagnosis
-        second = check(chosen.function, samples)  # what fits no definition has its own forward
+        # A Function that fits no definition is at least compared with its own forward.
+        second = check(function, arguments)
         return diagnosis if second.verdict in ("correct", "not examined") else second
-    except Exception as error:  # of what the file says of it: the other Functions are examined all the same
-        if inputs or surrogate or chosen.definition:
+    except Exception as error:  # what the file declares is wrong: examine its other Functions all the same
+        if inputs or surrogate or candidate.definition:
             raise UserError(str(error)) from error
-        words = f"what the file says of {chosen.name} is not understood: {error}"
-        return Diagnosis(chosen.name, ANY, "", (sentence("not-examined", words),))
+        words = f"what the file says of {name} is not understood: {error}"
+        return Diagnosis(name, ANY, "", (sentence("not-examined", words),))
 
 
-def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]:
-    """Return what a Python expression gives, as a tuple: `randn(4, 3), randn(3)`; torch's names need no `torch.`.
+def evaluate(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]:
+    """Return the value of a Python expression as a tuple: `randn(4, 3), randn(3)`.
+
+    Torch's names need no `torch.`.
 
     Raises:
-        UserError: it gives nothing.
+        UserError: it has no value.
     """
     torch.manual_seed(0)
     space = {**vars(torch), **vars(module), "torch": torch, "math": math}
@@ -118,11 +113,11 @@ def evaluated(expression: str, module: ModuleType, name: str) -> tuple[Any, ...]
         raise UserError(f"{name}: `{expression}` gives no value: {words}") from error
 
 
-def _sample_inputs(module: ModuleType, chosen: Chosen) -> Sequence[Any] | None:
-    """Return the inputs that the file gives for a Function: `sample_inputs = {"Bilinear": (randn(4, 3), ...)}`."""
+def _sample_inputs(module: ModuleType, candidate: Candidate) -> Sequence[Any] | None:
+    """Return the inputs that the file has for a Function: `sample_inputs = {"Bilinear": (randn(4, 3), ...)}`."""
     samples = getattr(module, "sample_inputs", None)
     samples = samples() if callable(samples) else samples
     if not isinstance(samples, Mapping):
         return None
-    sample = samples.get(chosen.name, samples.get(chosen.function))
-    return cast(Sequence[Any] | None, sample() if callable(sample) else sample)
+    inputs = samples.get(candidate.name, samples.get(candidate.function))
+    return cast(Sequence[Any] | None, inputs() if callable(inputs) else inputs)

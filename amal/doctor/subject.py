@@ -1,19 +1,22 @@
-"""What is examined, with which arguments; what is found of it, before it is put in sentences."""
+"""What is examined, with which arguments; what is seen of it, before it is put in sentences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, Final
+from functools import cached_property, partial
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
+from .calls import Arguments, Call, clone, floating_places, nth, to_dense
 from .definitions import Definition, Draw, Operation
-from .effort import Effort
-from .evidence import Tolerance
-from .function_under_test import Arguments, Specimen, dense_of
+from .evidence import Tolerance, same
+from .function_under_test import FunctionUnderTest
+from .limits import Limits
 
 DTYPES: Final = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+LARGE: Final = 100_000
+"""Entries of all variables above which each call takes long, so that fewer are made."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +29,37 @@ class Options:
     rtol: float | None = None
     dtypes: tuple[torch.dtype, ...] = DTYPES
     seed: int = 0
-    effort: Effort = field(default_factory=Effort)
+    limits: Limits = field(default_factory=Limits)
     lines: set[int] = field(default_factory=set)
     """Those that ran of the Function, with whatever inputs."""
+
+
+class Baseline(NamedTuple):
+    """One call with the arguments as they are, to compare others with."""
+
+    call: Call
+    grad_output: Tensor
+    gradients: tuple[Any, ...]
+    """What backward returns; nothing where the output is cut off from the inputs."""
 
 
 @dataclass(frozen=True)
 class Subject:
     """A Function, what it is meant to be, and the arguments that it is examined with."""
 
-    specimen: Specimen
+    function: FunctionUnderTest
     operation: Operation
     definition: Definition | None
     arguments: Arguments
     variables: tuple[int, ...]
     """Positions of the arguments that have a gradient."""
     dtype: torch.dtype = torch.float64
-    given: bool = False
-    """Whether the arguments were given by the user, so that no others can be drawn."""
-    found: bool = False
+    fixed_inputs: bool = False
+    """Whether the arguments are the user's, so that no others can be drawn."""
+    trial_inputs: bool = False
     """Whether they were found by trying, so that numbers among them may be others."""
     constants: tuple[int, ...] = ()
-    """Positions of arguments that are no inputs of the operation, and that forward may change: running statistics."""
+    """Positions of arguments that are no inputs and that forward may change: running statistics."""
     surrogate: Callable[..., Any] | None = None
     """A function of the same arguments whose derivative backward is meant to give; None for forward's own."""
 
@@ -61,40 +73,73 @@ class Subject:
         usual = max(self.inaccuracy, 1e-6) if self.dtype == torch.float64 else 3e-3
         return Tolerance(usual if self.options.rtol is None else self.options.rtol, self.options.atol)
 
-    def of_output(self, place: int) -> "Subject":
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether each call takes long, so that fewer are made."""
+        entries: int = sum(self.arguments[place].numel() for place in self.variables)
+        return entries > LARGE
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """Value and gradients with the arguments as they are.
+
+        Raises:
+            CallError: forward or backward does.
+        """
+        return self.respond(self.arguments)
+
+    def respond(self, arguments: Arguments, contiguous: bool = True) -> Baseline:
+        """Return value and gradients with some arguments, for a random grad_output."""
+        call = self.function(arguments, self.variables, contiguous)
+        grad_output = random_like(call.output, 1, contiguous)
+        return Baseline(call, grad_output, call.backward(grad_output))
+
+    def for_output(self, place: int) -> "Subject":
         """Return the same, examined by another of its outputs; so is what it is compared with."""
         definition, surrogate = self.definition, self.surrogate
         if definition is not None:
             definition = replace(definition, reference=partial(_output, definition.reference, place))
         if surrogate is not None:
             surrogate = partial(_output, surrogate, place)
-        return replace(self, specimen=self.specimen.by(place), definition=definition, surrogate=surrogate)
+        return replace(self, function=self.function.variant(place), definition=definition, surrogate=surrogate)
 
     def differentiable(self, arguments: Sequence[Any]) -> Tensor:
         """Return the value of what backward is the derivative of: the output, or that of the surrogate."""
         if self.surrogate is None:
-            return self.specimen.value(arguments, self.variables)
+            return self.function.value(arguments, self.variables)
         with torch.no_grad():
             return self.surrogate(*arguments)  # type: ignore[no-any-return]
 
-    def pulled(self, grad_output: Tensor) -> tuple[Any, ...]:
+    def pull(self, grad_output: Tensor) -> tuple[Any, ...]:
         """Return what backward returns for a grad_output, in a new graph: some can only run once."""
-        return self.specimen(self.arguments, self.variables).backward(grad_output)
+        return self.function(self.arguments, self.variables).backward(grad_output)
 
     def name(self, position: int) -> str:
         """Return what forward calls an argument."""
-        return self.specimen.name(position)
+        return self.function.name(position)
 
-    def drawn(self, seed: int, n: int = 10, square: bool = False) -> Arguments:
+    def other_gradients(self, actual: Sequence[Any], expected: Sequence[Any]) -> Iterator[int]:
+        """Yield the variables whose gradient is another than the expected one; None stands for 0."""
+        for place in self.variables:
+            grad, right = nth(actual, place), nth(expected, place)
+            if not isinstance(right, Tensor):
+                continue
+            if not isinstance(grad, Tensor):
+                if grad is None and right.any():
+                    yield place
+            elif not same(grad.nan_to_num(), right.nan_to_num(), self.tolerance.at_least(1e-6)):
+                yield place
+
+    def draw(self, seed: int, n: int = 10, square: bool = False) -> Arguments:
         """Return other arguments of the definition's."""
         assert self.definition is not None
         return cast(self.definition.draw(Draw(seed, n, square)), self.dtype)
 
     def with_first(self, first: Sequence[Any]) -> Arguments | None:
-        """Return arguments that begin with some, the rest drawn; None where the definition does not take them."""
+        """Return arguments that begin with some, the rest drawn; None where the definition takes others."""
         if self.definition is None:
             return None
-        arguments = list(self.drawn(0))
+        arguments = list(self.draw(0))
         if len(first) > len(arguments) - len(self.constants):
             return None
         for number, value in enumerate(first):
@@ -103,30 +148,38 @@ class Subject:
             self.definition.reference(*arguments)
         except Exception:
             return None
-        return cast(arguments, self.dtype)
+        return cast(arguments, self.dtype) if _kinds(arguments) == _kinds(self.arguments) else None
+
+
+def _kinds(arguments: Sequence[Any]) -> list[tuple[bool, int] | None]:
+    """Return the kinds of arguments: classes by number, or in rows of zeros with a one."""
+    return [(each.is_floating_point(), each.dim()) if isinstance(each, Tensor) else None for each in arguments]
 
 
 def _output(function: Callable[..., Any], place: int, *arguments: Any) -> Tensor:
     """Return one of the outputs of a function that has several."""
-    returned = function(*arguments)
-    return returned[place] if isinstance(returned, tuple | list) else returned  # type: ignore[no-any-return]
+    result = function(*arguments)
+    return result[place] if isinstance(result, tuple | list) else result  # type: ignore[no-any-return]
 
 
 def variables_of(arguments: Sequence[Any], constants: Sequence[int] = ()) -> tuple[int, ...]:
     """Return the positions of arguments that can have a gradient, the constants apart."""
-    floating = (place for place, of in enumerate(arguments) if isinstance(of, Tensor) and of.is_floating_point())
-    return tuple(place for place in floating if place not in constants)
+    return tuple(place for place in floating_places(arguments) if place not in constants)
+
+
+def map_floating(function: Callable[[Tensor], Tensor], arguments: Sequence[Any]) -> Arguments:
+    """Return the arguments with each floating-point tensor changed by a function."""
+    floating = floating_places(arguments)
+    return tuple(function(value) if place in floating else value for place, value in enumerate(arguments))
 
 
 def cast(arguments: Sequence[Any], dtype: torch.dtype) -> Arguments:
     """Return the arguments with floating-point tensors in another dtype."""
-    return tuple(
-        value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value for value in arguments
-    )
+    return map_floating(lambda value: value.to(dtype), arguments)
 
 
 @dataclass(frozen=True)
-class Found:
+class Observation:
     """A code, words, and the input that they are about: a finding before it is put in a sentence."""
 
     code: str
@@ -139,54 +192,40 @@ class Found:
     """The method of the class that it is about, where `findings.METHODS` has another for the code."""
 
 
-def gradients(subject: Subject, arguments: Arguments, seed: int = 1, contiguous: bool = True) -> tuple[Any, ...]:
-    """Return what backward returns for some arguments and a random grad_output."""
-    call = subject.specimen(arguments, subject.variables, contiguous)
-    return call.backward(random_like(call.output, seed, contiguous))
-
-
 def random_like(tensor: Tensor, seed: int, contiguous: bool = True) -> Tensor:
     """Return random numbers of a tensor's shape and dtype, none of them near 0."""
-    drawn = Draw(seed)(*tensor.shape).to(tensor.dtype)
-    return drawn if contiguous or not tensor.dim() else drawn.mT.contiguous().mT if tensor.dim() > 1 else drawn
+    numbers = Draw(seed)(*tensor.shape).to(tensor.dtype)
+    return numbers if contiguous or tensor.dim() < 2 else numbers.mT.contiguous().mT
 
 
-def with_leaves(arguments: Sequence[Any], places: Sequence[int]) -> tuple[dict[int, Tensor], Arguments]:
-    """Return leaves of a graph at some places, and the arguments with copies of them, which may be changed in place."""
-    leaves = {place: arguments[place].detach().clone().requires_grad_() for place in places}
-    return leaves, tuple(leaves[place].clone() if place in leaves else of for place, of in enumerate(arguments))
+def make_leaves(arguments: Sequence[Any], places: Sequence[int]) -> tuple[dict[int, Tensor], Arguments]:
+    """Return leaves of a graph at some places, and arguments made of them, which may be changed in place."""
+    copies = [clone(value) if isinstance(value, Tensor) else value for value in arguments]
+    leaves = {place: copies[place].requires_grad_() for place in places}
+    return leaves, tuple(leaves[place].clone() if place in leaves else value for place, value in enumerate(copies))
 
 
-def pulled_back(
-    output: Tensor,
-    inputs: Sequence[Tensor],
-    grad_output: Tensor,
-    create_graph: bool = False,
+def pull_back(
+    output: Tensor, inputs: Sequence[Tensor], grad_output: Tensor, create_graph: bool = False
 ) -> tuple[Tensor | None, ...]:
     """Return what autograd gives for a grad_output, None where the output does not depend on an input.
 
-    By a number of which it is the gradient: given one of its own, torch.autograd.grad imports sympy, which takes as
-    long as the examination of a Function.
+    It is the gradient of a number: with a grad_output, torch.autograd.grad imports sympy, which takes as long
+    as the examination of a Function.
     """
     total = (output * grad_output).sum()
-    found = torch.autograd.grad(total, list(inputs), create_graph=create_graph, allow_unused=True)
-    return tuple(map(dense_of, found))
+    results = torch.autograd.grad(total, list(inputs), create_graph=create_graph, allow_unused=True)
+    return tuple(map(to_dense, results))
 
 
-def differentiated(
+def differentiate(
     definition: Definition, arguments: Arguments, variables: Sequence[int], grad_output: Tensor
 ) -> tuple[Tensor, tuple[Any, ...]]:
     """Return the value of a definition, and its gradients as torch has them, one for each argument or None."""
-    copies = tuple(
-        of.detach().clone().double().requires_grad_(place in variables)
-        if isinstance(of, Tensor) and of.is_floating_point()
-        else of
-        for place, of in enumerate(arguments)
-    )
+    leaves, copies = make_leaves(cast(arguments, torch.float64), variables)
     output = definition.reference(*copies)
     if not output.requires_grad or output.shape != grad_output.shape:
         return output, ()
-    asked = [copies[place] for place in variables]
-    found = pulled_back(output, asked, grad_output.double())
-    by_place = dict(zip(variables, found, strict=True))
+    results = pull_back(output, list(leaves.values()), grad_output.double())
+    by_place = dict(zip(leaves, results, strict=True))
     return output, tuple(by_place.get(place) for place in range(len(copies)))

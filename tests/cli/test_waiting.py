@@ -74,7 +74,7 @@ def examination(monkeypatch):
 
     def put(steps, after=0.0):
         monkeypatch.setattr(waiting, "DELAY", after)
-        monkeypatch.setattr(isolation, "examination_of", lambda *_: steps())
+        monkeypatch.setattr(isolation, "examine_file", lambda *_: steps())
 
     return put
 
@@ -151,7 +151,7 @@ def test_an_exercise_is_waited_for_too(terminal, monkeypatch, tmp_path):
 def test_each_function_is_named_before_it_is_examined_and_counted_over_all_processes(tmp_path):
     path = tmp_path / "lab.py"
     path.write_text(CRASH + SOLUTIONS["mse"], encoding="utf-8")
-    *steps, report = isolation.examination_of(path)
+    *steps, report = isolation.examine_file(path)
     begun = "importing lab.py"
     assert steps == [begun, "examining Crash (1 of 2)", begun, "examining MSE (2 of 2)"]
     assert [diagnosis.verdict for diagnosis in report.diagnoses] == ["error", "correct"]

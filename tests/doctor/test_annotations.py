@@ -67,7 +67,7 @@ def line_of(text, mark):
 def functions(tmp_path):
     """The classes of a file of some text."""
 
-    def made(text):
+    def load(text):
         path = tmp_path / "lab.py"
         path.write_text(HEAD + text)
         specification = importlib.util.spec_from_file_location("lab", path)
@@ -75,7 +75,7 @@ def functions(tmp_path):
         specification.loader.exec_module(module)
         return module
 
-    return made
+    return load
 
 
 def cube(*changes):
@@ -89,9 +89,9 @@ def cube(*changes):
 BACKWARD = "return 3 * ctx.saved_tensors[0] ** 2 * grad_output"
 JVP = "return 3 * ctx.saved_tensors[0] ** 2 * tangent"
 ONCE = ("    @staticmethod\n    def back", "    @staticmethod\n    @once_differentiable\n    def back")
-KEPT = ("ctx.save_for_backward", "ctx.kept = inputs[0]; ctx.save_for_backward")
+ATTRIBUTE = ("ctx.save_for_backward", "ctx.kept = inputs[0]; ctx.save_for_backward")
 DOUBLED = "x = ctx.saved_tensors[0]; grad = 3 * x**2 * grad_output; x.mul_(2); return grad"
-AT = [
+LINES = [
     (cube((BACKWARD, "return 2 * grad_output")), "grad-value", "backward"),
     (cube((BACKWARD, "return 2 * grad_output"), ONCE), "grad-value", "backward"),
     (cube(("return x**3", "return 2 * x**3")), "forward-value", "forward"),
@@ -100,19 +100,19 @@ AT = [
     (cube((JVP, "return tangent")), "grad-value", "jvp"),
     (cube((JVP, "return (3 * ctx.saved_tensors[0] ** 2 * tangent).float()")), "grad-dtype", "jvp"),
     (cube(("    generate_vmap_rule = True", "")) + OWN_VMAP, "vmap", "vmap"),
-    (cube(KEPT), "keeps-tensors", "setup_context"),
+    (cube(ATTRIBUTE), "keeps-tensors", "setup_context"),
     (OLD_FORM, "keeps-tensors", "forward"),
     (cube(("return x**3", "y = x**3; x.zero_(); return y")), "mutates-input", "forward"),
     (cube((BACKWARD, DOUBLED)), "mutates-input", "backward"),
 ]
 
 
-@pytest.mark.parametrize(("text", "code", "mark"), AT, ids=lambda value: value[:20].strip())
+@pytest.mark.parametrize(("text", "code", "mark"), LINES, ids=lambda value: value[:20].strip())
 def test_a_finding_has_the_line_of_the_method_that_it_is_about(text, code, mark, functions):
     diagnosis = check(functions(text).Cube, (torch.randn(4),), reference=lambda x: x**3)
-    told = next(of for of in diagnosis.findings if of.code == code and of.severity == "error")
-    assert told.line == line_of(HEAD + text, mark), diagnosis
-    assert told.method == mark
+    error = next(finding for finding in diagnosis.findings if finding.code == code and finding.severity == "error")
+    assert error.line == line_of(HEAD + text, mark), diagnosis
+    assert error.method == mark
     assert (Path(diagnosis.file).name, diagnosis.line) == ("lab.py", line_of(HEAD + text, "the class"))
 
 
@@ -122,8 +122,8 @@ def test_a_method_of_another_class_of_the_file_has_its_line_and_one_of_torch_tha
     diagnosis = check(functions(text).Child, (torch.randn(4),))
     assert diagnosis.line == line_of(HEAD + text, "the child")
     assert diagnosis.findings[0].line == line_of(HEAD + text, "backward")
-    without = check(functions(cube(("generate_vmap_rule = True", "pass"))).Cube, (torch.randn(4),))
-    assert [of.line for of in without.findings if of.code == "no-vmap"] == [None]
+    diagnosis = check(functions(cube(("generate_vmap_rule = True", "pass"))).Cube, (torch.randn(4),))
+    assert [finding.line for finding in diagnosis.findings if finding.code == "no-vmap"] == [None]
 
 
 def test_what_stands_in_no_file_has_no_line():
@@ -171,9 +171,13 @@ def test_a_terminal_is_told_where_to_look_of_what_is_not_correct():
 def test_json_has_file_and_line_of_the_class_and_of_each_finding():
     wrong, _, unknown, _ = json.loads(as_json(ALL))
     assert (wrong["file"], wrong["line"]) == ("src/a lab, so: to say.py", 5)
-    assert [(of["method"], of["line"]) for of in wrong["findings"]] == [("backward", 12), (None, None), ("forward", 7)]
+    assert [(finding["method"], finding["line"]) for finding in wrong["findings"]] == [
+        ("backward", 12),
+        (None, None),
+        ("forward", 7),
+    ]
     assert (unknown["file"], unknown["line"]) == ("/elsewhere/odd.py", 3)
-    assert [diagnosis_from(of.as_dict()) for of in ALL] == ALL
+    assert [diagnosis_from(each.as_dict()) for each in ALL] == ALL
 
 
 # ---------------------------------------------------------------------------------- SARIF
@@ -215,11 +219,11 @@ def sarif_faults(value, kind, where="log"):
         for place, entry in enumerate(value):
             yield from sarif_faults(entry, kind[0], f"{where}[{place}]")
     elif isinstance(kind, str):
-        required, known = SARIF[kind]
+        required, fields = SARIF[kind]
         yield from (f"{where} has no {name}" for name in required - value.keys())
         for name, entry in value.items():
-            if name in known:
-                yield from sarif_faults(entry, known[name], f"{where}.{name}")
+            if name in fields:
+                yield from sarif_faults(entry, fields[name], f"{where}.{name}")
             else:
                 yield f"{where} may not have {name}"
     elif isinstance(kind, dict):
@@ -239,22 +243,22 @@ def sarif(*diagnoses):
 
 def test_sarif_has_a_rule_for_every_code_and_the_version():
     driver = sarif()["tool"]["driver"]
-    assert [of["id"] for of in driver["rules"]] == list(CODES)
+    assert [rule["id"] for rule in driver["rules"]] == list(CODES)
     assert driver["version"] == amal.__version__
 
 
 def test_sarif_has_a_result_for_every_finding_but_which_definition_it_is():
     run = sarif(*ALL)
-    said = [(of["ruleId"], of["level"]) for of in run["results"]]
-    assert said == [("not-summed", "error"), ("no-vmap", "note"), ("not-examined", "warning"), ("killed", "warning")]
-    assert {level for _, level in said} <= {*get_args(annotations.Level)} <= {"none", "note", "warning", "error"}
+    levels = [(result["ruleId"], result["level"]) for result in run["results"]]
+    assert levels == [("not-summed", "error"), ("no-vmap", "note"), ("not-examined", "warning"), ("killed", "warning")]
+    assert {level for _, level in levels} <= {*get_args(annotations.Level)} <= {"none", "note", "warning", "error"}
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
 
 
 def test_sarif_points_to_the_line_from_the_working_folder_and_escapes_the_path():
-    places = [of["locations"][0]["physicalLocation"] for of in sarif(*ALL)["results"]]
-    assert [(of["artifactLocation"]["uri"], of["region"]["startLine"]) for of in places] == [
+    places = [result["locations"][0]["physicalLocation"] for result in sarif(*ALL)["results"]]
+    assert [(each["artifactLocation"]["uri"], each["region"]["startLine"]) for each in places] == [
         ("src/a%20lab%2C%20so%3A%20to%20say.py", 12),
         ("src/a%20lab%2C%20so%3A%20to%20say.py", 5),
         ("file:///elsewhere/odd.py", 3),
@@ -267,7 +271,7 @@ def test_sarif_points_to_the_line_from_the_working_folder_and_escapes_the_path()
 def test_sarif_tells_two_findings_apart_and_knows_one_whose_line_has_moved():
     moved = replace(WRONG, line=50, findings=(replace(WRONG.findings[0], line=57),))
     other = replace(WRONG, findings=(replace(WRONG.findings[0], input="w"),))
-    prints = [of["results"][0]["partialFingerprints"] for of in map(sarif, (WRONG, moved, other))]
+    prints = [each["results"][0]["partialFingerprints"] for each in map(sarif, (WRONG, moved, other))]
     assert prints[0] == prints[1] != prints[2]
 
 
@@ -316,12 +320,12 @@ def command(monkeypatch, capsys, tmp_path):
     """What `amal check` prints, and its status, of a file of which the doctor says something."""
 
     def run(*options, report):
-        def examination_of(*_, **__):
+        def examine_file(*_, **__):
             if isinstance(report, Exception):
                 raise report
             yield report
 
-        monkeypatch.setattr(isolation, "examination_of", examination_of)
+        monkeypatch.setattr(isolation, "examine_file", examine_file)
         status = 0
         try:
             cli.app.cli(args=["check", str(tmp_path / "lab.py"), *options])
@@ -336,11 +340,11 @@ REPORT = isolation.Report([WRONG, RIGHT], "::error::this is what the file prints
 
 
 def test_a_format_is_chosen_and_json_has_a_short_form(command):
-    said = {form: command("--format", form, report=REPORT)[1].out for form in ("text", "json", "sarif", "github")}
-    assert said["text"] == command(report=REPORT)[1].out == as_text([WRONG, RIGHT], 120) + "\n"
-    assert said["json"] == command("--json", report=REPORT)[1].out == as_json([WRONG, RIGHT]) + "\n"
-    assert said["sarif"] == annotations.as_sarif([WRONG, RIGHT]) + "\n"
-    assert said["github"] == annotations.as_github([WRONG, RIGHT]) + "\n"
+    output = {form: command("--format", form, report=REPORT)[1].out for form in ("text", "json", "sarif", "github")}
+    assert output["text"] == command(report=REPORT)[1].out == as_text([WRONG, RIGHT], 120) + "\n"
+    assert output["json"] == command("--json", report=REPORT)[1].out == as_json([WRONG, RIGHT]) + "\n"
+    assert output["sarif"] == annotations.as_sarif([WRONG, RIGHT]) + "\n"
+    assert output["github"] == annotations.as_github([WRONG, RIGHT]) + "\n"
 
 
 def test_what_a_file_prints_is_no_command_of_a_workflow(command):
@@ -352,7 +356,7 @@ def test_what_a_file_prints_is_no_command_of_a_workflow(command):
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "text"),
     [
         ("text", ""),
         ("json", "[]\n"),
@@ -360,10 +364,10 @@ def test_what_a_file_prints_is_no_command_of_a_workflow(command):
         ("github", "title=lab.py%3A not-examined::it cannot be imported"),
     ],
 )
-def test_a_file_that_cannot_be_examined_is_a_warning_where_nobody_reads_on(form, said, command):
+def test_a_file_that_cannot_be_examined_is_a_warning_where_nobody_reads_on(form, text, command):
     status, printed = command("--format", form, report=UserError("it cannot be imported"))
     assert (status, printed.err) == (2, "amal check: it cannot be imported\n")
-    assert (said in printed.out) if said else not printed.out
+    assert (text in printed.out) if text else not printed.out
     if form == "sarif":
         [result] = json.loads(printed.out)["runs"][0]["results"]
         assert (result["level"], result["ruleId"]) == ("warning", "not-examined")

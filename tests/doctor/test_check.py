@@ -17,7 +17,7 @@ from amal.course.mutants import SOLUTIONS
 from amal.doctor import student
 from amal.doctor.definitions import all_operations
 from amal.doctor.findings import CODES, as_text, diagnosis_from
-from amal.doctor.isolation import examine_file
+from amal.doctor.isolation import examine_file, last_report
 from amal.errors import UserError
 from amal.ops import LinearFunction, MSEFunction
 from tme1._mistakes import BiasNotSummed, DetachedBackward, GradOutputInPlace, TensorKeptOnContext
@@ -62,16 +62,16 @@ def run(*arguments, status):
 def in_process(monkeypatch):
     """What the examining process says of a file, without a process of its own."""
 
-    def said(path, *names):
+    def failure(path, *names):
         monkeypatch.setattr(sys, "path", sys.path.copy())
         monkeypatch.setattr(sys, "argv", sys.argv)
         monkeypatch.setattr(sys, "modules", sys.modules.copy())
         monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-        told = []
-        student.main(lambda **said: told.append(said), str(path), list(names), {}, 0)
-        return told[-1]["failed"]
+        messages = []
+        student.main(lambda **message: messages.append(message), str(path), list(names), {}, 0)
+        return messages[-1]["failed"]
 
-    return said
+    return failure
 
 
 def test_a_right_file_is_correct(tmp_path, capsys):
@@ -80,14 +80,14 @@ def test_a_right_file_is_correct(tmp_path, capsys):
     assert (linear["function"], linear["operation"], linear["verdict"]) == ("Linear", "linear", "correct")
     assert linear["definition"] == "X W + b, weight (in, out), bias (out)"
     assert squared["verdict"] == "correct"
-    assert {of["severity"] for of in linear["findings"]} == {"note"}
+    assert {finding["severity"] for finding in linear["findings"]} == {"note"}
 
 
 def test_json_has_the_fields_that_are_promised(tmp_path, capsys):
     run(write(tmp_path, LINEAR.replace("grad_output.sum(0)", "grad_output")), "--json", status=1)
     (diagnosis,) = json.loads(capsys.readouterr().out)
     assert diagnosis.keys() == {"function", "operation", "definition", "verdict", "file", "line", "findings"}
-    (finding,) = (of for of in diagnosis["findings"] if of["severity"] == "error")
+    (finding,) = (finding for finding in diagnosis["findings"] if finding["severity"] == "error")
     assert finding.keys() == {"code", "input", "message", "severity", "method", "line"}
     assert (finding["code"], finding["input"], diagnosis["verdict"]) == ("not-summed", "b", "wrong")
     assert "(10, 3)" in finding["message"]
@@ -97,11 +97,11 @@ def test_json_has_the_fields_that_are_promised(tmp_path, capsys):
 
 def test_the_table_tells_the_worst_entry_and_the_batch_size(tmp_path, capsys):
     run(write(tmp_path, LINEAR.replace("grad_output.sum(0)", "grad_output.mean(0)")), status=1)
-    said = " ".join(capsys.readouterr().out.split())
-    assert "WRONG Linear (linear: X W + b, weight (in, out), bias (out))" in said
-    assert "0.1 times what it should be: 1 / the batch size 10" in said
-    assert "backward gives" in said
-    assert "the slope of the output is" in said
+    text = " ".join(capsys.readouterr().out.split())
+    assert "WRONG Linear (linear: X W + b, weight (in, out), bias (out))" in text
+    assert "0.1 times what it should be: 1 / the batch size 10" in text
+    assert "backward gives" in text
+    assert "the slope of the output is" in text
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_a_name_that_is_not_there_is_refused_in_words(names, words, tmp_path, in
 
 def test_a_file_that_is_not_there_is_refused_in_words(tmp_path):
     with pytest.raises(UserError, match="is not there"):
-        examine_file(tmp_path / "nothing.py")
+        last_report(examine_file(tmp_path / "nothing.py"))
     with pytest.raises(UserError, match="is not a file"):
-        examine_file(tmp_path)
+        last_report(examine_file(tmp_path))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -165,19 +165,19 @@ def test_what_crashes_hangs_or_exits_stops_neither_the_checker_nor_the_others(tm
         square("Sigmoid", forward="raise NotImplementedError('to do')"),
         square(),
     )
-    report = examine_file(path, (), 3.0)
-    said = {of.function: (of.verdict, of.findings[0].message) for of in report.diagnoses}
-    assert list(said) == ["Exp", "Log", "Sqrt", "Tanh", "Sigmoid", "Square"]
-    assert said["Exp"] == ("error", "Exp crashed Python (SIGSEGV).")
-    assert said["Log"] == ("error", "Log did not come to an end within 3 seconds.")
-    assert said["Sqrt"] == ("error", "Sqrt ended Python, with exit status 7.")
-    assert said["Tanh"][0] == "wrong"  # its values are not those of tanh, besides
-    assert "NotImplementedError: to do (line" in said["Sigmoid"][1]
-    assert said["Sigmoid"][0] == "error"
-    assert said["Square"][0] == "correct"
+    report = last_report(examine_file(path, (), 3.0))
+    results = {diagnosis.function: (diagnosis.verdict, diagnosis.findings[0].message) for diagnosis in report.diagnoses}
+    assert list(results) == ["Exp", "Log", "Sqrt", "Tanh", "Sigmoid", "Square"]
+    assert results["Exp"] == ("error", "Exp crashed Python (SIGSEGV).")
+    assert results["Log"] == ("error", "Log did not come to an end within 3 seconds.")
+    assert results["Sqrt"] == ("error", "Sqrt ended Python, with exit status 7.")
+    assert results["Tanh"][0] == "wrong"  # its values are not those of tanh, besides
+    assert "NotImplementedError: to do (line" in results["Sigmoid"][1]
+    assert results["Sigmoid"][0] == "error"
+    assert results["Square"][0] == "correct"
     classes = [number for number, line in enumerate(path.read_text().split("\n"), 1) if line.startswith("class ")]
-    assert [of.line for of in report.diagnoses] == classes
-    assert {of.file for of in report.diagnoses} == {str(path)}
+    assert [diagnosis.line for diagnosis in report.diagnoses] == classes
+    assert {diagnosis.file for diagnosis in report.diagnoses} == {str(path)}
 
 
 def test_what_a_file_prints_is_shown_apart_and_cut(tmp_path, capfd):
@@ -190,8 +190,8 @@ def test_what_a_file_prints_is_shown_apart_and_cut(tmp_path, capfd):
 
 def test_a_name_can_be_mapped_to_an_operation(tmp_path):
     path = write(tmp_path, square("Foo"), LINEAR.replace("class Linear", "class Affine2"))
-    diagnoses = examine_file(path, ("Foo=square", "Affine2=linear:course")).diagnoses
-    assert [(of.function, of.operation, of.verdict) for of in diagnoses] == [
+    diagnoses = last_report(examine_file(path, ("Foo=square", "Affine2=linear:course"))).diagnoses
+    assert [(diagnosis.function, diagnosis.operation, diagnosis.verdict) for diagnosis in diagnoses] == [
         ("Foo", "square", "correct"),
         ("Affine2", "linear", "correct"),
     ]
@@ -200,26 +200,26 @@ def test_a_name_can_be_mapped_to_an_operation(tmp_path):
 def test_a_file_may_import_its_neighbour_and_be_part_of_a_package(tmp_path):
     write(tmp_path, "two = 2\n", name="neighbour.py")
     path = write(tmp_path, "from neighbour import two\n", square())
-    assert examine_file(path).diagnoses[0].verdict == "correct"
+    assert last_report(examine_file(path)).diagnoses[0].verdict == "correct"
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").touch()
     write(package, "two = 2\n", name="neighbour.py")
     path = write(package, "from .neighbour import two\n", square())
-    assert examine_file(path).diagnoses[0].verdict == "correct"
+    assert last_report(examine_file(path)).diagnoses[0].verdict == "correct"
 
 
 def test_as_a_command_it_ends_with_the_status_that_is_promised(tmp_path):
     path = write(tmp_path, square(), square("MySquare", backward="return 3 * grad_output"))
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "amal", "check", str(path)],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
     )
-    assert done.returncode == 1
-    assert "CORRECT Square" in done.stdout
-    assert "WRONG   MySquare" in done.stdout
+    assert process.returncode == 1
+    assert "CORRECT Square" in process.stdout
+    assert "WRONG   MySquare" in process.stdout
 
 
 # ---------------------------------------------------------------------------------- in Python
@@ -231,7 +231,7 @@ def test_check_takes_any_function_and_inputs_with_a_reference_or_without():
     assert check(LinearFunction, INPUTS).verdict == "correct"
     assert check(LinearFunction, INPUTS, reference=torch.nn.functional.linear).verdict == "correct"
     other = check(LinearFunction, INPUTS, reference=lambda input, weight, bias: input @ weight.T)
-    assert [of.code for of in other.findings] == ["forward-value"]
+    assert [finding.code for finding in other.findings] == ["forward-value"]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_check_takes_any_function_and_inputs_with_a_reference_or_without():
 )
 def test_check_without_a_reference_sees_what_gradcheck_does_not(function, inputs, code):
     diagnosis = check(function, inputs)
-    assert [of.code for of in diagnosis.findings if of.severity == "error"] == [code]
+    assert [finding.code for finding in diagnosis.findings if finding.severity == "error"] == [code]
     with pytest.raises(AssertionError, match=code):
         assert_correct(function, inputs)
 
@@ -320,7 +320,7 @@ class Linear(Function):
         X, W, b = ctx.saved_tensors
         return grad_output @ W.T, X.T @ grad_output, {gradient}
 """
-OF_ANY_SHAPE = "grad_output.sum(0).reshape(b.shape)"
+ANY_SHAPE = "grad_output.sum(0).reshape(b.shape)"
 SAYS = {
     "docstring": {"docstring": '"""X W + b; b (1, p)."""'},
     "comment": {"comment": "b is (1, p)"},
@@ -329,9 +329,9 @@ SAYS = {
 }
 
 
-def made_by_exec(cell=None, **words):
+def class_by_exec(cell=None, **words):
     """The class as a notebook's cell makes it, whose text is kept; as exec does, without one; never of this module."""
-    source = ROW_BIAS.format(**{"comment": "", "docstring": "", "code": "", "gradient": OF_ANY_SHAPE, **words})
+    source = ROW_BIAS.format(**{"comment": "", "docstring": "", "code": "", "gradient": ANY_SHAPE, **words})
     name = f"<cell {cell}>" if cell else "<string>"
     if cell:
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
@@ -344,25 +344,25 @@ def made_by_exec(cell=None, **words):
 @pytest.mark.parametrize("where", SAYS)
 def test_what_a_class_in_a_notebook_says_of_its_bias_is_read(where):
     try:
-        diagnosis = examine(made_by_exec(cell=where, **SAYS[where]), "linear")
+        diagnosis = examine(class_by_exec(cell=where, **SAYS[where]), "linear")
     finally:
         linecache.cache.pop(f"<cell {where}>", None)
     assert diagnosis.verdict == "correct", diagnosis
     assert "bias (1, out)" in diagnosis.definition
-    assert "bias (out)" in examine(made_by_exec(), "linear").definition
+    assert "bias (out)" in examine(class_by_exec(), "linear").definition
 
 
 @pytest.mark.parametrize("where", ["docstring", "forward's docstring"])
 def test_what_a_class_without_a_source_says_in_docstrings_is_read(where):
-    assert "bias (1, out)" in examine(made_by_exec(**SAYS[where]), "linear").definition
+    assert "bias (1, out)" in examine(class_by_exec(**SAYS[where]), "linear").definition
 
 
 @pytest.mark.one_in(2)
 @pytest.mark.parametrize("says", ["nothing", "docstring", "comment", "forward's docstring"])
 @pytest.mark.parametrize(("gradient", "bias"), [("sum(0)", "(out)"), ("sum(0, keepdim=True)", "(1, out)")])
 def test_the_shape_of_its_gradient_says_what_the_bias_is_and_words_do_not(gradient, bias, says):
-    made = made_by_exec(cell=f"{gradient} {says}", **SAYS.get(says, {}), gradient=f"grad_output.{gradient}")
-    diagnosis = examine(made, "linear")
+    function = class_by_exec(cell=f"{gradient} {says}", **SAYS.get(says, {}), gradient=f"grad_output.{gradient}")
+    diagnosis = examine(function, "linear")
     linecache.cache.pop(f"<cell {gradient} {says}>", None)
     assert diagnosis.verdict == "correct", diagnosis
     assert f"bias {bias}" in diagnosis.definition
@@ -378,8 +378,10 @@ def test_the_shape_of_its_gradient_says_what_the_bias_is_and_words_do_not(gradie
     ],
 )
 def test_what_is_wrong_for_both_shapes_is_told_about_the_likelier_one(gradient, bias, code):
-    diagnosis = examine(made_by_exec(gradient=f"grad_output.{gradient}"), "linear")
-    assert [(of.code, of.input) for of in diagnosis.findings if of.severity == "error"] == [(code, "b")]
+    diagnosis = examine(class_by_exec(gradient=f"grad_output.{gradient}"), "linear")
+    assert [(finding.code, finding.input) for finding in diagnosis.findings if finding.severity == "error"] == [
+        (code, "b")
+    ]
     assert f"bias {bias}" in diagnosis.definition
 
 

@@ -9,7 +9,7 @@ from amal.checking import check, examine
 
 LEAST_NAMED = 0.99
 MISNAMED = {"highway weight-not-transposed", "TorchHighway transposed"}
-"""Found, and called `grad-value`: a transposed weight inside a layer."""
+"""The doctor finds them and calls them `grad-value`: a transposed weight inside a layer."""
 
 
 @cache
@@ -36,17 +36,17 @@ def test_no_false_alarm(entry):
 def test_wrong_ones_are_found_and_named(entry):
     """By the right code; of two faults, by the code of one of them."""
     assert diagnosis_of(entry).verdict == "wrong"
-    assert {found.code for found in errors(entry)} & set(entry.codes) or entry.name in MISNAMED
+    assert {finding.code for finding in errors(entry)} & set(entry.codes) or entry.name in MISNAMED
 
 
 def test_few_are_misnamed():
     assert len(MISNAMED) <= (1 - LEAST_NAMED) * len(ALL_WRONG)
-    assert {of.name for of in ALL_WRONG} > MISNAMED
+    assert {entry.name for entry in ALL_WRONG} > MISNAMED
 
 
 def test_every_code_is_asked_for():
-    asked = {code for of in ALL_WRONG for code in of.codes}
-    assert asked == {
+    codes = {code for entry in ALL_WRONG for code in entry.codes}
+    assert codes == {
         *("forward-value", "forward-unstable", "grad-count", "grad-shape", "grad-dtype", "grad-missing", "not-summed"),
         *("grad-factor", "grad-sign", "grad-transposed", "grad-order", "grad-value", "ignores-grad-output"),
         *("nonlinear-in-grad-output", "mutates-input", "mutates-grad-output", "second-order", "keeps-tensors", "kink"),

@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd import Function
 
 from amal.checking import assert_correct, check
-from amal.doctor.evidence import told_apart
+from amal.doctor.evidence import distinct_texts
 
 X = torch.linspace(0.4, 1.6, 4, dtype=torch.float64)
 MATRIX = X.outer(X + 1)
@@ -331,7 +331,7 @@ def test_callables_that_work_in_place_are_judged_by_their_inputs_as_they_were(ch
 def test_data_of_its_own_in_float64_is_no_fault_of_a_callable(own):
     diagnosis = check(own, (X,))
     assert diagnosis.verdict == "correct", diagnosis
-    assert any("float32" in of.message for of in diagnosis.findings)
+    assert any("float32" in finding.message for finding in diagnosis.findings)
 
 
 @pytest.mark.parametrize(
@@ -357,12 +357,12 @@ def test_where_the_output_is_no_number_nothing_is_called_wrong(compute, derivati
 def test_numbers_that_are_not_equal_are_shown_so():
     for off in (1.0002, 1.00003):
         tripled = function(saving(lambda x: 3 * x), lambda ctx, g, off=off: 3 * off * g)
-        said = check(tripled, (X,)).findings[0].message
-        assert f"is {off} times what it should be" in said
-        given, slope = re.search("backward gives (.*), the slope of the output is (.*)\\.", said).groups()
-        assert given != slope
-    assert told_apart(1.00000001, 1.00000002) == ("1.00000001", "1.00000002")
-    assert told_apart(0.5, 0.5) == ("0.5", "0.5")
+        text = check(tripled, (X,)).findings[0].message
+        assert f"is {off} times what it should be" in text
+        gradient, slope = re.search("backward gives (.*), the slope of the output is (.*)\\.", text).groups()
+        assert gradient != slope
+    assert distinct_texts(1.00000001, 1.00000002) == ("1.00000001", "1.00000002")
+    assert distinct_texts(0.5, 0.5) == ("0.5", "0.5")
 
 
 def test_what_a_terminal_would_obey_is_printed_as_it_is_written():
@@ -422,7 +422,7 @@ def test_large_inputs_are_compared_along_random_directions():
     right = check(product(lambda gradient: gradient), inputs)
     assert (right.verdict, right.findings[0].code) == ("correct", "sampled")
     larger = check(product(lambda gradient: gradient), tuple(torch.randn(250, 250) for _ in range(2)))
-    assert "equal entries were not tried" in " ".join(of.message for of in larger.findings)
+    assert "equal entries were not tried" in " ".join(finding.message for finding in larger.findings)
 
     def one_entry(gradient):
         return gradient * torch.ones_like(gradient).index_put_(

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from doctor_bank.behaviour import apply, differences, grad_output_like, observed, probes, raw_gradients, seen_at
+from doctor_bank.behaviour import apply, differences, grad_output_like, observe, probes, raw_gradients, seen_at
 from doctor_bank.calls import CALLS
 from doctor_bank.forms import as_new_form
 from doctor_bank.table import (
@@ -18,7 +18,7 @@ from doctor_bank.table import (
     RIGHT_CLASSES,
     RIGHT_FORMULAS,
     WRONG_CLASSES,
-    loaded,
+    load,
     params,
 )
 
@@ -74,8 +74,8 @@ def test_right_ones_take_other_layouts_and_some_gradients_alone(entry):
     output, _ = apply(entry.function, arguments, call.variables, dtype)
     expected = raw_gradients(output, grad_output_like(output))
     turned = [x.mT.contiguous().mT if torch.is_tensor(x) and x.dim() > 1 else x for x in arguments]
-    for given, needing in ((turned, call.variables), *((arguments, (i,)) for i in call.variables)):
-        output, _ = apply(entry.function, given, needing, dtype)
+    for inputs, needing in ((turned, call.variables), *((arguments, (i,)) for i in call.variables)):
+        output, _ = apply(entry.function, inputs, needing, dtype)
         gradients = raw_gradients(output, grad_output_like(output))
         for i in needing:
             torch.testing.assert_close(gradients[i], expected[i])
@@ -97,8 +97,8 @@ RIGHT_BEHAVIOUR = {}
 def behaviour_of_right(entry):
     base = entry.name.split()[0]
     if base not in RIGHT_BEHAVIOUR:
-        right = next(of for of in RIGHT_CLASSES if of.name == base)
-        RIGHT_BEHAVIOUR[base] = observed(right.function, right.kind)
+        right = next(entry for entry in RIGHT_CLASSES if entry.name == base)
+        RIGHT_BEHAVIOUR[base] = observe(right.function, right.kind)
     return RIGHT_BEHAVIOUR[base]
 
 
@@ -110,13 +110,17 @@ def test_wrong_ones_behave_differently(entry):
         output, _ = apply(entry.function, call.draw(5), (1,) if "bias" not in entry.name else (0, 2))
         assert raw_gradients(output, grad_output_like(output))[1 if "bias" not in entry.name else 2] is None
         return
-    assert differences(behaviour_of_right(entry), observed(entry.function, entry.kind))
+    assert differences(behaviour_of_right(entry), observe(entry.function, entry.kind))
 
 
 @pytest.mark.parametrize("operation", SOLUTIONS)
 def test_right_ones_of_both_forms_behave_alike(operation):
     """So that differences are not seen where there are none."""
-    right = {of.name: observed(of.function, of.kind) for of in RIGHT_CLASSES if of.name.split(",")[0] == operation}
+    right = {
+        entry.name: observe(entry.function, entry.kind)
+        for entry in RIGHT_CLASSES
+        if entry.name.split(",")[0] == operation
+    }
     assert not differences(*right.values())
 
 
@@ -135,8 +139,8 @@ def test_right_formulas_are_right(entry):
         weights = [grad_output_like(x) for x in outputs]
         right = torch.autograd.grad(expected, [theirs[i] for i in call.variables], weights)
         turned = [x.mT.contiguous().mT if torch.is_tensor(x) and x.dim() > 1 else x for x in arguments]
-        for given in (arguments, turned):
-            outputs, _ = apply(entry.function, given, call.variables)
+        for inputs in (arguments, turned):
+            outputs, _ = apply(entry.function, inputs, call.variables)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             with torch.no_grad():
                 returned = outputs[0].grad_fn.apply(*weights)
@@ -154,11 +158,11 @@ def test_right_formulas_are_right(entry):
 @pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.name)
 def test_wrong_formulas_behave_differently(formula):
     """Where it is said that they do."""
-    right, call = loaded(formula.text(), f"{formula.name} right"), CALLS[formula.name]
+    right, call = load(formula.text(), f"{formula.name} right"), CALLS[formula.name]
     for entry in ALL_WRONG:
         if entry.name.startswith(f"{formula.name} formula "):
-            seen = [seen_at(of, call, entry.where) for of in (right, entry.function)]
-            assert differences(*seen), entry.name
+            behaviours = [seen_at(each, call, entry.where) for each in (right, entry.function)]
+            assert differences(*behaviours), entry.name
 
 
 def test_the_bank_is_large_enough():
@@ -171,7 +175,7 @@ def test_the_bank_is_large_enough():
 
 def test_names_are_told_apart():
     for entries in (ALL_RIGHT, ALL_WRONG):
-        names = [of.name for of in entries]
+        names = [entry.name for entry in entries]
         assert len(names) == len(set(names))
     assert OTHER_WRONG.keys() <= {name for rows in RIGHT.values() for name in rows}
 
@@ -179,7 +183,7 @@ def test_names_are_told_apart():
 def test_every_function_of_the_right_files_is_in_the_table():
     for module, rows in RIGHT.items():
         defined = {
-            n for n, of in vars(module).items() if inspect.isclass(of) and issubclass(of, torch.autograd.Function)
+            n for n, each in vars(module).items() if inspect.isclass(each) and issubclass(each, torch.autograd.Function)
         }
         assert defined - {"Function", "TimesSlope"} == rows.keys()
 

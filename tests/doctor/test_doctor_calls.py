@@ -11,12 +11,12 @@ X = torch.linspace(-1.4, 1.7, 12, dtype=torch.float64).reshape(4, 3)
 
 
 def codes(diagnosis):
-    return {of.code for of in diagnosis.findings if of.severity == "error"}
+    return {finding.code for finding in diagnosis.findings if finding.severity == "error"}
 
 
-def said(diagnosis):
+def messages(diagnosis):
     """Return all messages, in one line."""
-    return " ".join(of.message for of in diagnosis.findings)
+    return " ".join(finding.message for finding in diagnosis.findings)
 
 
 # ---------------------------------------------------------------------------------- ties
@@ -53,9 +53,9 @@ def test_of_several_largest_ones_any_may_get_the_gradient(shares):
 
 @pytest.mark.parametrize("inputs", [X, torch.tensor([[1.0, 2.0, 2.0], [0.0, 0.0, 0.0]])], ids=["apart", "equal"])
 def test_of_several_largest_ones_each_may_not_get_all_of_it(inputs):
-    found = check(largest(lambda mask: mask), (inputs,))
-    assert codes(found) == {"kink"}
-    assert "as all of one value move together" in said(found)
+    diagnosis = check(largest(lambda mask: mask), (inputs,))
+    assert codes(diagnosis) == {"kink"}
+    assert "as all of one value move together" in messages(diagnosis)
 
 
 def larger(of_first, of_second):
@@ -99,13 +99,13 @@ def test_where_the_gradient_is_not_finite_at_a_kink_nothing_is_held_against_it()
 # ---------------------------------------------------------------------------------- from one call to the next
 
 
-def scaled(keep, kept):
+def scaled(store, load):
     """Return x times its mean, as a Function that keeps the mean in some way."""
 
     class Scaled(Function):
         @staticmethod
         def forward(ctx, x):
-            keep(ctx, x.mean().item())
+            store(ctx, x.mean().item())
             ctx.save_for_backward(x)
             return x.mean() * x
 
@@ -113,7 +113,7 @@ def scaled(keep, kept):
         @once_differentiable
         def backward(ctx, g):
             (x,) = ctx.saved_tensors
-            return kept(ctx) * g + (g * x).sum() / x.numel()
+            return load(ctx) * g + (g * x).sum() / x.numel()
 
     return Scaled
 
@@ -123,9 +123,9 @@ def test_a_number_may_be_kept_on_ctx_and_nowhere_else():
     assert check(on_ctx, (X,)).verdict == "correct"
     room = []
     last = scaled(lambda _, mean: room.append(mean), lambda _: room[-1])
-    found = check(last, (X,))
-    assert codes(found) == {"grad-value"}
-    assert "once forward has been called with other inputs" in said(found)
+    diagnosis = check(last, (X,))
+    assert codes(diagnosis) == {"grad-value"}
+    assert "once forward has been called with other inputs" in messages(diagnosis)
     stacked = scaled(lambda _, mean: room.append(mean), lambda _: room.pop())
     assert codes(check(stacked, (X,))) == {"grad-value"}
 
@@ -144,30 +144,30 @@ def test_a_size_that_is_kept_on_the_class_is_seen():
     assert codes(check(Mean, (X,))) == {"grad-value"}
 
 
-def squared(kept, changes=False):
+def squared(array, changes=False):
     """Return the square, as a Function that keeps something on ctx."""
 
     class Squared(Function):
         @staticmethod
         def forward(ctx, x):
-            ctx.kept = kept(x)
+            ctx.array = array(x)
             return x * x
 
         @staticmethod
         @once_differentiable
         def backward(ctx, g):
-            twice = 2 * torch.from_numpy(ctx.kept) * g
+            twice = 2 * torch.from_numpy(ctx.array) * g
             if changes:
-                ctx.kept *= 2
+                ctx.array *= 2
             return twice
 
     return Squared
 
 
 def test_an_array_on_ctx_is_not_a_view_of_an_input():
-    found = check(squared(lambda x: x.detach().numpy()), (X,))
-    assert codes(found) == {"keeps-tensors"}
-    assert "x is changed in place before backward, and nothing says so" in said(found)
+    diagnosis = check(squared(lambda x: x.detach().numpy()), (X,))
+    assert codes(diagnosis) == {"keeps-tensors"}
+    assert "x is changed in place before backward, and nothing says so" in messages(diagnosis)
     assert check(squared(lambda x: x.detach().numpy().copy()), (X,)).verdict == "correct"
 
 
@@ -184,15 +184,15 @@ def test_an_array_on_ctx_is_not_a_view_of_the_output():
         def backward(ctx, g):
             return g * torch.from_numpy(ctx.output)
 
-    found = check(Exp, (X,))
-    assert codes(found) == {"keeps-tensors"}
-    assert "the output is changed in place" in said(found)
+    diagnosis = check(Exp, (X,))
+    assert codes(diagnosis) == {"keeps-tensors"}
+    assert "the output is changed in place" in messages(diagnosis)
 
 
 def test_a_second_pass_through_a_graph_gives_the_same():
-    found = check(squared(lambda x: x.detach().numpy().copy(), changes=True), (X,))
-    assert codes(found) == {"grad-value"}
-    assert "second backward pass" in said(found)
+    diagnosis = check(squared(lambda x: x.detach().numpy().copy(), changes=True), (X,))
+    assert codes(diagnosis) == {"grad-value"}
+    assert "second backward pass" in messages(diagnosis)
 
 
 def test_another_number_of_the_last_call_is_seen():
@@ -251,25 +251,44 @@ def refusing(x):
 
 
 def test_backward_takes_any_layout_of_grad_output():
-    found = check(laid(backward=lambda g: g.view(-1).view(4, 3)), (X,))
-    assert (found.verdict, codes(found)) == ("wrong", {"raises-sometimes"})
-    assert "For a grad_output that is not contiguous in memory: backward raised RuntimeError: view size" in said(found)
+    diagnosis = check(laid(backward=lambda g: g.view(-1).view(4, 3)), (X,))
+    assert (diagnosis.verdict, codes(diagnosis)) == ("wrong", {"raises-sometimes"})
+    assert "For a grad_output that is not contiguous in memory: backward raised RuntimeError: view size" in messages(
+        diagnosis
+    )
     once = check(laid(refusing, backward=lambda g: g.view(-1).view(4, 3)), (X,))
     assert codes(once) == {"raises-sometimes"}
     assert codes(check(laid(backward=lambda g: g * (1 if g.is_contiguous() else 2)), (X,))) == {"grad-value"}
 
 
+def test_a_gradient_that_is_lost_in_a_layout_is_seen():
+    class Exp(Function):
+        @staticmethod
+        def forward(ctx, x):
+            output = x.exp()
+            ctx.save_for_backward(output)
+            return output
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0] if g.is_contiguous() or 0 in g.stride() else None
+
+    diagnosis = check(Exp, (X,))
+    assert codes(diagnosis) == {"grad-value"}
+    assert "for a grad_output that is not contiguous in memory" in messages(diagnosis)
+
+
 def test_backward_takes_the_ones_of_a_sum():
-    found = check(laid(backward=lambda g: refusing(g) if 0 in g.stride() else g), (X,))
-    assert codes(found) == {"raises-sometimes"}
-    assert "ones that share one place in memory (expanded): backward raised ValueError" in said(found)
+    diagnosis = check(laid(backward=lambda g: refusing(g) if 0 in g.stride() else g), (X,))
+    assert codes(diagnosis) == {"raises-sometimes"}
+    assert "ones that share one place in memory (expanded): backward raised ValueError" in messages(diagnosis)
 
 
 @pytest.mark.parametrize("forward", [refusing, lambda x: x.view(-1).view(4, 3)], ids=["in words", "by torch"])
 def test_a_layout_that_forward_refuses_is_told(forward):
-    found = check(laid(forward), (X,))
-    assert found.verdict == "correct"
-    assert "for tensors that are not contiguous in memory: forward raised" in said(found)
+    diagnosis = check(laid(forward), (X,))
+    assert diagnosis.verdict == "correct"
+    assert "for tensors that are not contiguous in memory: forward raised" in messages(diagnosis)
 
 
 def test_float32_is_refused_in_words_or_has_to_work():
@@ -278,8 +297,10 @@ def test_float32_is_refused_in_words_or_has_to_work():
         return x
 
     assert check(laid(in_words), (X,)).verdict == "correct"
-    found = check(laid(lambda x: torch.eye(4, dtype=torch.float64) @ x), (X,), dtypes=[torch.float64, torch.float32])
-    assert codes(found) == {"raises-sometimes"}
+    diagnosis = check(
+        laid(lambda x: torch.eye(4, dtype=torch.float64) @ x), (X,), dtypes=[torch.float64, torch.float32]
+    )
+    assert codes(diagnosis) == {"raises-sometimes"}
 
 
 def test_a_hook_of_forward_is_called_one():
@@ -288,6 +309,6 @@ def test_a_hook_of_forward_is_called_one():
             x.register_hook(lambda g: 2 * g)
         return x
 
-    found = check(laid(hooked), (X,))
-    assert "grad-value" in codes(found)
-    assert "something changes it, such as a hook" in said(found)
+    diagnosis = check(laid(hooked), (X,))
+    assert "grad-value" in codes(diagnosis)
+    assert "something changes it, such as a hook" in messages(diagnosis)

@@ -10,20 +10,20 @@ from torch.autograd.function import once_differentiable
 
 from amal.checking import check
 from amal.commands.check import check_folder
-from amal.doctor.choice import Chosen
-from amal.doctor.function_under_test import Specimen
-from amal.doctor.samples import found_samples
-from amal.doctor.sources import functions_in
+from amal.doctor.function_under_test import FunctionUnderTest
+from amal.doctor.module_functions import Candidate
+from amal.doctor.sample_inputs import find_samples
+from amal.doctor.source_functions import functions_in
 from amal.doctor.student import _sample_inputs
 
 
 def codes(diagnosis):
-    return {of.code for of in diagnosis.findings if of.severity == "error"}
+    return {finding.code for finding in diagnosis.findings if finding.severity == "error"}
 
 
-def said(diagnosis):
+def messages(diagnosis):
     """Return all messages, in one line."""
-    return " ".join(of.message for of in diagnosis.findings)
+    return " ".join(finding.message for finding in diagnosis.findings)
 
 
 class Sum(Function):
@@ -88,9 +88,9 @@ class Reduced(Function):
 
 
 def test_other_values_of_defaults_are_tried():
-    found = check(Reduced)
-    assert codes(found) == {"grad-value"}
-    assert "with reduction='mean'" in said(found)
+    diagnosis = check(Reduced)
+    assert codes(diagnosis) == {"grad-value"}
+    assert "with reduction='mean'" in messages(diagnosis)
     assert codes(check(Reduced, (torch.rand(3),))) == {"grad-value"}
     assert codes(check(Reduced, (torch.rand(3), "mean"))) == {"grad-factor"}
     assert check(Reduced, (torch.rand(3), "sum")).verdict == "correct"  # that value was asked for
@@ -123,9 +123,9 @@ def with_option(function, derivative, default):
 )
 def test_a_derivative_for_another_value_of_a_default_is_examined(function, right, wrong, default):
     assert check(with_option(function, right, default), (torch.rand(3) + 0.5,)).verdict == "correct"
-    found = check(with_option(function, wrong, default), (torch.rand(3) + 0.5,))
-    assert codes(found) == {"grad-value"}
-    assert "with option=" in said(found)
+    diagnosis = check(with_option(function, wrong, default), (torch.rand(3) + 0.5,))
+    assert codes(diagnosis) == {"grad-value"}
+    assert "with option=" in messages(diagnosis)
 
 
 def test_of_a_default_that_is_on_purpose_or_refused_only_a_note_is_made():
@@ -143,13 +143,13 @@ def test_of_a_default_that_is_on_purpose_or_refused_only_a_note_is_made():
         def backward(ctx, g):
             return ctx.scale * g, None, None, None
 
-    found = check(Hard, (torch.rand(3),))
-    assert found.verdict == "correct", str(found)
-    assert "scale=0.5 is for backward alone" in said(found)
-    assert "with hard=True the output stands still" in said(found)
-    assert "mode='other': forward raised NotImplementedError" in said(found)
+    diagnosis = check(Hard, (torch.rand(3),))
+    assert diagnosis.verdict == "correct", str(diagnosis)
+    assert "scale=0.5 is for backward alone" in messages(diagnosis)
+    assert "with hard=True the output stands still" in messages(diagnosis)
+    assert "mode='other': forward raised NotImplementedError" in messages(diagnosis)
     odd = with_option(lambda x, _: x.exp(), lambda x, _: x.exp(), default=all)
-    assert "no other value was tried of option=" in said(check(odd, (torch.rand(3),)))
+    assert "no other value was tried of option=" in messages(check(odd, (torch.rand(3),)))
 
 
 def test_a_scale_and_a_shift_of_columns_are_found_by_trying():
@@ -224,8 +224,8 @@ def test_what_overflows_in_one_output_is_no_fault_of_another():
 
 
 def test_tensors_inside_of_an_input_are_said_to_be_constants():
-    said = str(check(lambda x, others: 2 * x + others[0], (torch.rand(3), [torch.rand(3)])))
-    assert "inside of input 1 are constants" in said
+    text = str(check(lambda x, others: 2 * x + others[0], (torch.rand(3), [torch.rand(3)])))
+    assert "inside of input 1 are constants" in text
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,9 @@ def test_a_gradient_that_is_smaller_than_what_is_taken_for_0_was_not_compared():
         return Scaled
 
     assert check(scaled(1e-12, 5), (torch.rand(3),)).verdict == "not examined"
-    found = check(scaled(1.0, 1.5), (torch.rand(3),), atol=100.0)
-    assert found.verdict == "not examined"
-    assert "nowhere larger than 100" in said(found)
+    diagnosis = check(scaled(1.0, 1.5), (torch.rand(3),), atol=100.0)
+    assert diagnosis.verdict == "not examined"
+    assert "nowhere larger than 100" in messages(diagnosis)
     assert check(scaled(1.0, 1.5), (torch.rand(9, 9),), atol=100.0).verdict == "not examined"
     assert check(scaled(1e-12, 0), (torch.rand(3),), atol=0.0).verdict == "wrong"
     assert check(scaled(1.0, 1), (torch.rand(3),), atol=1e-3).verdict == "correct"
@@ -278,9 +278,9 @@ def test_an_output_that_is_marked_as_non_differentiable_is_said():
         def backward(ctx, g, _):
             return g * ctx.saved_tensors[0].exp()
 
-    found = check(Marked, (torch.rand(3),))
-    assert found.verdict == "correct"
-    assert "output 1: it leads back to no input" in said(found)
+    diagnosis = check(Marked, (torch.rand(3),))
+    assert diagnosis.verdict == "correct"
+    assert "output 1: it leads back to no input" in messages(diagnosis)
 
 
 def test_several_grad_outputs_at_once_that_are_refused_are_told_as_not_reached():
@@ -296,9 +296,9 @@ def test_several_grad_outputs_at_once_that_are_refused_are_told_as_not_reached()
 
     assert codes(check(Total, (torch.rand(3),))) == {"second-order"}
     once = type("Once", (Total,), {"backward": staticmethod(once_differentiable(Total.backward))})
-    found = check(once, (torch.rand(3),))
-    assert found.verdict == "correct"
-    (not_reached,) = (of.message for of in found.findings if of.code == "not-reached")
+    diagnosis = check(once, (torch.rand(3),))
+    assert diagnosis.verdict == "correct"
+    (not_reached,) = (finding.message for finding in diagnosis.findings if finding.code == "not-reached")
     assert "several grad_outputs at once" in not_reached
 
 
@@ -317,7 +317,7 @@ def test_of_an_operation_on_symmetric_matrices_it_is_said_how_to_check_it():
             return vectors @ torch.diag(g) @ vectors.T
 
     matrix = torch.tensor([[2.0, 0.5, 0.1], [0.5, 1.0, 0.3], [0.1, 0.3, -1.0]])
-    assert "lambda a: f((a + a.mT) / 2)" in said(check(Eigenvalues, (matrix,)))
+    assert "lambda a: f((a + a.mT) / 2)" in messages(check(Eigenvalues, (matrix,)))
     assert check(lambda a: Eigenvalues.apply((a + a.mT) / 2), (matrix,)).verdict == "correct"
 
 
@@ -382,10 +382,10 @@ class Step(Function):
 
 @pytest.mark.parametrize("right", [Gated, Step])
 def test_inputs_are_found_whose_shapes_go_with_each_other(right):
-    found, _ = found_samples(Specimen(right))
-    assert found
-    assert all(sample.fits == 4 for sample in found)
-    assert {sample.arguments[-1].dim() for sample in found} == {2}
+    samples, _ = find_samples(FunctionUnderTest(right))
+    assert samples
+    assert all(sample.fits == 4 for sample in samples)
+    assert {sample.arguments[-1].dim() for sample in samples} == {2}
 
 
 class Branches(Function):
@@ -408,10 +408,10 @@ class Branches(Function):
 
 
 def test_what_one_input_reaches_is_reached_and_it_is_said_with_which_something_is_wrong():
-    assert "not-reached" not in {of.code for of in check(Branches).findings}
+    assert "not-reached" not in {finding.code for finding in check(Branches).findings}
     wrong = type("Wrong", (Branches,), {"factor": 3})
-    said = " ".join(str(check(wrong)).split())
-    assert "This is with (); with (6, 4), with (4,) nothing is wrong" in said
+    text = " ".join(str(check(wrong)).split())
+    assert "This is with (); with (6, 4), with (4,) nothing is wrong" in text
 
 
 class HalfInside(Function):
@@ -463,7 +463,7 @@ def test_a_third_derivative_of_torch_s_own_is_only_noted():
 def test_sample_inputs_may_be_a_function_that_returns_them():
     module = ModuleType("lab")
     module.sample_inputs = lambda: {"HalfInside": (torch.ones(2),)}
-    (x,) = _sample_inputs(module, Chosen("HalfInside", HalfInside))
+    (x,) = _sample_inputs(module, Candidate("HalfInside", HalfInside))
     assert torch.equal(x, torch.ones(2))
 
 
@@ -481,10 +481,10 @@ class CrossEntropy(Function):
     @classmethod
     def backward(cls, ctx, g):
         logits, target = ctx.saved_tensors
-        kept = target != ctx.ignore_index
-        one_hot = nn.functional.one_hot(target * kept, logits.shape[1])
-        count = len(target) if cls.counts else kept.sum()
-        return g * (logits.softmax(1) - one_hot) * kept[:, None] / count, None, None
+        mask = target != ctx.ignore_index
+        one_hot = nn.functional.one_hot(target * mask, logits.shape[1])
+        count = len(target) if cls.counts else mask.sum()
+        return g * (logits.softmax(1) - one_hot) * mask[:, None] / count, None, None
 
 
 def test_a_class_that_is_left_out_is_one_that_occurs():
@@ -528,8 +528,8 @@ class Between(Function):
     @staticmethod
     def backward(ctx, g):
         (x,), (low, high) = ctx.saved_tensors, ctx.bounds
-        inside = x >= low if low is not None else x <= high if high is not None else torch.ones_like(x)
-        return g * inside, None, None
+        in_bounds = x >= low if low is not None else x <= high if high is not None else torch.ones_like(x)
+        return g * in_bounds, None, None
 
 
 class Directed(Function):
@@ -574,8 +574,8 @@ class Scaled(Function):
     ],
 )
 def test_it_is_tried_where_it_may_be_wrong_alone(function, where):
-    wrong = [of for of in check(function).findings if of.severity == "error"]
-    assert {of.code for of in wrong} == {"grad-value"}
+    wrong = [finding for finding in check(function).findings if finding.severity == "error"]
+    assert {finding.code for finding in wrong} == {"grad-value"}
     assert where in wrong[0].message
 
 
@@ -592,9 +592,9 @@ def test_a_gradient_that_is_nan_for_a_row_of_zeros_is_told():
             x, n = ctx.saved_tensors
             return g * x / n
 
-    found = check(Norm)
-    assert found.verdict == "correct"
-    assert "is nan where a row of x is 0" in " ".join(of.message for of in found.findings)
+    diagnosis = check(Norm)
+    assert diagnosis.verdict == "correct"
+    assert "is nan where a row of x is 0" in " ".join(finding.message for finding in diagnosis.findings)
 
 
 def test_where_one_rounding_leaves_the_domain_low_precision_is_not_held_against_it():

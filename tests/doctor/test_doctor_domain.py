@@ -136,8 +136,8 @@ def test_a_gradient_of_two_outputs_may_be_missing():
     ],
 )
 def test_the_words_name_the_cause(name, words):
-    entry = next(of for of in ALL_WRONG if of.name == name)
-    assert words in " ".join(of.message for of in diagnosis_of(entry).findings)
+    entry = next(entry for entry in ALL_WRONG if entry.name == name)
+    assert words in " ".join(finding.message for finding in diagnosis_of(entry).findings)
 
 
 def test_what_is_found_first_does_not_hide_the_rest():

@@ -8,7 +8,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from amal.checking import check
-from amal.doctor.calls import memory_of
+from amal.tensors import memory_of
 
 X = torch.linspace(-1.4, 1.7, 12, dtype=torch.float64).reshape(4, 3)
 
@@ -17,14 +17,14 @@ def errors(diagnosis):
     return {finding.code for finding in diagnosis.findings if finding.severity == "error"}
 
 
-def power(kept):
+def power(attribute):
     """Return x² and x³ by a number or a tensor, with something kept on ctx: a function of the input and the number."""
 
     class Power(Function):
         @staticmethod
         def forward(ctx, x, number):
             exponent = number if isinstance(number, torch.Tensor) else torch.tensor(number, dtype=x.dtype)
-            ctx.exponent = kept(x, exponent)
+            ctx.exponent = attribute(x, exponent)
             ctx.save_for_backward(x)
             return x**exponent
 
@@ -37,17 +37,17 @@ def power(kept):
 
 
 def test_a_constant_that_was_made_of_a_number_may_stay_on_ctx():
-    for kept in (lambda x, three: three, lambda x, three: [three.expand(4, 1), three + 1]):
-        assert check(power(kept), (X, 3.0)).verdict == "correct"
+    for attribute in (lambda x, three: three, lambda x, three: [three.expand(4, 1), three + 1]):
+        assert check(power(attribute), (X, 3.0)).verdict == "correct"
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "attribute",
     [lambda x, three: x, lambda x, three: x[:, :1], lambda x, three: (x > 0).to(x.dtype), lambda x, three: x.mean()],
     ids=["input", "view", "mask in floating point", "number of the input"],
 )
-def test_what_is_made_of_an_input_may_not_stay_on_ctx(kept):
-    assert errors(check(power(kept), (X, 3.0))) == {"keeps-tensors"}
+def test_what_is_made_of_an_input_may_not_stay_on_ctx(attribute):
+    assert errors(check(power(attribute), (X, 3.0))) == {"keeps-tensors"}
 
 
 def test_a_tensor_that_was_given_may_not_stay_on_ctx():
@@ -97,9 +97,9 @@ def test_a_gradient_in_the_dtype_that_forward_gave_the_output_is_no_fault():
         def backward(ctx, grad_output):
             return 2 * grad_output.float()
 
-    found = check(Spike, (X,), surrogate=lambda voltage: voltage)
-    assert found.verdict == "correct"
-    assert "grad-dtype" in [finding.code for finding in found.findings]
+    diagnosis = check(Spike, (X,), surrogate=lambda voltage: voltage)
+    assert diagnosis.verdict == "correct"
+    assert "grad-dtype" in [finding.code for finding in diagnosis.findings]
     assert errors(check(Halved, (X,))) == {"grad-dtype"}
 
 
@@ -139,11 +139,11 @@ def on_symmetric(function):
 
 
 def test_a_matrix_that_was_given_positive_definite_may_always_be():
-    found = check(on_symmetric(LogDet), (POSITIVE,), dtypes=(torch.float64,))
-    assert found.verdict == "correct"
-    assert "if it is always positive definite" in str(found).replace("\n" + " " * 40, " ")
-    found = check(on_symmetric(LogDetOfSmall), (POSITIVE,), dtypes=(torch.float64,))
-    assert errors(found) == {"grad-value"}  # 1000 times as large it is positive definite too
+    diagnosis = check(on_symmetric(LogDet), (POSITIVE,), dtypes=(torch.float64,))
+    assert diagnosis.verdict == "correct"
+    assert "if it is always positive definite" in str(diagnosis).replace("\n" + " " * 40, " ")
+    diagnosis = check(on_symmetric(LogDetOfSmall), (POSITIVE,), dtypes=(torch.float64,))
+    assert errors(diagnosis) == {"grad-value"}  # 1000 times as large it is positive definite too
 
 
 def solved(factor, share):
@@ -157,21 +157,21 @@ def solved(factor, share):
         @staticmethod
         @once_differentiable
         def backward(ctx, grad_output):
-            found = torch.zeros_like(grad_output)
+            solution = torch.zeros_like(grad_output)
             rest = grad_output
             while rest.norm() > share * grad_output.norm():
-                found = found + 0.4 * rest
-                rest = grad_output - POSITIVE.to(found.dtype) @ found
-            return factor * found
+                solution = solution + 0.4 * rest
+                rest = grad_output - POSITIVE.to(solution.dtype) @ solution
+            return factor * solution
 
     return Solved
 
 
 def test_an_iteration_that_stops_when_it_is_near_enough_is_compared_as_closely_as_it_is():
     due = torch.tensor([[1.0, -0.4], [0.3, 1.2], [-0.7, 0.5]], dtype=torch.float64)
-    found = check(solved(1.0, 3e-6), (due,), dtypes=(torch.float64,))
-    assert found.verdict == "correct"
-    assert "low-precision" in [finding.code for finding in found.findings]
+    diagnosis = check(solved(1.0, 3e-6), (due,), dtypes=(torch.float64,))
+    assert diagnosis.verdict == "correct"
+    assert "low-precision" in [finding.code for finding in diagnosis.findings]
     for factor, share in ((1.001, 3e-6), (1.0001, 1e-14)):
         assert errors(check(solved(factor, share), (due,), dtypes=(torch.float64,))) == {"grad-factor"}
 
@@ -203,11 +203,11 @@ def freed(value):
 
 
 def test_memory_that_a_function_frees_is_not_read():
-    found = check(doubled(in_backward=freed), (X,))
-    assert found.verdict == "correct"
-    assert "The output is freed by backward" in str(found)
-    found = check(doubled(in_forward=freed), (X,))
-    assert errors(found) == {"mutates-input"}
+    diagnosis = check(doubled(in_backward=freed), (X,))
+    assert diagnosis.verdict == "correct"
+    assert "The output is freed by backward" in str(diagnosis)
+    diagnosis = check(doubled(in_forward=freed), (X,))
+    assert errors(diagnosis) == {"mutates-input"}
 
 
 def test_backward_may_not_change_the_output():
@@ -219,8 +219,8 @@ def test_indices_of_a_class_of_their_own_stay_of_that_class():
         @classmethod
         def __torch_function__(cls, function, types, arguments=(), options=None):
             with torch._C.DisableTorchFunctionSubclass():
-                found = function(*arguments, **(options or {}))
-                return found.as_subclass(Rows) if function is torch.Tensor.clone else found
+                result = function(*arguments, **(options or {}))
+                return result.as_subclass(Rows) if function is torch.Tensor.clone else result
 
     class Taken(Function):
         @staticmethod
@@ -251,9 +251,9 @@ def test_nan_in_low_precision_is_said_so():
         def backward(ctx, grad_output):
             return grad_output
 
-    found = check(Tiny, (X,))
-    assert errors(found) == {"low-precision"}
-    assert "in float16 the output is nan" in str(found).replace("\n" + " " * 40, " ").replace("In", "in")
+    diagnosis = check(Tiny, (X,))
+    assert errors(diagnosis) == {"low-precision"}
+    assert "in float16 the output is nan" in str(diagnosis).replace("\n" + " " * 40, " ").replace("In", "in")
 
 
 def test_explanations_that_do_not_hold_are_given_up_early():
@@ -272,8 +272,8 @@ def test_explanations_that_do_not_hold_are_given_up_early():
             noise = torch.linspace(0.5, 1.5, a.numel(), dtype=a.dtype).reshape(a.shape)
             return grad_output @ (b @ c).mT * noise, a.mT @ grad_output @ c.mT, (a @ b).mT @ grad_output
 
-    drawn = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(5, 5, generator=drawn, dtype=torch.float64) for _ in range(3)]
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(5, 5, generator=generator, dtype=torch.float64) for _ in range(3)]
     assert errors(check(Product, inputs)) == {"grad-value"}
     assert len(calls) < 900
 
@@ -302,9 +302,9 @@ def test_where_forward_warns_that_it_has_not_converged_it_gives_no_value():
 
         return Root
 
-    found = check(root(warns=True), (X,))
-    assert found.verdict == "correct"
-    assert "forward warns there" in str(found).replace("\n" + " " * 40, " ")
+    diagnosis = check(root(warns=True), (X,))
+    assert diagnosis.verdict == "correct"
+    assert "forward warns there" in str(diagnosis).replace("\n" + " " * 40, " ")
     assert errors(check(root(warns=False), (X,))) == {"grad-value"}
 
 

@@ -54,14 +54,14 @@ def by_command(path, *arguments, status, capsys):
         ended = stopped.code
     printed = capsys.readouterr()
     assert ended == status, printed
-    return {of["function"]: of for of in json.loads(printed.out)}, printed.err
+    return {row["function"]: row for row in json.loads(printed.out)}, printed.err
 
 
 @pytest.fixture
-def examined(tmp_path, monkeypatch):
+def examine_text(tmp_path, monkeypatch):
     """What is said of each Function of a file, or why nothing is; without a process of its own."""
 
-    def said(text, *names, inputs=None, surrogates=None):
+    def run(text, *names, inputs=None, surrogates=None):
         path = tmp_path / "lab.py"
         path.write_text(HEAD + text)
         linecache.checkcache()
@@ -69,46 +69,48 @@ def examined(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", sys.argv)
         monkeypatch.delitem(sys.modules, path.stem, raising=False)
         monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-        told = []
+        messages = []
         options = {"inputs": inputs or {}, "surrogates": surrogates or {}}
-        student.main(lambda **said: told.append(said), str(path), list(names), options, 0)
-        if "failed" in told[-1]:
-            return told[-1]["failed"]
-        return {of["diagnosis"]["function"]: of["diagnosis"] for of in told if "diagnosis" in of}
+        student.main(lambda **message: messages.append(message), str(path), list(names), options, 0)
+        if "failed" in messages[-1]:
+            return messages[-1]["failed"]
+        return {
+            message["diagnosis"]["function"]: message["diagnosis"] for message in messages if "diagnosis" in message
+        }
 
-    return said
+    return run
 
 
-def verdicts(found):
-    return {name: of["verdict"] for name, of in found.items()}
+def verdicts(diagnoses):
+    return {name: diagnosis["verdict"] for name, diagnosis in diagnoses.items()}
 
 
 def codes(diagnosis, severity="error"):
-    return {of.code for of in diagnosis.findings if of.severity == severity}
+    return {finding.code for finding in diagnosis.findings if finding.severity == severity}
 
 
 def message(diagnosis, code):
-    return next(of.message for of in diagnosis.findings if of.code == code)
+    return next(finding.message for finding in diagnosis.findings if finding.code == code)
 
 
 # ---------------------------------------------------------------------------------- in a file
 
 
-def test_a_wrong_one_of_unknown_name_beside_a_right_one_is_wrong(examined):
+def test_a_wrong_one_of_unknown_name_beside_a_right_one_is_wrong(examine_text):
     linear = function("Linear", "x, w, b", "x @ w + b", "g @ w.T, x.T @ g, g.sum(0)")
-    found = examined(linear + bilinear(TRANSPOSED))
-    assert verdicts(found) == {"Linear": "correct", "Bilinear": "wrong"}
-    assert found["Bilinear"]["findings"][0]["code"] == "grad-transposed"
-    assert verdicts(examined(bilinear())) == {"Bilinear": "correct"}
+    diagnoses = examine_text(linear + bilinear(TRANSPOSED))
+    assert verdicts(diagnoses) == {"Linear": "correct", "Bilinear": "wrong"}
+    assert diagnoses["Bilinear"]["findings"][0]["code"] == "grad-transposed"
+    assert verdicts(examine_text(bilinear())) == {"Bilinear": "correct"}
 
 
 def test_the_exit_status_says_whether_all_was_examined(tmp_path, capsys):
     path = tmp_path / "lab.py"
     path.write_text(HEAD + bilinear() + PICKY)
-    found, _ = by_command(path, status=3, capsys=capsys)
-    assert verdicts(found) == {"Bilinear": "correct", "Picky": "not examined"}
-    found, _ = by_command(path, "--inputs", "Picky=randn(11, 13)", status=0, capsys=capsys)
-    assert set(verdicts(found).values()) == {"correct"}
+    diagnoses, _ = by_command(path, status=3, capsys=capsys)
+    assert verdicts(diagnoses) == {"Bilinear": "correct", "Picky": "not examined"}
+    diagnoses, _ = by_command(path, "--inputs", "Picky=randn(11, 13)", status=0, capsys=capsys)
+    assert set(verdicts(diagnoses).values()) == {"correct"}
     path.write_text(HEAD + PICKY + ROUND)
     by_command(path, status=1, capsys=capsys)
     by_command(path, "Round", "--surrogate", "Round=lambda x: x", status=0, capsys=capsys)
@@ -125,26 +127,26 @@ def test_the_exit_status_says_whether_all_was_examined(tmp_path, capsys):
         "from amal.checking import declare\ndeclare(inputs=lambda: [torch.randn(143)])(Picky)",
     ],
 )
-def test_inputs_are_declared(examined, more):
-    assert verdicts(examined(PICKY + more)) == {"Picky": "correct"}
+def test_inputs_are_declared(examine_text, more):
+    assert verdicts(examine_text(PICKY + more)) == {"Picky": "correct"}
 
 
-def test_inputs_that_a_file_gives_are_tried_besides_those_of_the_definition(examined):
+def test_inputs_that_a_file_gives_are_tried_besides_those_of_the_definition(examine_text):
     exp = function("Exp", "x", "x.exp()", "g * x.exp() + (x == 77) * 5")
-    assert verdicts(examined(exp)) == {"Exp": "correct"}
-    assert verdicts(examined(exp + "sample_inputs = {Exp: [torch.tensor([77.0])]}")) == {"Exp": "wrong"}
+    assert verdicts(examine_text(exp)) == {"Exp": "correct"}
+    assert verdicts(examine_text(exp + "sample_inputs = {Exp: [torch.tensor([77.0])]}")) == {"Exp": "wrong"}
 
 
-def test_what_is_not_examined_is_said(examined):
+def test_what_is_not_examined_is_said(examine_text):
     inner = "\ndef make():\n    class Inner(Function):\n        pass\n    return Inner\n"
     conditional = "\nif False:\n    class Never(Function):\n        pass\n"
-    found = examined(PICKY + inner + conditional)
-    assert verdicts(found) == dict.fromkeys(("Picky", "Inner", "Never"), "not examined")
-    assert "give some" in found["Picky"]["findings"][0]["message"]
-    assert "defined within make" in found["Inner"]["findings"][0]["message"]
+    diagnoses = examine_text(PICKY + inner + conditional)
+    assert verdicts(diagnoses) == dict.fromkeys(("Picky", "Inner", "Never"), "not examined")
+    assert "give some" in diagnoses["Picky"]["findings"][0]["message"]
+    assert "defined within make" in diagnoses["Inner"]["findings"][0]["message"]
 
 
-def test_what_is_within_others_has_the_name_by_which_it_is_found(examined, tmp_path):
+def test_what_is_within_others_has_the_name_by_which_it_is_found(examine_text, tmp_path):
     (tmp_path / "beside_it.py").write_text(HEAD + "class Base(Function): ...\nclass PlainFunction: ...\n")
     methods = function("Inner", "x", "x.exp()", "g * x.exp()")
     outer = "from beside_it import Base, PlainFunction\nclass Outer:\n    class Middle:\n"
@@ -154,39 +156,39 @@ def test_what_is_within_others_has_the_name_by_which_it_is_found(examined, tmp_p
     # Only what its base is called like would make these Functions.
     plain = methods.replace("Inner(Function)", "Plain(PlainFunction)")
     plain += "def other():\n" + textwrap.indent(plain.replace("class Plain(", "class Other("), " " * 4)
-    found = examined(outer + local + failed + plain)
-    assert verdicts(found) == {"Outer.Middle.Inner": "correct", "Local": "not examined", "Failed": "not examined"}
-    assert "defined within make, out of reach" in found["Local"]["findings"][0]["message"]
-    assert "is not there once the file is imported" in found["Failed"]["findings"][0]["message"]
+    diagnoses = examine_text(outer + local + failed + plain)
+    assert verdicts(diagnoses) == {"Outer.Middle.Inner": "correct", "Local": "not examined", "Failed": "not examined"}
+    assert "defined within make, out of reach" in diagnoses["Local"]["findings"][0]["message"]
+    assert "is not there once the file is imported" in diagnoses["Failed"]["findings"][0]["message"]
 
 
-def test_a_class_that_others_derive_from_is_none_to_examine(examined):
+def test_a_class_that_others_derive_from_is_none_to_examine(examine_text):
     base = "class Base(Function):\n    @staticmethod\n    def helper(): ...\n"
     derived = function("Mine", "x", "x.exp()", "g * x.exp()").replace("(Function)", "(Base)")
     nested = "class Room:\n" + "    ".join(function("Inner", "x", "x.exp()", "g * x").splitlines(keepends=True))
-    assert verdicts(examined(base + derived + nested)) == {"Mine": "correct", "Room.Inner": "wrong"}
+    assert verdicts(examine_text(base + derived + nested)) == {"Mine": "correct", "Room.Inner": "wrong"}
 
 
-def test_a_surrogate_is_declared(examined):
-    found = examined(ROUND)
-    assert verdicts(found) == {"Round": "wrong"}
-    assert "a surrogate" in found["Round"]["findings"][0]["message"]
-    assert verdicts(examined(ROUND, surrogates={"Round": "lambda x: x"})) == {"Round": "correct"}
+def test_a_surrogate_is_declared(examine_text):
+    diagnoses = examine_text(ROUND)
+    assert verdicts(diagnoses) == {"Round": "wrong"}
+    assert "a surrogate" in diagnoses["Round"]["findings"][0]["message"]
+    assert verdicts(examine_text(ROUND, surrogates={"Round": "lambda x: x"})) == {"Round": "correct"}
     declared = {"doctor": 'doctor = {"surrogate": lambda x: x}'}
-    assert verdicts(examined(function("Round", "x", "x.round()", "g", **declared))) == {"Round": "correct"}
-    told = {"doctor": '"""Rounds. surrogate=lambda x: x"""'}
-    assert verdicts(examined(function("Round", "x", "x.round()", "g", **told))) == {"Round": "correct"}
-    found = examined(function("Round", "x", "x.round()", "2 * g", **declared))
-    assert found["Round"]["findings"][0]["code"] == "grad-factor"
+    assert verdicts(examine_text(function("Round", "x", "x.round()", "g", **declared))) == {"Round": "correct"}
+    docstring = {"doctor": '"""Rounds. surrogate=lambda x: x"""'}
+    assert verdicts(examine_text(function("Round", "x", "x.round()", "g", **docstring))) == {"Round": "correct"}
+    diagnoses = examine_text(function("Round", "x", "x.round()", "2 * g", **declared))
+    assert diagnoses["Round"]["findings"][0]["code"] == "grad-factor"
 
 
-def test_a_reference_that_is_declared_is_the_definition(examined):
+def test_a_reference_that_is_declared_is_the_definition(examine_text):
     mean = function("Mean", "x", "x.mean(-1)", "(g[..., None] / x.shape[-1]).expand(x.shape)", doctor="{}")
     declared = mean.replace("{}", 'doctor = {"reference": lambda x: x.mean(-1)}')
-    assert verdicts(examined(declared)) == {"Mean": "correct"}
-    assert verdicts(examined(mean.replace("{}", ""))) == {"Mean": "wrong"}  # of all entries, says its name
+    assert verdicts(examine_text(declared)) == {"Mean": "correct"}
+    assert verdicts(examine_text(mean.replace("{}", ""))) == {"Mean": "wrong"}  # of all entries, says its name
     other = mean.replace("{}", 'doctor = {"reference": lambda x: x.sum(-1)}')
-    assert verdicts(examined(other)) == {"Mean": "wrong"}
+    assert verdicts(examine_text(other)) == {"Mean": "wrong"}
 
 
 @pytest.mark.parametrize(
@@ -196,17 +198,17 @@ def test_a_reference_that_is_declared_is_the_definition(examined):
         ({"inputs": {"Piky": "randn(143)"}}, "no Function Piky; there are Picky"),
     ],
 )
-def test_what_is_not_understood_is_told(examined, options, words):
-    assert words in examined(PICKY, **options)
+def test_what_is_not_understood_is_told(examine_text, options, words):
+    assert words in examine_text(PICKY, **options)
 
 
-def test_what_a_file_declares_wrongly_is_told(examined):
+def test_what_a_file_declares_wrongly_is_told(examine_text):
     wrong = function("Round", "x", "x.round()", "g", doctor='doctor = {"surogate": lambda x: x}')
-    found = examined(wrong + bilinear())
-    assert verdicts(found) == {"Round": "not examined", "Bilinear": "correct"}
-    assert "Round.doctor: no surogate; there are inputs" in found["Round"]["findings"][0]["message"]
+    diagnoses = examine_text(wrong + bilinear())
+    assert verdicts(diagnoses) == {"Round": "not examined", "Bilinear": "correct"}
+    assert "Round.doctor: no surogate; there are inputs" in diagnoses["Round"]["findings"][0]["message"]
     raising = function("Round", "x", "x.round()", "g", doctor='doctor = {"inputs": lambda: 1 / 0}')
-    assert "division by zero" in examined(raising)["Round"]["findings"][0]["message"]
+    assert "division by zero" in examine_text(raising)["Round"]["findings"][0]["message"]
 
 
 def test_after_a_crash_the_rest_is_examined(tmp_path, capsys):
@@ -214,8 +216,8 @@ def test_after_a_crash_the_rest_is_examined(tmp_path, capsys):
     nested = "class Room:\n" + "    ".join(function("Inner", "x", "x.exp()", "g * x.exp()").splitlines(keepends=True))
     path = tmp_path / "lab.py"
     path.write_text(HEAD + crash + bilinear() + nested)
-    found, _ = by_command(path, status=1, capsys=capsys)
-    assert verdicts(found) == {"Crash": "error", "Bilinear": "correct", "Room.Inner": "correct"}
+    diagnoses, _ = by_command(path, status=1, capsys=capsys)
+    assert verdicts(diagnoses) == {"Crash": "error", "Bilinear": "correct", "Room.Inner": "correct"}
 
 
 # ---------------------------------------------------------------------------------- inputs that are found
@@ -280,7 +282,7 @@ class Signal(Function):
 
 @pytest.mark.one_in(2)
 @pytest.mark.parametrize(
-    ("right", "said"),
+    ("right", "text"),
     [
         (Clip, "-0.7, 0.9"),
         (PickedLogProbability, "(log_p, target) = (6, 4), (6,)"),
@@ -288,10 +290,10 @@ class Signal(Function):
         (Signal, "(x, weight) = (2, 6, 4), (2, 6, 4)"),
     ],
 )
-def test_inputs_are_found(right, said):
+def test_inputs_are_found(right, text):
     diagnosis = check(right)
     assert diagnosis.verdict == "correct", str(diagnosis)
-    assert said in message(diagnosis, "samples")
+    assert text in message(diagnosis, "samples")
 
 
 class BiasNotSummed(Function):
@@ -348,23 +350,23 @@ class Branches(Function):
 def test_a_branch_that_nothing_entered_is_told():
     diagnosis = check(Branches, (torch.rand(3),))
     assert diagnosis.verdict == "correct"
-    said = message(diagnosis, "not-reached")
-    assert "`return x.exp() + 1`" in said
-    assert "`g = 2 * g`" in said
-    assert "raise" not in said
+    note = message(diagnosis, "not-reached")
+    assert "`return x.exp() + 1`" in note
+    assert "`g = 2 * g`" in note
+    assert "raise" not in note
     assert "`return x.exp()`" not in message(check(Branches, (torch.rand(1, 1, 1, 1, 3),)), "not-reached").split("+ 1")
 
 
 def test_what_watches_already_goes_on_watching():
-    seen = []
-    before = sys.gettrace()
-    sys.settrace(lambda *event: seen.append(event))
+    events = []
+    trace = sys.gettrace()
+    sys.settrace(lambda *event: events.append(event))
     try:
         diagnosis = check(Branches, (torch.rand(3),))
         assert sys.gettrace() is not None
     finally:
-        sys.settrace(before)
-    assert seen
+        sys.settrace(trace)
+    assert events
     assert "reached line" not in str(diagnosis)
 
 
@@ -461,8 +463,8 @@ def test_a_function_of_the_course_is_examined_without_sympy_and_amal_s_own_opera
         "exec('from torch.autograd import Function\\n' + SOLUTIONS['linear'])\n"
         "print(examine(Linear, 'linear').verdict, {'sympy', 'amal.ops'} & {*sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "correct set()\n"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stdout == "correct set()\n"
 
 
 def test_random_numbers_are_the_same_at_each_call_and_the_state_is_put_back():
@@ -572,7 +574,7 @@ def channels_last(x):
 
 
 @pytest.mark.parametrize(
-    ("minds", "said"),
+    ("minds", "text"),
     [
         (channels_last, "channels lie last"),
         (lambda x: 0 in x.stride(), "(expanded)"),
@@ -580,14 +582,14 @@ def channels_last(x):
         (lambda _: False, None),
     ],
 )
-def test_it_does_not_matter_how_inputs_lie_in_memory(minds, said):
+def test_it_does_not_matter_how_inputs_lie_in_memory(minds, text):
     x = torch.rand(2, 3, 2, 2)
-    minding = type("Minding", (Square,), {"forward": staticmethod(lambda ctx, x: minded(ctx, x, minds))})
+    minding = type("Minding", (Square,), {"forward": staticmethod(lambda ctx, x: keep_layout(ctx, x, minds))})
     diagnosis = check(minding, (x,), dtypes=[torch.float64])
-    assert codes(diagnosis) == ({"grad-value"} if said else set()), str(diagnosis)
-    assert said is None or said in message(diagnosis, "grad-value")
+    assert codes(diagnosis) == ({"grad-value"} if text else set()), str(diagnosis)
+    assert text is None or text in message(diagnosis, "grad-value")
 
 
-def minded(ctx, x, minds):
+def keep_layout(ctx, x, minds):
     ctx.minds = minds
     return Square.forward(ctx, x)

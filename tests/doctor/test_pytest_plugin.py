@@ -11,7 +11,7 @@ import pytest
 import torch
 from pages import ROOT, blocks, read
 
-from amal.doctor import isolation, sources
+from amal.doctor import isolation, source_functions
 from amal.doctor.findings import Diagnosis, Finding
 from amal.errors import UserError
 
@@ -20,9 +20,9 @@ pytest_plugins = ["pytester"]
 FUNCTION = "class {}(Function):\n    @staticmethod\n    def forward(ctx, x):\n        return x\n"
 HEAD = "from torch.autograd import Function\n"
 BOMB = "raise SystemExit('this was imported')\n"
-WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # the second takes a second, to say nothing
-REWRITTEN = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # amal, by the outer pytest
-OPTIONS = ("-p", "amal.pytest_plugin", "-W", REWRITTEN, *WITHOUT)
+DISABLED = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # the second takes a second, to say nothing
+REWRITE_WARNING = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # amal, by the outer pytest
+OPTIONS = ("-p", "amal.pytest_plugin", "-W", REWRITE_WARNING, *DISABLED)
 
 
 def functions(*names, end=""):
@@ -35,17 +35,17 @@ def project(pytester, monkeypatch):
 
     def examine_file(path, names, time_limit, memory_limit, sandbox):
         [name] = names
-        asked.append((name, time_limit, memory_limit, sandbox))
+        calls.append((name, time_limit, memory_limit, sandbox))
         codes = {"Wrong": "not-summed", "Killed": "killed", "Odd": "not-examined", "Crash": "raises"}
         if name.startswith("Lost"):
             raise UserError("lab.py cannot be imported: ImportError: no helper")
         error = (Finding(codes[name], "This and that.", "b", "error", "backward", 7),) if name in codes else ()
         note = (Finding("no-vmap", "There is no vmap.", None, "note"),)
-        return isolation.Report([Diagnosis(name, "square", "", error + note, str(path), 2)], "hello")
+        return [isolation.Report([Diagnosis(name, "square", "", error + note, str(path), 2)], "hello")]
 
-    asked = []
+    calls = []
     monkeypatch.setattr(isolation, "examine_file", examine_file)
-    monkeypatch.setattr(isolation, "examining", lambda: Closed(asked))
+    monkeypatch.setattr(isolation, "examining", lambda: Closed(calls))
 
     def run(*arguments, **files):
         for name, text in files.items():
@@ -55,21 +55,21 @@ def project(pytester, monkeypatch):
             path.write_text(text)
         return pytester.runpytest_inprocess(*OPTIONS, "--doctor", *map(str, arguments))
 
-    run.path, run.asked, run.ini = pytester.path, asked, pytester.makeini
+    run.path, run.calls, run.ini = pytester.path, calls, pytester.makeini
     return run
 
 
 class Closed:
     """Where a sandbox would be: notes that it was ended."""
 
-    def __init__(self, asked):
-        self.asked = asked
+    def __init__(self, calls):
+        self.calls = calls
 
     def __exit__(self, *_):
-        self.asked.append("closed")
+        self.calls.append("closed")
 
 
-def collected(result):
+def items(result):
     return [line for line in result.outlines if "::" in line and " " not in line]
 
 
@@ -84,17 +84,17 @@ def test_a_folder_has_an_item_for_each_function_and_nothing_is_imported(project)
     }
     names = ["src/functions.py::Linear", "src/functions.py::Tanh"]
     for arguments in (["src"], ["src/functions.py", "src/helper.py"], ["src/functions.py"]):
-        assert collected(project(*arguments, "--collect-only", "-q", **files)) == names
-    assert collected(project("src/functions.py::Tanh", "--collect-only", "-q")) == names[1:]
-    assert collected(project("src/functions.py", "-k", "linear", "--collect-only", "-q")) == names[:1]
+        assert items(project(*arguments, "--collect-only", "-q", **files)) == names
+    assert items(project("src/functions.py::Tanh", "--collect-only", "-q")) == names[1:]
+    assert items(project("src/functions.py", "-k", "linear", "--collect-only", "-q")) == names[:1]
     assert project("src/helper.py").ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert project.asked == []
+    assert project.calls == []
     project("src/functions.py").assert_outcomes(passed=2)
 
 
 def test_tests_run_as_always_beside_the_doctor_and_their_own_functions_are_left_alone(project):
     files = {"functions": functions("Linear"), "test_it": functions("Own", end="def test_it():\n    pass\n")}
-    assert collected(project("-q", "--collect-only", **files)) == ["functions.py::Linear", "test_it.py::test_it"]
+    assert items(project("-q", "--collect-only", **files)) == ["functions.py::Linear", "test_it.py::test_it"]
     project().assert_outcomes(passed=2)
 
 
@@ -109,10 +109,10 @@ def test_the_settings_name_files_which_are_examined_besides_the_folders_of_the_t
         "tests__test_it": "def test_it(): pass",
     }
     named = ["src/deep/er/inner.py::Inner", "src/functions.py::Linear"]
-    assert sorted(collected(project("-q", "--collect-only", **files))) == [*named, "tests/test_it.py::test_it"]
-    assert sorted(collected(project("src", "-q", "--collect-only"))) == named
-    assert collected(project("src/other.py", "-q", "--collect-only")) == ["src/other.py::Other"]
-    assert collected(project("tests", "-q", "--collect-only")) == ["tests/test_it.py::test_it"]
+    assert sorted(items(project("-q", "--collect-only", **files))) == [*named, "tests/test_it.py::test_it"]
+    assert sorted(items(project("src", "-q", "--collect-only"))) == named
+    assert items(project("src/other.py", "-q", "--collect-only")) == ["src/other.py::Other"]
+    assert items(project("tests", "-q", "--collect-only")) == ["tests/test_it.py::test_it"]
 
 
 @pytest.mark.parametrize(
@@ -145,16 +145,16 @@ def test_a_file_that_is_no_python_is_an_error_of_the_collection_in_words(project
 def test_a_failure_is_the_diagnosis_without_a_traceback(project):
     result = project("-rA", "-v", "--junitxml=said.xml", "lab.py", lab=functions("Square", "Wrong", "Crash", "Killed"))
     result.assert_outcomes(passed=1, failed=3)
-    said = result.stdout.str()
-    assert "WRONG   Wrong  (square)  lab.py:7\n  not-summed               b            This and that." in said
-    assert "Traceback" not in said
-    assert "pytest_plugin" not in said
+    text = result.stdout.str()
+    assert "WRONG   Wrong  (square)  lab.py:7\n  not-summed               b            This and that." in text
+    assert "Traceback" not in text
+    assert "pytest_plugin" not in text
     assert [line for line in result.outlines if line.startswith("FAILED ")] == [
         "FAILED lab.py::Wrong - not-summed (b)",
         "FAILED lab.py::Crash - raises (b)",
         "FAILED lab.py::Killed - killed (b)",
     ]
-    assert "CORRECT Square  (square)\n  note: no-vmap" in said
+    assert "CORRECT Square  (square)\n  note: no-vmap" in text
     suite = ElementTree.parse(project.path / "said.xml").getroot()
     cases = {case.get("name"): case for case in suite.iter("testcase")}
     assert list(cases) == ["Square", "Wrong", "Crash", "Killed"]
@@ -166,7 +166,7 @@ def test_a_failure_is_the_diagnosis_without_a_traceback(project):
 def test_one_sandbox_serves_all_files_and_is_ended(project):
     project.ini("[pytest]\ndoctor_time_limit = 7\ndoctor_memory_limit = 1.5")
     project(lab=functions("Square", "Killed", "Tanh"), other=functions("Exp"))
-    *calls, last = project.asked
+    *calls, last = project.calls
     assert [call[:3] for call in calls] == [(name, 7.0, 1.5) for name in ("Square", "Killed", "Tanh", "Exp")]
     assert len({id(sandbox) for *_, sandbox in calls}) == 1
     assert last == "closed"
@@ -174,7 +174,7 @@ def test_one_sandbox_serves_all_files_and_is_ended(project):
 
 def test_a_run_ends_at_the_first_failure_where_it_is_asked_to(project):
     project("-x", lab=functions("Wrong", "Square")).assert_outcomes(failed=1)
-    assert [name for name, *_ in project.asked[:-1]] == ["Wrong"]
+    assert [name for name, *_ in project.calls[:-1]] == ["Wrong"]
 
 
 LOCAL = "def make(scale):\n" + "".join(f"    {line}\n" for line in FUNCTION.format("Local").split("\n"))
@@ -221,8 +221,8 @@ def test_pytest_loads_it_with_the_package_and_waits_for_nothing_heavy():
     settings.read(ROOT / "setup.cfg", encoding="utf-8")
     assert settings["options.entry_points"]["pytest11"].strip() == "amal.pytest_plugin = amal.pytest_plugin"
     code = "import sys, pytest; before = set(sys.modules); import amal.pytest_plugin; print(*set(sys.modules) - before)"
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert set(said.stdout.split()) == {"amal", "amal.pytest_plugin"}
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(process.stdout.split()) == {"amal", "amal.pytest_plugin"}
 
 
 # ---------------------------------------------------------------------------------- real runs
@@ -233,7 +233,7 @@ from amal.doctor.findings import Diagnosis, Finding
 
 def examine_file(path, names, *_, **__):
     wrong = (Finding("not-summed", "This and that."),) if names == ("Wrong",) else ()
-    return isolation.Report([Diagnosis(names[0], "square", "", wrong, str(path), 2)])
+    return [isolation.Report([Diagnosis(names[0], "square", "", wrong, str(path), 2)])]
 
 class Nothing:
     def __exit__(self, *_): pass
@@ -254,7 +254,7 @@ def test_workers_share_the_items(pytester):
     result.stdout.fnmatch_lines(["FAILED src/lab.py::Wrong - not-summed"])
 
 
-def pasted(page, beginning):
+def example(page, beginning):
     """The block of a page that begins so."""
     [content] = [
         text for _, language, text in blocks(read(page)) if language is not None and text.startswith(beginning)
@@ -264,19 +264,21 @@ def pasted(page, beginning):
 
 def test_what_the_readme_shows_of_a_project_is_what_pytest_prints(pytester, monkeypatch):
     """A real run, of the file, the test and the settings that the README shows."""
-    shown = {start: pasted("README.md", start) for start in ("# src/functions.py", "# tests/test_functions.py")}
-    for start, text in shown.items():
+    examples = {start: example("README.md", start) for start in ("# src/functions.py", "# tests/test_functions.py")}
+    for start, text in examples.items():
         path = pytester.path / start.removeprefix("# ")
         path.parent.mkdir()
         path.write_text(text)
     with path.parent.parent.joinpath("src/functions.py").open("a") as file:
         file.write("\n\nimport os\nprint('in process', os.getpid())\n")
-    pytester.makeini(pasted("README.md", "# pytest.ini"))
+    pytester.makeini(example("README.md", "# pytest.ini"))
     monkeypatch.setenv("COLUMNS", "100")
     result = pytester.runpytest_inprocess(*OPTIONS)
-    said = iter(re.sub(r"=+ (.+) in [\d.]+s.* =+", r"\1", line).rstrip() for line in result.outlines)
-    lines = pasted("README.md", "tests/test_functions.py .").split("\n")
-    assert [line for line in lines if line.strip() not in ("", "...") and line not in said] == [], result.stdout.str()
+    lines_of_run = iter(re.sub(r"=+ (.+) in [\d.]+s.* =+", r"\1", line).rstrip() for line in result.outlines)
+    lines = example("README.md", "tests/test_functions.py .").split("\n")
+    assert [line for line in lines if line.strip() not in ("", "...") and line not in lines_of_run] == [], (
+        result.stdout.str()
+    )
     processes = {int(number) for number in re.findall(r"in process (\d+)", result.stdout.str())}
     assert len(processes) == 1, "of the item that fails"
     assert os.getpid() not in processes
@@ -284,7 +286,7 @@ def test_what_the_readme_shows_of_a_project_is_what_pytest_prints(pytester, monk
 
 def test_what_the_readme_shows_as_wrong_is_unseen_by_gradcheck():
     scope = {}
-    exec(pasted("README.md", "# src/functions.py"), scope)
+    exec(example("README.md", "# src/functions.py"), scope)
     for name in ("SiLU", "Softplus"):
         assert torch.autograd.gradcheck(scope[name].apply, torch.randn(5, dtype=torch.float64, requires_grad=True))
 
@@ -328,7 +330,7 @@ with open("x"):
 def test_the_text_of_a_file_says_which_functions_it_defines(tmp_path):
     path = tmp_path / "lab.py"
     path.write_text(CLASSES)
-    found = sources.functions_in(path)
+    places = source_functions.functions_in(path)
     whole = {
         "Part",
         "Child",
@@ -341,10 +343,10 @@ def test_the_text_of_a_file_says_which_functions_it_defines(tmp_path):
         "Other",
         "Opened",
     }
-    assert found.keys() == whole
-    assert [name for name, place in found.items() if place.local] == ["make.Local"]
+    assert places.keys() == whole
+    assert [name for name, place in places.items() if place.local] == ["make.Local"]
     lines = CLASSES.split("\n")
-    assert all(f"class {name.split('.')[-1]}(" in lines[place.line - 1] for name, place in found.items())
+    assert all(f"class {name.split('.')[-1]}(" in lines[place.line - 1] for name, place in places.items())
 
 
 @pytest.mark.parametrize("content", [b"Function = (", b"Function\x00", b"Function = '\xff'"])
@@ -352,6 +354,6 @@ def test_what_is_no_python_is_refused_in_words(content, tmp_path):
     path = tmp_path / "lab.py"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"lab\.py cannot be read: "):
-        sources.functions_in(path)
+        source_functions.functions_in(path)
     with pytest.raises(UserError, match="cannot be read"):
-        sources.functions_in(tmp_path / "nothing.py")
+        source_functions.functions_in(tmp_path / "nothing.py")

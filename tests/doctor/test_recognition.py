@@ -9,11 +9,12 @@ from torch.nn import functional
 
 from amal.checking import examine
 from amal.course.mutants import SOLUTIONS
-from amal.doctor.definitions import Draw, all_operations
+from amal.doctor import definitions
+from amal.doctor.definitions import Draw, all_operations, layers
 from amal.doctor.definitions.names import NAMES
 
 
-def made(forward, backward):
+def function(forward, backward):
     """Return a Function of two plain functions."""
     return type("Examined", (Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
 
@@ -28,6 +29,24 @@ def test_every_argument_of_a_definition_with_roles_has_one():
             if definition.roles:
                 assert len(definition.roles) == len(definition.draw(Draw(0))), (operation.name, definition.name)
                 assert NAMES.keys() >= set(definition.roles)
+
+
+def test_a_row_adds_an_operation(monkeypatch):
+    """The one in the docstring of the definitions."""
+    row = next(line.strip() for line in definitions.__doc__.splitlines() if line.strip().startswith("entrywise("))
+    operation = eval(row, {**vars(layers), "functional": functional})
+    monkeypatch.setattr(layers, "OPERATIONS", (*layers.OPERATIONS, operation))
+
+    def softsign(ctx, x):
+        ctx.save_for_backward(x)
+        return x / (1 + x.abs())
+
+    def gradient(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g / (1 + x.abs()) ** 2
+
+    assert examine(function(softsign, gradient), "softsign").verdict == "correct"
+    assert errors(examine(function(softsign, lambda ctx, g: 2 * gradient(ctx, g)), "Softsign")) == ["grad-factor"]
 
 
 # ---------------------------------------------------------------------------------- another order
@@ -119,14 +138,14 @@ IN_ANOTHER_ORDER = {
 def test_inputs_may_come_in_another_order(name):
     forward, backward, order = IN_ANOTHER_ORDER[name]
     operation = name.split(",")[0]
-    diagnosis = examine(made(forward, backward), operation)
+    diagnosis = examine(function(forward, backward), operation)
     assert diagnosis.verdict == "correct", diagnosis
     assert order in diagnosis.definition
 
-    def doubled(ctx, g):
-        return tuple(of if of is None else 2 * of for of in backward(ctx, g))
+    def double(ctx, g):
+        return tuple(each if each is None else 2 * each for each in backward(ctx, g))
 
-    wrong = examine(made(forward, doubled), operation)
+    wrong = examine(function(forward, double), operation)
     assert set(errors(wrong)) == {"grad-factor"}, wrong
     assert order in wrong.definition
 
@@ -137,28 +156,28 @@ def test_extremes_and_results_are_asked_of_the_input_wherever_it_is():
         powers = logits.exp()
         return -(powers / powers.sum(1, keepdim=True)).gather(1, target[:, None]).log().mean()
 
-    assert errors(examine(made(unstable, cross_entropy_gradients), "cross_entropy")) == ["forward-unstable"]
+    assert errors(examine(function(unstable, cross_entropy_gradients), "cross_entropy")) == ["forward-unstable"]
 
 
 def test_what_the_names_say_is_not_overruled_by_values():
-    def exchanged(ctx, x, gamma, beta):
+    def exchange(ctx, x, gamma, beta):
         return batch_norm(ctx, beta, gamma, x)
 
     def backward(ctx, g):
         by_beta, by_gamma, by_x = batch_norm_gradients(ctx, g)
         return by_x, by_gamma, by_beta
 
-    assert errors(examine(made(exchanged, backward), "batch_norm")) == ["forward-value"]
+    assert errors(examine(function(exchange, backward), "batch_norm")) == ["forward-value"]
 
-    def confused(ctx, prediction, target):
+    def confuse(ctx, prediction, target):
         return bce(ctx, prediction, target)
 
-    assert "forward-value" in errors(examine(made(confused, bce_gradients), "bce_with_logits"))
+    assert "forward-value" in errors(examine(function(confuse, bce_gradients), "bce_with_logits"))
 
 
 def test_an_order_that_matters_by_definition_is_not_tried():
-    turned = made(lambda ctx, a, b: ctx.save_for_backward(a, b) or b / a, lambda ctx, g: (g, g))
-    assert "forward-value" in errors(examine(turned, "div"))
+    quotient = function(lambda ctx, a, b: ctx.save_for_backward(a, b) or b / a, lambda ctx, g: (g, g))
+    assert "forward-value" in errors(examine(quotient, "div"))
 
 
 # ---------------------------------------------------------------------------------- more arguments
@@ -284,15 +303,15 @@ MORE = {
 def test_more_arguments_are_told_by_name_and_default(name):
     forward, backward = MORE[name]
     operation = name.split(",")[0]
-    diagnosis = examine(made(forward, backward), operation)
+    diagnosis = examine(function(forward, backward), operation)
     assert errors(diagnosis) == [], diagnosis
 
-    def last_doubled(ctx, g):
+    def double_last(ctx, g):
         returned = backward(ctx, g)
-        last = max(place for place, of in enumerate(returned) if of is not None)
-        return tuple(2 * of if place == last else of for place, of in enumerate(returned))
+        last = max(place for place, each in enumerate(returned) if each is not None)
+        return tuple(2 * each if place == last else each for place, each in enumerate(returned))
 
-    assert errors(examine(made(forward, last_doubled), operation)) == ["grad-factor"]
+    assert errors(examine(function(forward, double_last), operation)) == ["grad-factor"]
 
 
 @pytest.mark.parametrize(
@@ -306,17 +325,17 @@ def test_more_arguments_are_told_by_name_and_default(name):
     ],
 )
 def test_what_nobody_can_know_is_not_called_an_error(operation, forward):
-    diagnosis = examine(made(forward, lambda ctx, g: g), operation)
+    diagnosis = examine(function(forward, lambda ctx, g: g), operation)
     assert (diagnosis.verdict, errors(diagnosis)) == ("not examined", ["not-examined"])
     assert diagnosis.findings[0].message.startswith(f"Could not be examined as {operation}: forward takes (x")
 
 
 def test_a_guess_that_does_not_fit_is_not_held_against_it():
-    def scaled(ctx, x, temperature):
+    def scale(ctx, x, temperature):
         return (x / temperature / 2).tanh()
 
-    assert examine(made(scaled, lambda ctx, g: (g, None)), "tanh").verdict == "not examined"
-    wrong = made(lambda ctx, x, approximate: x, gelu_gradients)
+    assert examine(function(scale, lambda ctx, g: (g, None)), "tanh").verdict == "not examined"
+    wrong = function(lambda ctx, x, approximate: x, gelu_gradients)
     assert "forward-value" in errors(examine(wrong, "gelu"))  # torch's own parameter: there is nothing to guess
 
 
@@ -325,7 +344,7 @@ def test_a_parameter_that_changes_something_is_given_and_not_filled_in():
         ctx.save_for_backward(input, weight)
         return functional.conv2d(input, weight, bias)
 
-    assert "forward-value" in errors(examine(made(deaf, torch_conv_gradients), "conv2d"))
+    assert "forward-value" in errors(examine(function(deaf, torch_conv_gradients), "conv2d"))
 
 
 # ---------------------------------------------------------------------------------- vectors as rows
@@ -339,12 +358,12 @@ def test_scale_and_shift_may_be_rows(keepdim, says):
     def backward(ctx, g):
         by_gamma, by_beta, by_x = batch_norm_gradients(ctx, g)
         n = by_gamma.flatten(), by_beta.flatten()
-        return by_x, *(of[None] if keepdim else of for of in n)
+        return by_x, *(each[None] if keepdim else each for each in n)
 
     def saved_flat(ctx, x, gamma, beta):
         return forward(ctx, x, gamma, beta)
 
-    diagnosis = examine(made(saved_flat, backward), "batch_norm")
+    diagnosis = examine(function(saved_flat, backward), "batch_norm")
     assert diagnosis.verdict == "correct", diagnosis
     assert says in diagnosis.definition
 
@@ -362,16 +381,16 @@ def test_an_empty_batch_is_a_note_where_the_operation_means_nothing_on_it():
         by_gamma, by_beta, by_x = batch_norm_gradients(ctx, g)
         return by_x, by_gamma, by_beta
 
-    diagnosis = examine(made(divides, gradients), "batch_norm")
+    diagnosis = examine(function(divides, gradients), "batch_norm")
     assert diagnosis.verdict == "correct", diagnosis
-    (note,) = (of.message for of in diagnosis.findings if of.code == "raises")
+    (note,) = (finding.message for finding in diagnosis.findings if finding.code == "raises")
     assert note.startswith("For an empty batch, where it means nothing: forward raised ZeroDivisionError")
 
     def mean(ctx, x):
         ctx.shape = x.shape
         return x.sum() * (1 / x.numel())
 
-    averaged = examine(made(mean, lambda ctx, g: g.expand(ctx.shape) / ctx.shape.numel()), "mean")
+    averaged = examine(function(mean, lambda ctx, g: g.expand(ctx.shape) / ctx.shape.numel()), "mean")
     assert averaged.verdict == "correct", averaged
     assert "For an empty batch" in str(averaged)
 
@@ -382,7 +401,7 @@ def test_an_empty_batch_is_no_note_where_the_operation_means_something():
         ctx.save_for_backward(y)
         return y
 
-    diagnosis = examine(made(tanh, lambda ctx, g: g * (1 - ctx.saved_tensors[0] ** 2)), "tanh")
+    diagnosis = examine(function(tanh, lambda ctx, g: g * (1 - ctx.saved_tensors[0] ** 2)), "tanh")
     assert (diagnosis.verdict, errors(diagnosis)) == ("wrong", ["raises-sometimes"])
 
 

@@ -1,4 +1,4 @@
-"""What a Function does, all of it that can be seen, without the doctor: two Functions are alike if this is."""
+"""What a Function does, as far as it can be seen without the doctor: two Functions are alike if this is."""
 
 import gc
 import weakref
@@ -30,20 +30,20 @@ def grad_output_like(output):
     return torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output.dtype) + 0.3
 
 
-def observed(function, kind):
-    """Each thing that was looked at -> what was seen."""
+def observe(function, kind):
+    """Each thing to look at -> what it shows."""
     call = CALLS[kind]
-    seen = {}
+    behaviour = {}
     for label, arguments in probes(kind, call).items():
         for what, look in (("value", values), ("second", second_derivatives)):
-            seen.update(
-                {f"{label} {what} {k}": v for k, v in looked(look, function, arguments, call.variables).items()}
+            behaviour.update(
+                {f"{label} {what} {k}": v for k, v in look_at(look, function, arguments, call.variables).items()}
             )
-    seen["kept"] = kept(function, call.draw(5), call.variables)
-    return seen
+    behaviour["kept"] = kept_tensors(function, call.draw(5), call.variables)
+    return behaviour
 
 
-def looked(look, function, arguments, variables):
+def look_at(look, function, arguments, variables):
     try:
         return look(function, arguments, variables)
     except Exception as error:
@@ -51,32 +51,32 @@ def looked(look, function, arguments, variables):
 
 
 def probes(kind, call):
-    found = {"usual": call.draw(5), "square": call.draw(len(call.draw(5)[0][0]))}
+    probes_by_name = {"usual": call.draw(5), "square": call.draw(len(call.draw(5)[0][0]))}
     first, *rest = call.draw(2)
     if kind in ("relu", "leaky_relu", "max_pool", "max_pool, images"):
-        found["at the kink"] = (torch.zeros_like(first), *rest)
-    found["large"] = (first * 1000, *rest)
+        probes_by_name["at the kink"] = (torch.zeros_like(first), *rest)
+    probes_by_name["large"] = (first * 1000, *rest)
     if kind.startswith("bce") and "logits" not in kind:
-        found["large"] = (first.round(), *rest)
-    return found
+        probes_by_name["large"] = (first.round(), *rest)
+    return probes_by_name
 
 
 def values(function, arguments, variables):
     output, inputs = apply(function, arguments, variables)
-    before = [x.detach().clone() if torch.is_tensor(x) else x for x in arguments]
+    copies = [x.detach().clone() if torch.is_tensor(x) else x for x in arguments]
     grad_output = grad_output_like(output)
-    given = grad_output.clone()
-    seen = {"output": output.detach().clone()}
-    seen["inputs changed"] = any(
-        torch.is_tensor(x) and not torch.equal(x.detach(), y) for x, y in zip(inputs, before, strict=True)
+    copy = grad_output.clone()
+    behaviour = {"output": output.detach().clone()}
+    behaviour["inputs changed"] = any(
+        torch.is_tensor(x) and not torch.equal(x.detach(), y) for x, y in zip(inputs, copies, strict=True)
     )
     for i, gradient in enumerate(raw_gradients(output, grad_output)):
-        seen[f"gradient {i}"] = gradient
-    seen["grad_output changed"] = not torch.equal(grad_output, given)
+        behaviour[f"gradient {i}"] = gradient
+    behaviour["grad_output changed"] = not torch.equal(grad_output, copy)
     output, inputs = apply(function, arguments, variables)
     zero = raw_gradients(output, torch.zeros_like(output))
-    seen["of zero"] = [torch.is_tensor(x) and bool(x.any()) for x in zero]
-    return seen
+    behaviour["of zero"] = [torch.is_tensor(x) and bool(x.any()) for x in zero]
+    return behaviour
 
 
 def second_derivatives(function, arguments, variables):
@@ -89,15 +89,15 @@ def second_derivatives(function, arguments, variables):
     return {str(i): torch.zeros(()) if x is None else x for i, x in enumerate(second)}
 
 
-def kept(function, arguments, variables):
+def kept_tensors(function, arguments, variables):
     """Floating tensors that are attributes of ctx; and whether an output outlives its graph."""
     gc.disable()  # a reference cycle must not be swept up before we look
     try:
         output, inputs = apply(function, arguments, variables)
-        found = [name for name, x in vars(output.grad_fn).items() if torch.is_tensor(x) and x.is_floating_point()]
+        names = [name for name, x in vars(output.grad_fn).items() if torch.is_tensor(x) and x.is_floating_point()]
         reference = weakref.ref(output)
         del output, inputs
-        return found, reference() is not None
+        return names, reference() is not None
     finally:
         gc.enable()
 
@@ -111,7 +111,7 @@ def alike(one, other):
 
 
 def differences(one, other):
-    """What was seen of one and not, or not alike, of another."""
+    """What one shows and another does not, or not alike."""
     return {what for what in {*one, *other} if not (what in one and what in other and alike(one[what], other[what]))}
 
 
@@ -137,25 +137,27 @@ OUTER = {
 
 
 def seen_at(function, call, where):
-    """What is seen of a formula at one probe: outputs, what backward returns, second or third derivatives."""
+    """What a formula shows at one probe: outputs, what backward returns, second or third derivatives."""
     n = {"many": 70, "square": 3}.get(where, 5)
     first, *rest = call.draw(n)
     arguments = (ELSEWHERE.get(where, lambda x: x)(first), *rest)
     outputs, _ = apply(function, arguments, call.variables)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     with torch.no_grad():
-        returned = looked(lambda *_: outputs[0].grad_fn.apply(*map(outer(where), outputs)), None, None, None)
-    seen = {f"output {i}": x.detach() for i, x in enumerate(outputs)}
+        returned = look_at(lambda *_: outputs[0].grad_fn.apply(*map(outer(where), outputs)), None, None, None)
+    behaviour = {f"output {i}": x.detach() for i, x in enumerate(outputs)}
     if isinstance(returned, dict):  # it raised an exception
-        return seen | returned
+        return behaviour | returned
     several = returned if isinstance(returned, tuple | list) else (returned,)
-    seen |= {f"gradient {i}": x for i, x in enumerate(several)} | {"list": isinstance(returned, list)}
-    seen["shared"] = [x.data_ptr() for x in several if torch.is_tensor(x)][:2]
-    seen["shared"] = len(seen["shared"]) == 2 and seen["shared"][0] == seen["shared"][1]
+    behaviour |= {f"gradient {i}": x for i, x in enumerate(several)} | {"list": isinstance(returned, list)}
+    behaviour["shared"] = [x.data_ptr() for x in several if torch.is_tensor(x)][:2]
+    behaviour["shared"] = len(behaviour["shared"]) == 2 and behaviour["shared"][0] == behaviour["shared"][1]
     if where in ("usual", "third"):
         order = 3 if where == "third" else 2
-        seen |= looked(lambda *_: higher_derivatives(function, arguments, call.variables, order), None, None, None)
-    return seen
+        behaviour |= look_at(
+            lambda *_: higher_derivatives(function, arguments, call.variables, order), None, None, None
+        )
+    return behaviour
 
 
 def outer(where):
@@ -168,8 +170,8 @@ def higher_derivatives(function, arguments, variables, order):
     needing = [inputs[i] for i in variables]
     total = sum((x * grad_output_like(x)).real.sum() for x in outputs)
     for _ in range(order):
-        found = torch.autograd.grad(total, needing, create_graph=True, allow_unused=True)
-        total = sum((x * grad_output_like(x)).real.sum() for x in found if x is not None)
+        gradients = torch.autograd.grad(total, needing, create_graph=True, allow_unused=True)
+        total = sum((x * grad_output_like(x)).real.sum() for x in gradients if x is not None)
         if not torch.is_tensor(total) or not total.requires_grad:
             break
-    return {f"order {order}, {i}": torch.zeros(()) if x is None else x.detach() for i, x in enumerate(found)}
+    return {f"order {order}, {i}": torch.zeros(()) if x is None else x.detach() for i, x in enumerate(gradients)}

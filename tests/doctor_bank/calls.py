@@ -52,7 +52,7 @@ def highway_arguments(n):
     return numbers(n, 4), numbers(4, 4, seed=1), numbers(4), numbers(4, 4, seed=2), numbers(4, seed=1)
 
 
-def of_one(reference, draw=lambda n: (numbers(n, 3),)):
+def unary(reference, draw=lambda n: (numbers(n, 3),)):
     return Call(reference, draw, (0,))
 
 
@@ -88,12 +88,12 @@ CALLS = {
     "bce, sum": pair(lambda p, y: F.binary_cross_entropy(p, y, reduction="sum"), probabilities, (0,)),
     "bce_with_logits": pair(F.binary_cross_entropy_with_logits),
     "bce_with_logits, constant target": pair(F.binary_cross_entropy_with_logits, variables=(0,)),
-    "tanh": of_one(torch.tanh),
-    "sigmoid": of_one(torch.sigmoid),
-    "relu": of_one(torch.relu),
-    "leaky_relu": of_one(F.leaky_relu),
-    "softmax": of_one(lambda x: torch.softmax(x, -1)),
-    "log_softmax": of_one(lambda x: torch.log_softmax(x, -1)),
+    "tanh": unary(torch.tanh),
+    "sigmoid": unary(torch.sigmoid),
+    "relu": unary(torch.relu),
+    "leaky_relu": unary(F.leaky_relu),
+    "softmax": unary(lambda x: torch.softmax(x, -1)),
+    "log_softmax": unary(lambda x: torch.log_softmax(x, -1)),
     "cross_entropy": Call(F.cross_entropy, lambda n: (numbers(n, 4), classes(n)), (0,)),
     "cross_entropy, one-hot": Call(F.cross_entropy, lambda n: (numbers(n, 4), one_hot(n)), (0,)),
     "cross_entropy, sum": Call(
@@ -108,12 +108,12 @@ CALLS = {
         (0, 1, 2),
     ),
     "conv2d": Call(F.conv2d, lambda n: (numbers(n, 2, 5, 4), numbers(3, 2, 3, 3), numbers(3)), (0, 1, 2)),
-    "max_pool": of_one(lambda X: F.max_pool1d(X, 2), lambda n: (apart(n, 3, 6),)),
-    "max_pool, images": of_one(lambda X: F.max_pool2d(X, 2), lambda n: (apart(n, 2, 4, 5),)),
-    "avg_pool": of_one(lambda X: F.avg_pool1d(X, 2), lambda n: (numbers(n, 3, 6),)),
-    "avg_pool, images": of_one(lambda X: F.avg_pool2d(X, 2), lambda n: (numbers(n, 2, 4, 5),)),
+    "max_pool": unary(lambda X: F.max_pool1d(X, 2), lambda n: (apart(n, 3, 6),)),
+    "max_pool, images": unary(lambda X: F.max_pool2d(X, 2), lambda n: (apart(n, 2, 4, 5),)),
+    "avg_pool": unary(lambda X: F.avg_pool1d(X, 2), lambda n: (numbers(n, 3, 6),)),
+    "avg_pool, images": unary(lambda X: F.avg_pool2d(X, 2), lambda n: (numbers(n, 2, 4, 5),)),
     "batch_norm": affine(lambda x, w, b: batch_norm(x, w, b)),
     "layer_norm": affine(lambda x, w, b: F.layer_norm(x, x.shape[-1:], w, b)),
-    "layer_norm, plain": of_one(lambda x: F.layer_norm(x, x.shape[-1:])),
+    "layer_norm, plain": unary(lambda x: F.layer_norm(x, x.shape[-1:])),
 }
 """Kind -> how it is called. A kind without a comma, or before it, that is an operation is the solution's own."""

@@ -26,13 +26,18 @@ grad[..., -3:-1] += grad_output[..., -2:].flip(-1)"""
 REPLICATED = """grad = grad_output[..., 2:-2].clone()
 grad[..., 0] += grad_output[..., :2].sum(-1)
 grad[..., -1] += grad_output[..., -2:].sum(-1)"""
-AROUND = """grad = grad_output[..., 2:-2].clone()
+CIRCULAR = """grad = grad_output[..., 2:-2].clone()
 grad[..., :2] += grad_output[..., -2:]
 grad[..., -2:] += grad_output[..., :2]"""
 SMOOTHED = """p = F.pad(grad_output / 3, (2, 2))
 grad = (p[..., :-2] + p[..., 1:-1] + p[..., 2:])
 grad[..., 2] += grad[..., 0]
 grad[..., -3] += grad[..., -1]"""
+PADS = (
+    ("reflect", REFLECTED),
+    ("replicate", REPLICATED),
+    ("circular", CIRCULAR, Wrong("one-side", "grad-value", lines=CIRCULAR.rsplit("\n", 1)[0])),
+)
 CENTRED = "centred = x - x.mean(0)"
 ROW = "row = grad_output.unsqueeze(1) * y"
 
@@ -128,41 +133,19 @@ ROWS = (
         ),
         variables=(0, 1),
     ),
-    Formula(
-        "ReflectPad",
-        None,
-        "x",
-        "output = F.pad(x, (2, 2), mode='reflect')",
-        "grad",
-        pad("reflect"),
-        signals,
-        (value_of("cut", "grad-value", "grad_output[..., 2:-2].clone()"),),
-        lines=REFLECTED,
-    ),
-    Formula(
-        "ReplicatePad",
-        None,
-        "x",
-        "output = F.pad(x, (2, 2), mode='replicate')",
-        "grad",
-        pad("replicate"),
-        signals,
-        (value_of("cut", "grad-value", "grad_output[..., 2:-2].clone()"),),
-        lines=REPLICATED,
-    ),
-    Formula(
-        "CircularPad",
-        None,
-        "x",
-        "output = F.pad(x, (2, 2), mode='circular')",
-        "grad",
-        pad("circular"),
-        signals,
-        (
-            value_of("cut", "grad-value", "grad_output[..., 2:-2].clone()"),
-            Wrong("one-side", "grad-value", lines=AROUND.rsplit("\n", 1)[0]),
-        ),
-        lines=AROUND,
+    *(
+        Formula(
+            f"{mode.title()}Pad",
+            None,
+            "x",
+            f"output = F.pad(x, (2, 2), mode='{mode}')",
+            "grad",
+            pad(mode),
+            signals,
+            (value_of("cut", "grad-value", "grad_output[..., 2:-2].clone()"), *faults),
+            lines=lines,
+        )
+        for mode, lines, *faults in PADS
     ),
     Formula(
         "Smooth",

@@ -262,7 +262,7 @@ class Entry:
         return DEFINITIONS.get(self.name)
 
 
-def loaded(source, name, space=None):
+def load(source, name, space=None):
     """The Function that a text defines, whose lines tracebacks can show."""
     where = f"<{name}>"
     linecache.cache[where] = (len(source), None, source.splitlines(keepends=True), where)
@@ -273,9 +273,9 @@ def loaded(source, name, space=None):
 
 def right():
     for operation, source in SOLUTIONS.items():
-        yield Entry(operation, loaded(source, operation), operation, operation)
+        yield Entry(operation, load(source, operation), operation, operation)
         name = f"{operation}, new form"
-        yield Entry(name, loaded(as_new_form(source), name), operation, operation)
+        yield Entry(name, load(as_new_form(source), name), operation, operation)
     for module, rows in RIGHT.items():
         for name, (operation, kind) in rows.items():
             yield Entry(name, getattr(module, name), operation, kind)
@@ -283,47 +283,49 @@ def right():
 
 def wrong():
     for operation, mutants in MUTANTS.items():
-        for place, of in enumerate(mutants):
-            name, source = f"{operation} {of.name}", of.text
-            yield Entry(name, loaded(source, name), operation, operation, of.codes)
+        for place, fault in enumerate(mutants):
+            name, source = f"{operation} {fault.name}", fault.text
+            yield Entry(name, load(source, name), operation, operation, fault.codes)
             if place % 3:
                 continue
             try:
                 new = as_new_form(source)
             except ValueError:  # it saves what only the old form has at hand
                 continue
-            yield Entry(f"{name}, new form", loaded(new, f"{name}, new form"), operation, operation, of.codes)
+            yield Entry(f"{name}, new form", load(new, f"{name}, new form"), operation, operation, fault.codes)
     for module, rows in RIGHT.items():
         for base, (operation, kind) in rows.items():
-            for of in OTHER_WRONG.get(base, ()):
-                name, source = f"{base} {of.name}", of.text(inspect.getsource(getattr(module, base)))
-                yield Entry(name, loaded(source, name, vars(module)), operation, kind, of.codes)
+            for fault in OTHER_WRONG.get(base, ()):
+                name, source = f"{base} {fault.name}", fault.text(inspect.getsource(getattr(module, base)))
+                yield Entry(name, load(source, name, vars(module)), operation, kind, fault.codes)
 
 
-def of_formula(formula, fault=None):
+def formula_entries(formula, fault=None):
     """The entries of a formula, right or with a fault: both forms."""
     name = f"{formula.name} formula" + (f" {fault.name}" if fault else "")
     codes = tuple(fault.codes.split()) if fault else ()
     for label, source in ((name, formula.text(fault)), (f"{name}, new form", as_new_form(formula.text(fault)))):
-        function = loaded(source, label)
+        function = load(source, label)
         yield Entry(label, function, formula.operation, formula.name, codes, fault.where if fault else "usual")
 
 
 FORMULAS = (*ENTRYWISE, *STEEP, *STRUCTURES, *ROWS)
 CALLS.update({formula.name: Call(formula.reference, formula.draw, formula.variables) for formula in FORMULAS})
-RIGHT_FORMULAS = tuple(entry for formula in FORMULAS if formula.right for entry in of_formula(formula))
-WRONG_FORMULAS = tuple(entry for formula in FORMULAS for fault in formula.wrong for entry in of_formula(formula, fault))
+RIGHT_FORMULAS = tuple(entry for formula in FORMULAS if formula.right for entry in formula_entries(formula))
+WRONG_FORMULAS = tuple(
+    entry for formula in FORMULAS for fault in formula.wrong for entry in formula_entries(formula, fault)
+)
 RIGHT_CLASSES, WRONG_CLASSES = tuple(right()), tuple(wrong())
 ALL_RIGHT, ALL_WRONG = (*RIGHT_CLASSES, *RIGHT_FORMULAS), (*WRONG_CLASSES, *WRONG_FORMULAS)
 
 
 def params(entries):
     """Return a test's parameters: of what is wrong two of three are slow, of what is in the newer form four of five."""
-    found, wrong, newer = [], 0, 0
+    parameters, wrong, newer = [], 0, 0
     for entry in entries:
         new = "new form" in entry.name
         newer += new
         wrong += bool(entry.codes) and not new
         slow = newer % 5 if new else entry.codes and wrong % 3
-        found.append(pytest.param(entry, id=entry.name, marks=[pytest.mark.slow] if slow else []))
-    return found
+        parameters.append(pytest.param(entry, id=entry.name, marks=[pytest.mark.slow] if slow else []))
+    return parameters

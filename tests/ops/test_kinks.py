@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from amal.checking import examine
-from amal.doctor.definitions import Draw, all_operations, operation_called
+from amal.doctor.definitions import Draw, all_operations, find_operation
 
 STATED = {
     ("relu", "usual"): (0.0, 0.0),
@@ -33,7 +33,7 @@ def test_every_kink_that_is_left_to_the_definition_has_its_slope_stated():
 @pytest.mark.parametrize(("operation", "name"), STATED)
 def test_a_definition_has_the_slope_that_is_stated(operation, name):
     at, expected = STATED[operation, name]
-    definition = next(of for of in operation_called(operation).definitions if of.name == name)
+    definition = next(of for of in find_operation(operation).definitions if of.name == name)
     options = [value for value in definition.draw(Draw(0)) if not isinstance(value, torch.Tensor)]
     assert slope(definition.reference, at, *options).eq(expected).all()
 

@@ -17,7 +17,7 @@ from fifo import LONG, Fifo
 
 from amal.course import grading, labs, mutants
 from amal.course.exercises import as_text, progress, source
-from amal.doctor.isolation import examine_file
+from amal.doctor.isolation import examine_file, last_report
 from amal.sandbox import Ending, Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -183,7 +183,7 @@ def test_a_function_that_is_killed_is_not_called_wrong(tmp_path, monkeypatch, ca
 
 def test_a_file_of_too_much_memory_is_told_so(tmp_path):
     (tmp_path / "lab.py").write_text("import foreign\n" + SQUARE.format(forward="foreign.eat(dict, 2)"))
-    report = examine_file(tmp_path / "lab.py", ("Square",), memory_limit=1.0)
+    report = last_report(examine_file(tmp_path / "lab.py", ("Square",), memory_limit=1.0))
     (diagnosis,) = report.diagnoses
     assert (diagnosis.verdict, diagnosis.findings[0].code) == ("error", "raises")
     assert diagnosis.findings[0].message == "Square used more than 1 GB of memory and was stopped."

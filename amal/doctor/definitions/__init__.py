@@ -1,20 +1,26 @@
-"""The operations that the doctor knows, by name, each with every definition that a course or torch gives of it.
+"""The operations that the doctor knows, by name, each with every definition that a course or torch has of it.
 
 A derivative is right or wrong only with respect to a definition. The squared error of a batch may be a mean over all
 entries, a sum, or a sum for each example, averaged; a weight may be (in, out) or (out, in). Each is right, if backward
-goes with it. So the doctor first asks which definition the values follow.
+goes with it. So the doctor first finds the definition that the values follow.
+
+A new operation is a row in the table `OPERATIONS` of a family, and one in docs/DOCTOR.md; a new definition is a row in
+the table of its operation: name, words, reference, what draws its arguments, and their roles.
+
+    entrywise("softsign", ("softsign",), functional.softsign)
+    Definition("tanh", "approximated by a tanh", partial(functional.gelu, approximate="tanh"), matrix, INPUT)
 """
 
-from . import layers, losses, normalization, structures, windows
+from . import layers, lookup_and_attention, losses, normalization, windows
 from .definition import Arguments as Arguments
 from .definition import Definition as Definition
 from .definition import Draw as Draw
 from .definition import Kink as Kink
 from .definition import Operation as Operation
-from .definition import seeded as seeded
+from .definition import use_seed as use_seed
 
 
-def normalised(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return the name of a class without case, underscores, and what students write around it."""
     plain = name.lower().replace("_", "")
     for ending in ("function", "func", "fn", "op"):
@@ -26,12 +32,14 @@ def normalised(name: str) -> str:
 
 def all_operations() -> dict[str, Operation]:
     """Return name -> operation, of all that are known."""
-    tables = (losses.OPERATIONS, layers.OPERATIONS, normalization.OPERATIONS, windows.OPERATIONS, structures.OPERATIONS)
-    return {operation.name: operation for table in tables for operation in table}
+    families = (losses, layers, normalization, windows, lookup_and_attention)
+    return {operation.name: operation for family in families for operation in family.OPERATIONS}
 
 
-def operation_called(name: str) -> Operation | None:
+def find_operation(name: str) -> Operation | None:
     """Return the operation that the name of a class, or of an operation, means; None if it means none."""
-    plain = normalised(name)
     operations = all_operations()
-    return operations.get(name) or next((of for of in operations.values() if plain in of.aliases), None)
+    if name in operations:
+        return operations[name]
+    plain = plain_name(name)
+    return next((operation for operation in operations.values() if plain in operation.aliases), None)

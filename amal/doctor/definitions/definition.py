@@ -16,8 +16,8 @@ _offset: ContextVar[int] = ContextVar("offset", default=0)
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw other numbers inside: those of another seed."""
+def use_seed(seed: int) -> Iterator[None]:
+    """Draw the numbers of another seed inside of a `with`."""
     token = _offset.set(seed)
     try:
         yield
@@ -42,10 +42,10 @@ class Draw:
     def __call__(self, *shape: int) -> Tensor:
         """Draw numbers of either sign whose absolute values lie in [0.5, 1.5]: away from zero, and from its kinks."""
         sign = torch.randint(0, 2, shape, generator=self.generator) * 2 - 1
-        return (self.between(0.5, 1.5, *shape)) * sign
+        return self.uniform(0.5, 1.5, *shape) * sign
 
-    def between(self, low: float, high: float, *shape: int) -> Tensor:
-        """Draw numbers between two."""
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """Draw numbers between two bounds."""
         return low + (high - low) * torch.rand(shape, generator=self.generator, dtype=torch.float64)
 
     def distinct(self, *shape: int) -> Tensor:
@@ -63,24 +63,30 @@ class Draw:
         return torch.nn.functional.one_hot(self.classes(n, count), count).double()
 
 
+def append(draw: Callable[[Draw], Arguments], *values: Any) -> Callable[[Draw], Arguments]:
+    """Return what draws the same arguments, and some values after them."""
+    return lambda drawing: (*draw(drawing), *values)
+
+
 @dataclass(frozen=True)
 class Definition:
     """One way to define an operation and to pass its arguments."""
 
     name: str
-    """What `amal check NAME=operation:name` says to ask for it."""
+    """By which `amal check NAME=operation:name` selects it."""
     says: str
-    """It in words."""
+    """The definition in words."""
     reference: Callable[..., Tensor]
     draw: Callable[[Draw], Arguments]
-    optional: tuple[int, ...] = ()
-    """Arguments that are data, such as targets: a gradient for them is welcome, and not asked for."""
-    asked: bool = False
-    """Whether values cannot tell it from another one: the shapes of gradients do, or else what the code says."""
     roles: tuple[str, ...] = ()
-    """What each argument is, by which the parameters of forward are told apart; none: it takes them as they come."""
-    of_batch: bool = False
-    """Whether it normalises or sums over the batch: of an empty one, or of one example, it means nothing."""
+    """What each argument is, which tells the parameters of forward apart; none: it takes them as they come."""
+    optional: tuple[int, ...] = ()
+    """Arguments that are data, such as targets: a gradient for them is welcome, and not required."""
+    hint: str = ""
+    """A regular expression, for what values cannot tell from another definition: where the shapes of gradients do not
+    tell either, the text of a class that means this one matches it."""
+    needs_batch: bool = False
+    """Whether it normalises or sums over the batch: for an empty one, or for one example, it means nothing."""
     order: tuple[int, ...] = ()
     """The place of each argument among those of forward; none: as they come."""
     constants: tuple[int, ...] = ()
@@ -89,7 +95,7 @@ class Definition:
     @property
     def inputs(self) -> int:
         """How many of the arguments are tensors."""
-        return sum(isinstance(of, Tensor) for of in self.draw(Draw(0)))
+        return sum(isinstance(argument, Tensor) for argument in self.draw(Draw(0)))
 
     def place(self, argument: int) -> int:
         """Return the place of an argument among those of forward."""
@@ -125,9 +131,9 @@ class Operation:
     extremes: tuple[Arguments, ...] = ()
     """Arguments for which careless formulas overflow or divide by 0, where forward and backward must give numbers."""
     extremes_are: str = "large inputs"
-    """What they are, in words."""
+    """These arguments in words."""
     exact_extremes: bool = True
-    """Whether at the extremes the definition's value is asked for, not only that it is finite."""
+    """Whether forward must give the definition's value at the extremes, and not only a finite one."""
     kinks: tuple[Kink, ...] = ()
-    of_output: Callable[[Tensor, Tensor], Tensor] | None = None
-    """The gradient of the first argument as (output, grad_output) give it, for operations that are often written so."""
+    gradient_by_output: Callable[[Tensor, Tensor], Tensor] | None = None
+    """(output, grad_output) -> the gradient of the first argument, for operations that are often written so."""

@@ -1,12 +1,13 @@
 """Losses, in every definition that the doctor knows."""
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .definition import Arguments, Definition, Draw, Kink, Operation
+from .definition import Arguments, Definition, Draw, Kink, Operation, append
 
 SAYS = {
     "mean": "the mean over all entries",
@@ -16,9 +17,14 @@ SAYS = {
     "rows": "one number for each example, the mean of its entries",
     "row-sums": "one number for each example, the sum of its entries",
 }
+"""A way to reduce the entries of a loss -> the same in words."""
+PAIR = ("prediction", "target")
+
+Entries = Callable[[Tensor, Tensor], Tensor]
+"""From predictions and targets to the entries of a loss (n, ...)."""
 
 
-def reduced(entries: Tensor, reduction: str) -> Tensor:
+def reduce(entries: Tensor, reduction: str) -> Tensor:
     """Return entries (n, ...) as one loss, or as one for each example."""
     match reduction:
         case "mean":
@@ -34,62 +40,59 @@ def reduced(entries: Tensor, reduction: str) -> Tensor:
     return entries
 
 
-def two_alike(draw: Draw) -> Arguments:
-    """Draw predictions and targets."""
-    shape = (draw.n, draw.size(3))
-    return draw(*shape), 2 * draw(*shape)
+def loss(entries: Entries, reduction: str) -> Callable[..., Tensor]:
+    """Return the loss that reduces some entries; it may also take the name of its reduction."""
+    return lambda input, target, *_: reduce(entries(input, target), reduction)
 
 
-def with_reduction(arguments: Arguments, reduction: str) -> Arguments:
-    """Return the arguments and the name of a reduction, for those that ask for it."""
-    return *arguments, reduction
+def losses(entries: Entries, draw: Callable[[Draw], Arguments]) -> tuple[Definition, ...]:
+    """Return a definition for each way to reduce the entries."""
+    return tuple(Definition(name, says, loss(entries, name), draw, PAIR) for name, says in SAYS.items())
+
+
+def data_loss(name: str, says: str, entries: Entries, reduction: str, draw: Callable[[Draw], Arguments]) -> Definition:
+    """Return the definition of a loss whose targets are data, without a gradient."""
+    return Definition(name, says, loss(entries, reduction), draw, PAIR, optional=(1,))
+
+
+def word_argument(definition: Definition) -> Definition:
+    """Return the same definition, for a forward that takes the name of the reduction as a third argument."""
+    return replace(
+        definition,
+        name=f"{definition.name}-word",
+        says=f"{definition.says}, named in words",
+        draw=append(definition.draw, definition.name),
+        roles=(*PAIR, "reduction"),
+    )
 
 
 # ---------------------------------------------------------------------------------- of differences
 
 
-def squared(input: Tensor, target: Tensor, *_: str, reduction: str) -> Tensor:
-    """Return the squared error."""
-    return reduced((input - target) ** 2, reduction)
+def squared_error(input: Tensor, target: Tensor) -> Tensor:
+    """Return (x - y)², entry by entry."""
+    return (input - target) ** 2
 
 
-def absolute(input: Tensor, target: Tensor, *_: str, reduction: str) -> Tensor:
-    """Return the absolute error."""
-    return reduced((input - target).abs(), reduction)
+def absolute_error(input: Tensor, target: Tensor) -> Tensor:
+    """Return |x - y|, entry by entry."""
+    return (input - target).abs()
 
 
-def far_apart(draw: Draw) -> Arguments:
+def numbers(draw: Draw) -> Arguments:
+    """Draw predictions and targets."""
+    shape = (draw.n, draw.size(3))
+    return draw(*shape), 2 * draw(*shape)
+
+
+def unequal_numbers(draw: Draw) -> Arguments:
     """Draw predictions and targets of which no two are equal."""
     shape = (draw.n, draw.size(3))
-    return draw(*shape), draw.between(3, 4, *shape) * draw(*shape).sign()
+    return draw(*shape), draw.uniform(3, 4, *shape) * draw(*shape).sign()
 
 
-REDUCTIONS = ("mean", "batch", "sum", "none", "rows", "row-sums")
-PAIR = ("prediction", "target")
-MSE = tuple(Definition(of, SAYS[of], partial(squared, reduction=of), two_alike, roles=PAIR) for of in REDUCTIONS)
-L1 = tuple(Definition(of, SAYS[of], partial(absolute, reduction=of), far_apart, roles=PAIR) for of in REDUCTIONS)
-MSE += tuple(
-    Definition(
-        f"{of}-word",
-        f"{SAYS[of]}, named in words",
-        partial(squared, reduction=of),
-        with_word,
-        roles=(*PAIR, "reduction"),
-    )
-    for of, with_word in (
-        ("mean", lambda draw: with_reduction(two_alike(draw), "mean")),
-        ("sum", lambda draw: with_reduction(two_alike(draw), "sum")),
-    )
-)
-L1 += (
-    Definition(
-        "mean-word",
-        "the mean over all entries, named in words",
-        partial(absolute, reduction="mean"),
-        lambda draw: with_reduction(far_apart(draw), "mean"),
-        roles=(*PAIR, "reduction"),
-    ),
-)
+MSE = losses(squared_error, numbers)
+L1 = losses(absolute_error, unequal_numbers)
 
 # ---------------------------------------------------------------------------------- of classes
 
@@ -101,41 +104,14 @@ def scores(draw: Draw) -> Tensor:
     return draw(draw.n, draw.size(CLASSES))
 
 
-def with_classes(draw: Draw) -> Arguments:
+def scores_and_classes(draw: Draw) -> Arguments:
     """Draw scores, and numbers of classes."""
     return scores(draw), draw.classes(draw.n, draw.size(CLASSES))
 
 
-def with_one_hot(draw: Draw) -> Arguments:
+def scores_and_rows(draw: Draw) -> Arguments:
     """Draw scores, and classes as rows of zeros with a one."""
     return scores(draw), draw.one_hot(draw.n, draw.size(CLASSES))
-
-
-def as_one_hot(target: Tensor, like: Tensor) -> Tensor:
-    """Return classes as rows of zeros with a one, if they are numbers."""
-    if target.is_floating_point():
-        return target
-    return functional.one_hot(target.long(), like.shape[-1]).to(like.dtype)
-
-
-def likelihood(input: Tensor, target: Tensor, *_: str, reduction: str) -> Tensor:
-    """Return minus the log-probabilities of the targets."""
-    return reduced(-(input * as_one_hot(target, input)).sum(-1), reduction)
-
-
-def cross_entropy(input: Tensor, target: Tensor, *_: str, reduction: str) -> Tensor:
-    """Return the cross-entropy of logits."""
-    return likelihood(input.log_softmax(-1), target, reduction=reduction)
-
-
-def of_probabilities(input: Tensor, target: Tensor, *_: str, reduction: str) -> Tensor:
-    """Return the cross-entropy of probabilities."""
-    return likelihood(input.log(), target, reduction=reduction)
-
-
-def probabilities(draw: Draw) -> Arguments:
-    """Draw probabilities of classes, and classes as rows of zeros with a one."""
-    return scores(draw).softmax(-1), draw.one_hot(draw.n, draw.size(CLASSES))
 
 
 def probabilities_and_classes(draw: Draw) -> Arguments:
@@ -143,142 +119,155 @@ def probabilities_and_classes(draw: Draw) -> Arguments:
     return scores(draw).softmax(-1), draw.classes(draw.n, draw.size(CLASSES))
 
 
-def mean_of_entries(input: Tensor, target: Tensor) -> Tensor:
-    """Return the cross-entropy of logits as a mean over examples and classes."""
-    return cross_entropy(input, target, reduction="mean") / input.shape[-1]
+def probabilities_and_rows(draw: Draw) -> Arguments:
+    """Draw probabilities of classes, and classes as rows of zeros with a one."""
+    return scores(draw).softmax(-1), draw.one_hot(draw.n, draw.size(CLASSES))
 
 
-TARGETS = (("classes", with_classes), ("one-hot", with_one_hot))
-OF_CLASSES = ("mean", "sum", "none")
-LOGITS = tuple(
-    Definition(
-        f"{of}-{kind}",
-        f"of logits, targets are {kind}, {'the mean over the batch' if of == 'mean' else SAYS[of]}",
-        partial(cross_entropy, reduction=of),
-        draw,
-        optional=(1,),
-        roles=PAIR,
+def one_hot(target: Tensor, like: Tensor) -> Tensor:
+    """Return classes as rows of zeros with a one, if they are numbers."""
+    if target.is_floating_point():
+        return target
+    return functional.one_hot(target.long(), like.shape[-1]).to(like.dtype)
+
+
+def log_loss(input: Tensor, target: Tensor) -> Tensor:
+    """Return minus the log-probability of each target."""
+    return -(input * one_hot(target, input)).sum(-1)
+
+
+def logit_loss(input: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of logits, one for each example."""
+    return log_loss(input.log_softmax(-1), target)
+
+
+def probability_loss(input: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of probabilities, one for each example."""
+    return log_loss(input.log(), target)
+
+
+def entry_loss(input: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of logits divided by the number of classes, one for each example."""
+    return logit_loss(input, target) / input.shape[-1]
+
+
+def class_losses(entries: Entries, input: str) -> tuple[Definition, ...]:
+    """Return the definitions of a loss of classes, as numbers and as rows of zeros with a one."""
+    words = {"mean": "the mean over the batch", "sum": SAYS["sum"], "none": SAYS["none"]}
+    targets = {"classes": scores_and_classes, "one-hot": scores_and_rows}
+    return tuple(
+        data_loss(f"{name}-{target}", f"of {input}, targets are {target}, {says}", entries, name, draw)
+        for name, says in words.items()
+        for target, draw in targets.items()
     )
-    for of in OF_CLASSES
-    for kind, draw in TARGETS
-)
-PROBABILITIES = (
-    ("probabilities", "the mean over the batch", "mean", probabilities),
-    ("probabilities-classes", "targets are classes, the mean over the batch", "mean", probabilities_and_classes),
-    ("probabilities-sum", "the sum", "sum", probabilities),
-)
+
+
 CROSS_ENTROPY = (
-    *LOGITS,
-    Definition(
-        "entries", "of logits, the mean over examples and classes", mean_of_entries, with_one_hot, (1,), roles=PAIR
-    ),
+    *class_losses(logit_loss, "logits"),
+    data_loss("entries", "of logits, the mean over examples and classes", entry_loss, "mean", scores_and_rows),
     *(
-        Definition(
-            name, f"of probabilities, {says}", partial(of_probabilities, reduction=reduction), draw, (1,), roles=PAIR
+        data_loss(name, f"of probabilities, {says}", probability_loss, reduction, draw)
+        for name, says, reduction, draw in (
+            ("probabilities", "the mean over the batch", "mean", probabilities_and_rows),
+            (
+                "probabilities-classes",
+                "targets are classes, the mean over the batch",
+                "mean",
+                probabilities_and_classes,
+            ),
+            ("probabilities-sum", "the sum", "sum", probabilities_and_rows),
         )
-        for name, says, reduction, draw in PROBABILITIES
     ),
-)
-NLL = tuple(
-    Definition(
-        f"{of}-{kind}",
-        f"of log-probabilities, targets are {kind}, {'the mean over the batch' if of == 'mean' else SAYS[of]}",
-        partial(likelihood, reduction=of),
-        draw,
-        optional=(1,),
-        roles=PAIR,
-    )
-    for of in OF_CLASSES
-    for kind, draw in TARGETS
 )
 LARGE = torch.tensor([[1000.0, -1000, 0, 1], [-1000, -1001, -1002, -1000], [800, 900, 1000, 1000]], dtype=torch.float64)
-SPREAD = torch.tensor([0, 3, 1])
+LARGE_TARGET = torch.tensor([0, 3, 1])
 
 # ---------------------------------------------------------------------------------- of two classes
 
 
-def yes_or_no(draw: Draw, low: float = 0.0) -> Tensor:
-    """Draw targets, between 0 and 1."""
-    return draw.between(low, 1, draw.n, draw.size(3))
+def shares(draw: Draw) -> Tensor:
+    """Draw targets between 0 and 1."""
+    return draw.uniform(0, 1, draw.n, draw.size(3))
 
 
-def bce(input: Tensor, target: Tensor, *_: str, reduction: str) -> Tensor:
-    """Return the binary cross-entropy of probabilities."""
-    return reduced(-(target * input.log() + (1 - target) * (1 - input).log()), reduction)
-
-
-def bce_with_logits(input: Tensor, target: Tensor, *_: str, reduction: str) -> Tensor:
-    """Return the binary cross-entropy of logits."""
-    return reduced(functional.softplus(input) - target * input, reduction)
-
-
-def probable(draw: Draw) -> Arguments:
+def probabilities_and_shares(draw: Draw) -> Arguments:
     """Draw probabilities and targets."""
-    return draw.between(0.1, 0.9, draw.n, draw.size(3)), yes_or_no(draw)
+    return draw.uniform(0.1, 0.9, draw.n, draw.size(3)), shares(draw)
 
 
-def probable_binary(draw: Draw) -> Arguments:
+def probabilities_and_answers(draw: Draw) -> Arguments:
     """Draw probabilities, and targets 0 or 1."""
-    return draw.between(0.1, 0.9, draw.n, draw.size(3)), yes_or_no(draw).round()
+    return draw.uniform(0.1, 0.9, draw.n, draw.size(3)), shares(draw).round()
 
 
-def logits(draw: Draw) -> Arguments:
+def logits_and_shares(draw: Draw) -> Arguments:
     """Draw logits and targets."""
-    return draw(draw.n, draw.size(3)), yes_or_no(draw)
+    return draw(draw.n, draw.size(3)), shares(draw)
 
 
-BINARY = ("mean", "batch", "sum", "none")
-BCE = tuple(Definition(of, SAYS[of], partial(bce, reduction=of), probable, (1,), roles=PAIR) for of in BINARY)
-BCE += tuple(
-    Definition(
-        f"{of}-binary", f"{SAYS[of]}, targets 0 or 1", partial(bce, reduction=of), probable_binary, (1,), roles=PAIR
+def binary_loss(input: Tensor, target: Tensor) -> Tensor:
+    """Return the binary cross-entropy of probabilities, entry by entry."""
+    return -(target * input.log() + (1 - target) * (1 - input).log())
+
+
+def binary_logit_loss(input: Tensor, target: Tensor) -> Tensor:
+    """Return the binary cross-entropy of logits, entry by entry."""
+    return functional.softplus(input) - target * input
+
+
+def binary_losses(
+    entries: Entries, draw: Callable[[Draw], Arguments], ending: str = "", words: str = ""
+) -> tuple[Definition, ...]:
+    """Return the definitions of a loss of two classes."""
+    return tuple(
+        data_loss(f"{name}{ending}", f"{SAYS[name]}{words}", entries, name, draw)
+        for name in ("mean", "batch", "sum", "none")
     )
-    for of in BINARY
-)
-BCE_WITH_LOGITS = tuple(
-    Definition(of, SAYS[of], partial(bce_with_logits, reduction=of), logits, (1,), roles=PAIR) for of in BINARY
-)
+
+
 CERTAIN = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
-SURE = torch.tensor([[1000.0, -1000.0, -1000.0], [-1000.0, 1000.0, 0.0]], dtype=torch.float64)
-SURE_TARGET = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+LARGE_LOGITS = torch.tensor([[1000.0, -1000.0, -1000.0], [-1000.0, 1000.0, 0.0]], dtype=torch.float64)
+LARGE_LOGITS_TARGET = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
 
 EQUAL = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
-AT_EQUAL = Kink(
+EQUAL_KINK = Kink(
     (EQUAL, EQUAL.clone()),
     torch.zeros(2, 2, dtype=torch.float64),
     "where prediction and target are equal, the gradient is 0",
 )
 
 OPERATIONS = (
-    Operation("mse", ("mse", "mseloss", "meansquarederror", "squarederror"), MSE),
-    Operation("l1", ("l1", "l1loss", "mae", "meanabsoluteerror"), L1, kinks=(AT_EQUAL,)),
+    Operation(
+        "mse",
+        ("mse", "mseloss", "meansquarederror", "squarederror"),
+        (*MSE, *(word_argument(definition) for definition in MSE if definition.name in ("mean", "sum"))),
+    ),
+    Operation("l1", ("l1", "l1loss", "mae", "meanabsoluteerror"), (*L1, word_argument(L1[0])), kinks=(EQUAL_KINK,)),
     Operation(
         "cross_entropy",
         (
-            "crossentropy",
-            "crossentropyloss",
-            "ce",
-            "softmaxcrossentropy",
-            "softmaxce",
-            "logsoftmaxcrossentropy",
-            "celoss",
+            *("crossentropy", "crossentropyloss", "ce", "celoss"),
+            *("softmaxcrossentropy", "softmaxce", "logsoftmaxcrossentropy"),
         ),
         CROSS_ENTROPY,
-        extremes=((LARGE, SPREAD), (LARGE, as_one_hot(SPREAD, LARGE))),
+        ((LARGE, LARGE_TARGET), (LARGE, one_hot(LARGE_TARGET, LARGE))),
     ),
-    Operation("nll", ("nll", "nllloss", "negativeloglikelihood"), NLL),
+    Operation("nll", ("nll", "nllloss", "negativeloglikelihood"), class_losses(log_loss, "log-probabilities")),
     Operation(
         "bce",
         ("bce", "bceloss", "binarycrossentropy", "binarycrossentropyloss"),
-        BCE,
-        extremes=((CERTAIN, CERTAIN), (CERTAIN, 1 - CERTAIN)),
-        extremes_are="probabilities of 0 and 1",
+        (
+            *binary_losses(binary_loss, probabilities_and_shares),
+            *binary_losses(binary_loss, probabilities_and_answers, "-binary", ", targets 0 or 1"),
+        ),
+        ((CERTAIN, CERTAIN), (CERTAIN, 1 - CERTAIN)),
+        "probabilities of 0 and 1",
         exact_extremes=False,
     ),
     Operation(
         "bce_with_logits",
         ("bcewithlogits", "bcewithlogitsloss", "binarycrossentropywithlogits", "bcelogits", "sigmoidbce", "logitbce"),
-        BCE_WITH_LOGITS,
-        extremes=((SURE, SURE_TARGET),),
+        binary_losses(binary_logit_loss, logits_and_shares),
+        ((LARGE_LOGITS, LARGE_LOGITS_TARGET),),
     ),
 )

@@ -8,79 +8,79 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 
-from .function_under_test import Composite, Specimen
-from .places import NAMES, code_of, tree_of
+from .function_under_test import Composite, FunctionUnderTest
+from .source_code import METHODS, code_of, syntax_tree
 
-SHOWN = 3
+QUOTES = 3
 """Lines that are quoted."""
 
 
-class Reach:
-    """The lines of a Function's own methods, and of what they call in the same file, as far as it was entered.
+class Coverage:
+    """The lines that ran of a Function's own methods, and of what they call in the same file.
 
     Args:
-        specimen: of a callable that is no Function nothing is watched.
-        run: the lines that ran before, with other inputs, which are added to.
+        function: of a callable that is no Function nothing is watched.
+        lines: those that ran before, with other inputs, to which more are added.
     """
 
-    def __init__(self, specimen: Specimen, run: set[int]) -> None:
-        methods = () if isinstance(specimen, Composite) else _methods(specimen.function)
+    def __init__(self, function: FunctionUnderTest, lines: set[int]) -> None:
+        methods = () if isinstance(function, Composite) else _methods(function.implementation)
         self.file = methods[0].co_filename if methods else ""
         self.codes = dict.fromkeys(code for code in methods if code.co_filename == self.file)
-        self.run = run
+        self.lines = lines
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watch(self) -> Iterator[None]:
         """Note inside what is run; nothing where another one watches already, such as a debugger."""
         if not self.file or sys.gettrace() is not None:
             self.codes.clear()
             yield
             return
-        sys.settrace(self._entered)
+        sys.settrace(self._enter)
         try:
             yield
         finally:
             sys.settrace(None)
 
-    def _entered(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+    def _enter(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         if frame.f_code.co_filename != self.file or frame.f_code.co_name == "<module>":
             return None
         self.codes.setdefault(frame.f_code)
-        return self._line
+        return self._run_line
 
-    def _line(self, frame: FrameType, _event: str, _argument: Any) -> Any:
-        self.run.add(frame.f_lineno)
-        return self._line
+    def _run_line(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        self.lines.add(frame.f_lineno)
+        return self._run_line
 
-    def missed(self) -> list[int]:
+    def missing_lines(self) -> list[int]:
         """Return the numbers of the lines that never ran, those apart that only refuse what was given."""
         lines = {line for code in self.codes for line in _lines(code)}
-        return sorted(lines - self.run - _refusing(self.file)) if lines else []
+        return sorted(lines - self.lines - _refusals(self.file)) if lines else []
 
-    def says(self) -> str:
+    def __str__(self) -> str:
         """Return which lines never ran, in words; empty if all did."""
         source = linecache.getlines(self.file)
-        missed = [line for line in self.missed() if line <= len(source)]
-        if not missed:
+        missing = [line for line in self.missing_lines() if line <= len(source)]
+        if not missing:
             return ""
-        quoted = ", ".join(f"line {line} (`{source[line - 1].strip()[:60]}`)" for line in missed[:SHOWN])
-        more = f", and {len(missed) - SHOWN} more" if len(missed) > SHOWN else ""
-        return f"nothing that was tried reached {quoted}{more}"
+        quotes = ", ".join(f"line {line} (`{source[line - 1].strip()[:60]}`)" for line in missing[:QUOTES])
+        more = f", and {len(missing) - QUOTES} more" if len(missing) > QUOTES else ""
+        return f"nothing that was tried reached {quotes}{more}"
 
 
-def _refusing(file: str) -> set[int]:
-    """Return the lines of a file that raise an exception or assert something, and those that are no statements."""
+def _refusals(file: str) -> set[int]:
+    """Return the lines of a file that raise or assert something, and those that are no statements."""
     source = linecache.getlines(file)
-    found = {number for number, line in enumerate(source, 1) if line.lstrip().startswith(("@", "def "))}
-    for node in ast.walk(tree_of(file)):
+    lines = {number for number, line in enumerate(source, 1) if line.lstrip().startswith(("@", "def "))}
+    for node in ast.walk(syntax_tree(file)):
         if isinstance(node, (ast.Raise, ast.Assert)):
-            found |= {*range(node.lineno, (node.end_lineno or node.lineno) + 1)}
-    return found
+            lines |= {*range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    return lines
 
 
 def _methods(function: type[Any]) -> tuple[CodeType, ...]:
     """Return the code of the methods that the engine calls, as far as the class has them."""
-    own = [name for name in NAMES if not (getattr(function, name).__module__ or "").startswith("torch.")]
+    own = [name for name in METHODS if not (getattr(function, name).__module__ or "").startswith("torch.")]
     return tuple(code for name in own if (code := code_of(function, name)) is not None)
 
 

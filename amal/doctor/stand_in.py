@@ -1,73 +1,74 @@
-"""What stands in for a module that is not installed, or for what a line that failed was to give."""
+"""Stand-ins for modules that are not installed, and for values that a failed line would give."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 
 class Unavailable(AttributeError):
-    """A Function needs what is not there. An AttributeError, so that what looks through all modules takes it for none.
+    """A Function needs what is missing. An AttributeError, as code that inspects all modules expects.
 
     Args:
-        needed: what, in words, such as "icecream, which is not installed".
+        need: what it needs, in words, such as "icecream, which is not installed".
     """
 
-    def __init__(self, needed: str) -> None:
-        super().__init__(f"could not be examined: it needs {needed}")
+    def __init__(self, need: str) -> None:
+        super().__init__(f"could not be examined: it needs {need}")
 
 
 class StandIn:
-    """An object that takes anything while a file is imported, and raises Unavailable at any use afterwards.
+    """An object that accepts anything while a file is imported, and raises Unavailable at any use afterwards.
 
-    As a decorator it leaves what it decorates as it is, as a base class it is none, and it has no entries.
+    As a decorator it returns the function unchanged, as a base class it counts as none, and it has
+    no entries.
 
     Args:
-        needed: what it stands in for, in words.
+        need: what it stands in for, in words.
     """
 
     importing: ClassVar[bool] = False
     """Whether a file is being imported."""
 
-    def __init__(self, needed: str) -> None:
-        self.__dict__["__needed__"] = needed
+    def __init__(self, need: str) -> None:
+        self.__dict__["__need__"] = need
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what Python itself asks for, of every module and class
+        if name.startswith("__"):  # Python itself looks for these in every module and class
             raise AttributeError(name)
-        return self._used()
+        return self._use()
 
-    def _used(self) -> "StandIn":
+    def _use(self) -> "StandIn":
         if not StandIn.importing:
-            raise Unavailable(self.__dict__["__needed__"])
+            raise Unavailable(self.__dict__["__need__"])
         return self
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Return what is decorated, or else the stand-in itself."""
-        self._used()
-        decorated = len(arguments) == 1 and not options and callable(arguments[0])
-        return arguments[0] if decorated else self
+        """Return the function to decorate, or else the stand-in itself."""
+        self._use()
+        is_decorator = len(arguments) == 1 and not options and callable(arguments[0])
+        return arguments[0] if is_decorator else self
 
     def __repr__(self) -> str:
-        return f"<no {self.__dict__['__needed__']}>"
+        return f"<no {self.__dict__['__need__']}>"
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         return ()
 
     def __iter__(self) -> Iterator[Any]:
-        self._used()
+        self._use()
         return iter(())
 
     def __exit__(self, *_: object) -> None:
         return None
 
     def __setitem__(self, *_: Any) -> None:
-        self._used()
+        self._use()
 
     def __bool__(self) -> bool:
-        self._used()
+        self._use()
         return False
 
     def __int__(self) -> int:
-        self._used()
+        self._use()
         return 0
 
     __index__ = __len__ = __int__
@@ -77,11 +78,11 @@ class StandIn:
 
 
 def _itself(self: StandIn, *_: Any) -> StandIn:
-    return self._used()
+    return self._use()
 
 
 def _no(self: StandIn, *_: Any) -> bool:
-    return bool(self._used())
+    return bool(self._use())
 
 
 OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")

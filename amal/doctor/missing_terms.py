@@ -1,4 +1,4 @@
-"""A part of the gradient is missing or misplaced: of what adds up, of what was broadcast, of a product's derivative."""
+"""A part of the gradient is missing or misplaced: of a sum, of a broadcast, of a product's derivative."""
 
 from typing import Any
 
@@ -8,9 +8,8 @@ from torch import Tensor
 from .evidence import Evidence, Explanation
 
 
-def repeated(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
-    """Of several examples with the same index, one alone is in the gradient: assigned, where it should be added."""
-    slope = evidence.slopes[evidence.position]
+def repeats(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
+    """Of several examples with one index only one is in the gradient: assigned, where it should be added."""
     for name, index in zip(evidence.names, evidence.arguments, strict=False):
         if not isinstance(index, Tensor) or index.is_floating_point() or index.is_complex() or not index.dim():
             continue
@@ -20,9 +19,9 @@ def repeated(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Ex
                 continue
             for places in (range(len(values)), range(len(values) - 1, -1, -1)):
                 one = {values[place]: place for place in places}.values()  # the last, then the first of each index
-                kept = torch.tensor([place in one for place in range(len(values))])
-                weights = grad_output * kept.reshape(*index.shape, *[1] * (grad_output.dim() - index.dim() - dim))
-                if len(one) < len(values) and evidence.same(actual, slope.pull(weights)):
+                mask = torch.tensor([place in one for place in range(len(values))])
+                weights = grad_output * mask.reshape(*index.shape, *[1] * (grad_output.dim() - index.dim() - dim))
+                if len(one) < len(values) and evidence.same(actual, evidence.slope.pull(weights)):
                     words = f"is that of one example alone for each index: where {name} repeats an index, the gradients"
                     return [("not-summed", f"{words} of its examples must be added up (index_add_), not assigned")]
     return []
@@ -34,7 +33,7 @@ def halves(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
     if argument.shape != output.shape or not argument.all():
         return []
     factor = output / argument * grad_output.double()
-    rest = evidence.slopes[evidence.position].pull(grad_output) - factor
+    rest = evidence.slope.pull(grad_output) - factor
     product = f"the output is {evidence.name} times a factor, and in the product rule"
     if evidence.same(actual, factor):
         return [("grad-value", f"is half of what it should be made of: {product} the factor's derivative is left out")]
@@ -43,7 +42,7 @@ def halves(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
     return []
 
 
-def squeezed(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
+def lost_dimension(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Explanation]:
     """What was summed over a dimension lost it, and was broadcast along another: only the diagonal is right."""
     if actual.dim() < 2 or actual.shape[-1] != actual.shape[-2] or actual.shape[-1] < 2:
         return []
@@ -60,8 +59,8 @@ def border(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
     copies = "an entry that padding repeats (reflect, replicate, circular) is also due what its copies get"
     if actual.dim() == grad_output.dim() and actual.shape != grad_output.shape:
         sizes = list(zip(grad_output.shape, actual.shape, strict=True))
-        inside = tuple(slice((large - small) // 2, (large - small) // 2 + small) for large, small in sizes)
-        if all(large >= small for large, small in sizes) and evidence.same(actual, grad_output[inside]):
+        center = tuple(slice((large - small) // 2, (large - small) // 2 + small) for large, small in sizes)
+        if all(large >= small for large, small in sizes) and evidence.same(actual, grad_output[center]):
             return [("grad-value", f"is grad_output cut to the shape of {evidence.name}: {copies}")]
     wrong = _wrong(actual, grad_output, evidence)
     for dims in (1, 2):
@@ -78,6 +77,5 @@ def border(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> list[Expl
 
 def _wrong(actual: Tensor, grad_output: Tensor, evidence: Evidence) -> Tensor:
     """Return which entries are wrong."""
-    slope = evidence.slopes[evidence.position]
-    expected = slope.pull(grad_output)
-    return (actual - expected).abs() > evidence.tolerance.margin(expected) + slope.margin(grad_output)
+    expected = evidence.slope.pull(grad_output)
+    return (actual - expected).abs() > evidence.tolerance.margin(expected) + evidence.slope.margin(grad_output)

@@ -35,7 +35,7 @@ from ._public import at_least_float32, cast, check_number, check_tensors, public
 
 
 class BatchNormFunction(Function):
-    """y, μ and r for input (n, c, *), weight and bias (c) or None, running statistics (c), moved in training, or None."""
+    """y, μ and r for input (n, c, *), weight and bias (c) or None, statistics (c), moved in training, or None."""
 
     @staticmethod
     def forward(

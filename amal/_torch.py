@@ -34,7 +34,7 @@ def forward_mode() -> AbstractContextManager[None]:
     return mode
 
 
-def unwrapped(tensor: Tensor) -> Tensor:
+def unwrap(tensor: Tensor) -> Tensor:
     """Return the tensor that torch.vmap and its kin have wrapped, perhaps more than once."""
     functorch: Any = torch._C._functorch
     while functorch.is_functorch_wrapped_tensor(tensor):

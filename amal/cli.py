@@ -46,8 +46,8 @@ def ops(
         rows = [matrix.examine(op) for op in tqdm(names or matrix.OPERATIONS, disable=not progress, leave=False)]
     print(matrix.as_text(rows), matrix.LEGEND, sep="\n\n")
     if markdown:
-        before = markdown.read_text(encoding="utf-8") if names else ""
-        markdown.write_text(matrix.as_markdown(rows, before), encoding="utf-8")
+        document = markdown.read_text(encoding="utf-8") if names else ""
+        markdown.write_text(matrix.as_markdown(rows, document), encoding="utf-8")
     faults = [fault for row in rows for fault in row.faults]
     if faults:
         print("\ndoes not hold:", *faults, sep="\n", file=sys.stderr)

@@ -113,7 +113,7 @@ def read(ask: Callable[[Sequence[str]], _T], args: Sequence[str], prog: str, com
         hint = did_you_mean(command, commands)
         raise Unreadable(f"{prog}: no command {command}{hint}; there are {', '.join(commands)}")
     words = [command] if command else []
-    message = _hinted(_one_line(complaint.getvalue()), args, _options(ask, words))
+    message = _add_hint(_one_line(complaint.getvalue()), args, _options(ask, words))
     raise Unreadable(f"{' '.join([prog, *words])}: {message} (--help lists the options)")
 
 
@@ -122,13 +122,13 @@ def _one_line(box: str) -> str:
 
     The box is of lines where the terminal has them, else of hyphens and blanks.
     """
-    _, *rows = (row.strip("│╭╮╰╯─ ") for row in _uncoloured(box).splitlines())
+    _, *rows = (row.strip("│╭╮╰╯─ ") for row in _strip_colours(box).splitlines())
     rows = ["" if set(row) == {"-"} else row for row in rows]
     message = itertools.takewhile(bool, itertools.dropwhile(lambda row: not row, rows))
     return " ".join(message).rstrip(".")
 
 
-def _uncoloured(text: str) -> str:
+def _strip_colours(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
@@ -137,10 +137,10 @@ def _options(ask: Callable[[Sequence[str]], object], command: list[str]) -> list
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         ask([*command, "--help"])
-    return sorted(set(re.findall(r"--([a-z][\w-]*)", _uncoloured(output.getvalue()))))
+    return sorted(set(re.findall(r"--([a-z][\w-]*)", _strip_colours(output.getvalue()))))
 
 
-def _hinted(message: str, args: Sequence[str], options: list[str]) -> str:
+def _add_hint(message: str, args: Sequence[str], options: list[str]) -> str:
     """Add to a message of tyro's the known words that are like an unknown one."""
     choice = re.search(r"invalid choice '(.+?)' .*Expected one of \((.+)\)", message)
     if choice:
@@ -155,8 +155,8 @@ def _hinted(message: str, args: Sequence[str], options: list[str]) -> str:
 
 def _option_hint(word: str, options: list[str]) -> str:
     near = nearest(_name(word), [*options, *SYNONYMS])
-    meant = SYNONYMS.get(near, near) if near else None
-    return f" (did you mean --{meant}?)" if meant in options else ""
+    suggestion = SYNONYMS.get(near, near) if near else None
+    return f" (did you mean --{suggestion}?)" if suggestion in options else ""
 
 
 def _name(word: str) -> str:

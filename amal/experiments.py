@@ -71,7 +71,7 @@ class Part:
     """Whether the script's docstring begins with it."""
 
 
-def declared(docstring: str | None) -> Experiment | None:
+def read_experiment(docstring: str | None) -> Experiment | None:
     """Return the experiment that a module's docstring declares, if any."""
     head = re.match(r"Experiment (\d+\.\d+): (.+?)\.\n", docstring or "")
     reported, look, alone = (_paragraph(docstring or "", name) for name in ("Reported", "In TensorBoard", "Alone"))
@@ -137,7 +137,7 @@ def find_parts(labs: tuple[str, ...] = LABS) -> list[Part]:
 
 def parts(script: str, docstring: str) -> Iterator[Part]:
     """Yield the experiments that a script's docstring declares."""
-    first = declared(docstring)
+    first = read_experiment(docstring)
     if first is None:
         return
     paragraphs = [paragraph for paragraph in docstring.split("\n\n")[1:] if not paragraph.startswith("    ")]
@@ -181,6 +181,6 @@ def _docstrings(labs: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 def find_experiments(labs: tuple[str, ...] = LABS) -> dict[str, Experiment]:
     """Return the scripts of the labs, as module name -> experiment, in the order of the course."""
-    pairs = ((script, declared(text)) for script, text in _docstrings(labs))
+    pairs = ((script, read_experiment(text)) for script, text in _docstrings(labs))
     experiments = {script: experiment for script, experiment in pairs if experiment}
     return dict(sorted(experiments.items(), key=lambda entry: place(entry[1].number)))

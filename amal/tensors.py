@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def strided(tensor: Tensor) -> Tensor:
+def make_strided(tensor: Tensor) -> Tensor:
     """Return equal values in another memory layout: every second element of a buffer, dimensions reversed."""
     reverse = tuple(range(tensor.dim()))[::-1]
     buffer = tensor.new_zeros(*(tensor.permute(reverse).shape), 2)
@@ -13,7 +13,7 @@ def strided(tensor: Tensor) -> Tensor:
     return view
 
 
-def rolled(tensor: Tensor) -> Tensor:
+def roll(tensor: Tensor) -> Tensor:
     """Return the same entries, each in the place of the next."""
     return tensor.flatten().roll(1).reshape(tensor.shape)
 

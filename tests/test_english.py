@@ -13,13 +13,8 @@ WORDS = """
 """
 NAME = re.compile(rf"_*(of_\w+|{'|'.join(WORDS.split())})_*", re.IGNORECASE)
 FUNCTION = re.compile(rf"{NAME.pattern}|_*[a-z]*[^e]ed", re.IGNORECASE)  # `need` and `feed` are verbs
-FILES = """
-    course data graph nn ops optim proofs report runs sandbox show training check_command.py
-    cli.py commandline.py environment.py errors.py experiments.py plots.py tensors.py waiting.py
-    doctor/isolation.py
-"""
-NOT_YET = {*FILES.split()}
-"""Rooms and files of amal/ that still have such names; it may only shrink."""
+ALLOWED = {"to", "left", "LEFT", "saved", "killed", "measured", "said"}
+"""Names that torch has, that stand beside `right`, or that a file for others holds as a key."""
 
 
 def complaints(module, source):
@@ -32,24 +27,12 @@ def complaints(module, source):
             variables.append(node.arg)
         elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
             variables.append(node.id if isinstance(node, ast.Name) else node.attr)
-    return sorted({*filter(NAME.fullmatch, variables), *filter(FUNCTION.fullmatch, functions)})
-
-
-def entry(path):
-    """Return the entry of NOT_YET that holds a file, or the path of the file."""
-    room, file = path.relative_to(AMAL).parts[0], str(path.relative_to(AMAL))
-    return room if room in NOT_YET else file
-
-
-FAULTS = {path: names for path in sorted(AMAL.rglob("*.py")) if (names := complaints(path.stem, path.read_text()))}
+    return sorted({*filter(NAME.fullmatch, variables), *filter(FUNCTION.fullmatch, functions)} - ALLOWED)
 
 
 def test_names_are_nouns_and_verbs():
-    assert {entry(path): names for path, names in FAULTS.items() if entry(path) not in NOT_YET} == {}
-
-
-def test_what_is_done_is_an_exception_no_longer():
-    assert {entry(path) for path in FAULTS} >= NOT_YET
+    found = {path.name: complaints(path.stem, path.read_text()) for path in AMAL.rglob("*.py")}
+    assert {name: names for name, names in found.items() if names} == {}
 
 
 def test_a_preposition_and_a_participle_are_seen():

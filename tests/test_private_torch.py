@@ -91,10 +91,10 @@ def forward_mode():
     return inside == [True, False]
 
 
-def unwrapped():
+def unwrap():
     found = []
-    torch.func.vmap(torch.func.vmap(lambda x: found.append(_torch.unwrapped(x)) or x))(X.view(1, 2))
-    return _torch.unwrapped(X) is X and type(found[0]) is torch.Tensor and found[0].tolist() == [[1, 3]]
+    torch.func.vmap(torch.func.vmap(lambda x: found.append(_torch.unwrap(x)) or x))(X.view(1, 2))
+    return _torch.unwrap(X) is X and type(found[0]) is torch.Tensor and found[0].tolist() == [[1, 3]]
 
 
 def operator_name():
@@ -238,7 +238,7 @@ PRIVATE = {
     transforms_active: ["torch._C._are_functorch_transforms_active"],
     forward_levels: ["torch._C._functorch.get_interpreter_stack", "torch._C._functorch.TransformType"],
     forward_mode: ["torch.autograd.forward_ad._set_fwd_grad_enabled"],
-    unwrapped: ["torch._C._functorch.is_functorch_wrapped_tensor", "torch._C._functorch.get_unwrapped"],
+    unwrap: ["torch._C._functorch.is_functorch_wrapped_tensor", "torch._C._functorch.get_unwrapped"],
     operator_name: ["torch.library.CustomOpDef._qualname"],
     any_autocast_enabled: ["torch._C._is_any_autocast_enabled"],
     native_batch_norm: ["torch.native_batch_norm"],

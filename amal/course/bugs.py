@@ -108,10 +108,10 @@ def write(name: str, comparison: Comparison, description: str, logbook: Logbook)
     logbook.text(name, f"{marked}\n\n{as_table({name: comparison})}")
 
 
-def as_table(found: Mapping[str, Comparison]) -> str:
+def as_table(comparisons: Mapping[str, Comparison]) -> str:
     """Format the measures of each bug as a Markdown table whose columns are aligned."""
     rows = [("bug", "what is measured", *VERSIONS)]
-    for name, comparison in found.items():
+    for name, comparison in comparisons.items():
         for place, (measure, values) in enumerate(comparison.measures().items()):
             wrong, right = (f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}" for value in values)
             rows.append((name if place == 0 else "", measure, wrong, right))

@@ -72,7 +72,7 @@ def grade(test_file: Path, operation: str, time_limit: float, memory_limit: floa
         UserError: the file does not import the operation, rejects the right Function, or holds no tests;
             or the run with the right Function was killed.
     """
-    module, names = imported(test_file, operation)
+    module, names = find_import(test_file, operation)
     with Sandbox(PRELOADED) as sandbox:
         limits = Limits(total=10 * time_limit, memory=memory_limit)
         right = trial(sandbox, test_file, module, names, mutants.SOLUTIONS[operation], limits)
@@ -87,11 +87,11 @@ def grade(test_file: Path, operation: str, time_limit: float, memory_limit: floa
         limits = Limits(total=time_limit, memory=memory_limit)
         for mutant in mutants.MUTANTS[operation]:
             result = trial(sandbox, test_file, module, names, mutant.text, limits)
-            survived, lost = result.status == PASSED, result.status is None and result.ending.killed
-            yield Outcome(mutant, None if lost else not survived, "" if survived else result.how)
+            survived, stopped = result.status == PASSED, result.status is None and result.ending.killed
+            yield Outcome(mutant, None if stopped else not survived, "" if survived else result.how)
 
 
-def imported(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
+def find_import(test_file: Path, operation: str) -> tuple[str, tuple[str, ...]]:
     """Return the module from which a test file imports an operation, and the imported names that mean it.
 
     Raises:

@@ -88,12 +88,12 @@ class Scripts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             last.cancel()
-            for number, handler in before.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def check(self) -> None:
@@ -116,10 +116,10 @@ def run_labs(experiments: Mapping[str, Experiment], runs: Path, progress: bool, 
     Raises:
         Stopped: SIGINT or SIGTERM came. They are handed on to the scripts that run, and these are waited for.
     """
-    beside = [script for script, experiment in experiments.items() if jobs > 1 and not experiment.alone]
+    parallel = [script for script, experiment in experiments.items() if jobs > 1 and not experiment.alone]
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ExitStack() as stack:
-        sandboxes = [stack.enter_context(Sandbox(PRELOADED)) for _ in range(min(jobs, len(beside)) or 1)]
+        sandboxes = [stack.enter_context(Sandbox(PRELOADED)) for _ in range(min(jobs, len(parallel)) or 1)]
         scripts = Scripts(sandboxes)
         stack.enter_context(scripts.stoppable())
         outputs = stack.enter_context(tempfile.TemporaryDirectory())
@@ -129,7 +129,7 @@ def run_labs(experiments: Mapping[str, Experiment], runs: Path, progress: bool, 
                 pool.submit(
                     run_script, scripts, script, experiments[script], runs, False, f"{outputs}/{script}", threads
                 )
-                for script in beside
+                for script in parallel
             ]
             for future in as_completed(futures):
                 scripts.check()
@@ -137,7 +137,7 @@ def run_labs(experiments: Mapping[str, Experiment], runs: Path, progress: bool, 
         finally:  # whatever ends it: those that run are waited for, and nothing more is started
             pool.shutdown(cancel_futures=True)
         for script, experiment in experiments.items():
-            if script not in beside:
+            if script not in parallel:
                 row = run_script(scripts, script, experiment, runs, progress)
                 scripts.check()
                 yield row

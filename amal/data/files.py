@@ -23,7 +23,7 @@ PACKING = 4096
 
 
 def find(
-    root: Path, folder: Path, wanted: Sequence[Sequence[str]], limits: Sequence[int], kind: str, needs: str
+    root: Path, folder: Path, names_of_files: Sequence[Sequence[str]], limits: Sequence[int], kind: str, needs: str
 ) -> list[tuple[Path, bytes]]:
     """Read, for each file wanted, the first of its names that is in the folder; download what is not there at all.
 
@@ -40,14 +40,14 @@ def find(
     """
 
     def look() -> list[tuple[Path, bytes] | None]:
-        return [_first(folder, names, limit + PACKING) for names, limit in zip(wanted, limits, strict=True)]
+        return [_first(folder, names, limit + PACKING) for names, limit in zip(names_of_files, limits, strict=True)]
 
-    found = look()
-    if None in found:
-        missing = ", ".join(names[0] for names, file in zip(wanted, found, strict=True) if file is None)
+    contents = look()
+    if None in contents:
+        missing = ", ".join(names[0] for names, file in zip(names_of_files, contents, strict=True) if file is None)
         download(root, folder, kind, f"{needs}: {missing} not there in {folder}")
-        found = look()
-    return [file for file in found if file is not None]
+        contents = look()
+    return [file for file in contents if file is not None]
 
 
 def _first(folder: Path, names: Sequence[str], limit: int) -> tuple[Path, bytes] | None:
@@ -76,7 +76,7 @@ def read(path: Path, limit: int, remedy: str) -> bytes | None:
     return content
 
 
-def unpacked(path: Path, content: bytes, limit: int) -> bytes:
+def unpack(path: Path, content: bytes, limit: int) -> bytes:
     """Return the content of a .gz or .bz2 file, and that of any other as it is.
 
     Raises:
@@ -89,13 +89,13 @@ def unpacked(path: Path, content: bytes, limit: int) -> bytes:
         with gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else bz2.BZ2File(packed) as file:
             whole = file.read(limit + 1)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise damaged(path, f"{'gzip' if path.suffix == '.gz' else 'bzip2'}: {error}") from None
+        raise damage(path, f"{'gzip' if path.suffix == '.gz' else 'bzip2'}: {error}") from None
     if len(whole) > limit:
-        raise damaged(path, f"it unpacks to more than {limit} bytes")
+        raise damage(path, f"it unpacks to more than {limit} bytes")
     return whole
 
 
-def damaged(path: Path, what: str) -> UserError:
+def damage(path: Path, what: str) -> UserError:
     """Return the error of a file that is not what was published."""
     return UserError(f"{path} is damaged ({' '.join(what.split())}): {REMEDY}")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from . import checksums
-from .files import damaged, find, unpacked
+from .files import damage, find, unpack
 
 COUNTS = {"train": 60_000, "t10k": 10_000}
 
@@ -28,10 +28,10 @@ def read_idx(root: Path, kind: str, name: str) -> tuple[Tensor, Tensor, Tensor, 
     names = [f"{part}-{what}" for part in COUNTS for what in ("images-idx3-ubyte", "labels-idx1-ubyte")]
     shapes = [shape for count in COUNTS.values() for shape in ((count, 28, 28), (count,))]
     limits = [_length(shape) for shape in shapes]
-    wanted = [(file, f"{file}.gz") for file in names]
-    files = find(root, root / kind / "raw", wanted, limits, kind, f"{name} needs its four files, plain or gzipped")
+    pairs = [(file, f"{file}.gz") for file in names]
+    files = find(root, root / kind / "raw", pairs, limits, kind, f"{name} needs its four files, plain or gzipped")
     images, labels, test_images, test_labels = (
-        _decoded(path, content, shape, checksums.SHA256[f"{kind}/{file}"])
+        _decode(path, content, shape, checksums.SHA256[f"{kind}/{file}"])
         for (path, content), shape, file in zip(files, shapes, names, strict=True)
     )
     return images, labels, test_images, test_labels
@@ -42,16 +42,16 @@ def _length(shape: tuple[int, ...]) -> int:
     return 4 * (1 + len(shape)) + math.prod(shape)
 
 
-def _decoded(path: Path, content: bytes, shape: tuple[int, ...], checksum: str) -> Tensor:
+def _decode(path: Path, content: bytes, shape: tuple[int, ...], checksum: str) -> Tensor:
     """Decode an IDX file: the number 0x800 + dimensions, the sizes, all big-endian, then the bytes; (*shape), uint8."""
-    content = unpacked(path, content, _length(shape))
+    content = unpack(path, content, _length(shape))
     if len(content) != _length(shape):
-        raise damaged(path, f"{len(content)} bytes instead of {_length(shape)}")
+        raise damage(path, f"{len(content)} bytes instead of {_length(shape)}")
     magic, *sizes = np.frombuffer(content, ">u4", 1 + len(shape)).tolist()
     if magic != 0x800 + len(shape):
-        raise damaged(path, f"it begins with {magic:#010x} instead of {0x800 + len(shape):#010x}")
+        raise damage(path, f"it begins with {magic:#010x} instead of {0x800 + len(shape):#010x}")
     if tuple(sizes) != shape:
-        raise damaged(path, f"it says it is {tuple(sizes)} instead of {shape}")
+        raise damage(path, f"it says it is {tuple(sizes)} instead of {shape}")
     if hashlib.sha256(content).hexdigest() != checksum:
-        raise damaged(path, "its checksum differs from the original's")
+        raise damage(path, "its checksum differs from the original's")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 * (1 + len(shape))).reshape(shape).copy())

@@ -22,11 +22,11 @@ def require_root(root: Path, instead: str) -> None:
     """
     if root == DEFAULT or os.path.lexists(root):
         return
-    there = next(parent for parent in root.absolute().parents if parent.exists())
-    first, *rest = root.absolute().relative_to(there).parts
-    near = nearest(first, _folders_in(there))
-    meant = there.joinpath(near, *rest) if near else there
-    hint = f" (did you mean {meant if root.is_absolute() else os.path.relpath(meant)}?)" if near else ""
+    base = next(parent for parent in root.absolute().parents if parent.exists())
+    first, *rest = root.absolute().relative_to(base).parts
+    near = nearest(first, _folders_in(base))
+    suggestion = base.joinpath(near, *rest) if near else base
+    hint = f" (did you mean {suggestion if root.is_absolute() else os.path.relpath(suggestion)}?)" if near else ""
     raise UserError(
         f"--data-root {root} is not there{hint}: name the folder of the data sets, or make it first to have them "
         f"downloaded there; {instead} needs no file"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import checksums
-from .files import damaged, find, say_unverified, unpacked
+from .files import damage, find, say_unverified, unpack
 
 CLASSES = {
     "train": (1194, 1005, 731, 658, 652, 556, 664, 645, 542, 644),
@@ -46,9 +46,9 @@ def _table(path: Path, content: bytes, part: str, limit: int) -> npt.NDArray[np.
     count = sum(CLASSES[part])
     key = hashlib.sha256(CACHE + content).digest()
     cache = path.with_name(f"{path.name}.cache")
-    kept = _kept(cache, 64 + 4 * 257 * count)
-    if kept[:64] == key + hashlib.sha256(kept[64:]).digest():
-        table = np.frombuffer(kept, "<f4", offset=64).reshape(count, 257).astype(np.float32)
+    stored = _read_cache(cache, 64 + 4 * 257 * count)
+    if stored[:64] == key + hashlib.sha256(stored[64:]).digest():
+        table = np.frombuffer(stored, "<f4", offset=64).reshape(count, 257).astype(np.float32)
         _verify(path, content, table, part)
         return table
     table = _parse(path, content, count, limit)
@@ -62,20 +62,20 @@ def _verify(path: Path, content: bytes, table: npt.NDArray[np.float32], part: st
     if hashlib.sha256(table.astype("<f4").tobytes()).hexdigest() == checksums.SHA256[f"USPS/{part}"]:
         return
     if path.suffix != ".bz2":
-        raise damaged(path, "its checksum differs from the original's")
+        raise damage(path, "its checksum differs from the original's")
     if hashlib.md5(content, usedforsecurity=False).hexdigest() == checksums.LIBSVM_MD5[path.name]:
         return
     counts = tuple(np.bincount(table[:, 0].astype(int), minlength=10).tolist())
     if counts != CLASSES[part]:
-        raise damaged(path, f"its digits are there {counts} times instead of {CLASSES[part]}")
+        raise damage(path, f"its digits are there {counts} times instead of {CLASSES[part]}")
     say_unverified(path, "its numbers are neither the course's, nor the file libsvm's own")
 
 
-def _kept(cache: Path, length: int) -> bytes:
+def _read_cache(cache: Path, length: int) -> bytes:
     """Return what was kept of a file; nothing where that is unreadable or of another length."""
     with suppress(OSError), cache.open("rb") as file:
-        kept = file.read(length + 1)
-        return kept if len(kept) == length else b""
+        stored = file.read(length + 1)
+        return stored if len(stored) == length else b""
     return b""
 
 
@@ -94,25 +94,25 @@ def _keep(cache: Path, key: bytes, content: bytes) -> None:
 
 def _parse(path: Path, content: bytes, count: int, limit: int) -> npt.NDArray[np.float32]:
     """Parse the course's text (label, 256 values in [0, 2]) or libsvm's (label + 1, 256 index:value in [-1, 1])."""
-    lines = _lines(path, unpacked(path, content, limit), count)
+    lines = _lines(path, unpack(path, content, limit), count)
     if path.suffix == ".bz2":
         numbers = _numbers(path, [line.replace(b":", b" ") for line in lines], count, 1 + 2 * 256)
         if not (numbers[:, 1::2] == np.arange(1, 257)).all():
-            raise damaged(path, "its values are not numbered from 1 to 256")
+            raise damage(path, "its values are not numbered from 1 to 256")
         label, value = numbers[:, 0] - 1, numbers[:, 2::2] + 1
     else:
         if not lines or lines[0].split() != [b"10", b"256"]:
-            raise damaged(path, "its first line is not 10 256")
+            raise damage(path, "its first line is not 10 256")
         if lines[-1].strip() != b"-1":
-            raise damaged(path, "its last line is not -1")
+            raise damage(path, "its last line is not -1")
         numbers = _numbers(path, lines[1:-1], count, 1 + 256)
         label, value = numbers[:, 0], numbers[:, 1:]
     unknown = ~np.isin(label, np.arange(10))
     if unknown.any():
-        raise damaged(path, f"picture {unknown.argmax() + 1} of {count} has an unknown label")
-    outside = ~((value >= 0) & (value <= 2)).all(1)  # so written, it holds of nan too
-    if outside.any():
-        raise damaged(path, f"picture {outside.argmax() + 1} of {count} has a value out of range")
+        raise damage(path, f"picture {unknown.argmax() + 1} of {count} has an unknown label")
+    invalid = ~((value >= 0) & (value <= 2)).all(1)  # so written, it holds of nan too
+    if invalid.any():
+        raise damage(path, f"picture {invalid.argmax() + 1} of {count} has a value out of range")
     return np.column_stack([label, value / 2]).astype(np.float32)
 
 
@@ -120,21 +120,21 @@ def _lines(path: Path, text: bytes, count: int) -> list[bytes]:
     """Return the lines of a text; refuse before they are taken apart more than there can be, or one too long."""
     ends = max(text.count(b"\n"), text.count(b"\r"))
     if ends > 2 * (count + 2):
-        raise damaged(path, f"{ends} lines, for {count} pictures")
+        raise damage(path, f"{ends} lines, for {count} pictures")
     lines = text.strip().splitlines()
     longest = max(map(len, lines), default=0)
     if longest > LINE:
-        raise damaged(path, f"a line of {longest} bytes")
+        raise damage(path, f"a line of {longest} bytes")
     return lines
 
 
 def _numbers(path: Path, lines: list[bytes], count: int, width: int) -> npt.NDArray[np.float64]:
     if len(lines) != count:
-        raise damaged(path, f"{len(lines)} pictures instead of {count}")
+        raise damage(path, f"{len(lines)} pictures instead of {count}")
     for number, line in enumerate(lines, 1):
         if len(line.split()) != width:
-            raise damaged(path, f"picture {number} of {count} is not a label and 256 values")
+            raise damage(path, f"picture {number} of {count} is not a label and 256 values")
     try:
         return np.loadtxt(io.BytesIO(b"\n".join(lines)), comments=None, ndmin=2)
     except ValueError as error:
-        raise damaged(path, f"{error}".rstrip(".")) from None
+        raise damage(path, f"{error}".rstrip(".")) from None

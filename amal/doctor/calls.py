@@ -17,7 +17,7 @@ from torch.autograd.function import FunctionCtx
 
 from amal import _torch
 from amal.errors import did_you_mean
-from amal.tensors import strided
+from amal.tensors import make_strided
 
 from .randomness import SEED, same_random_numbers
 from .stand_in import Unavailable
@@ -199,7 +199,7 @@ def clone(value: Tensor, contiguous: bool = True) -> Tensor:
     """Return a copy in its own memory, contiguous or not; indices of a class of their own stay contiguous."""
     copy = detach(value).clone(memory_format=torch.contiguous_format)
     special = type(copy) is not Tensor and not copy.is_floating_point()
-    return copy if contiguous or special else strided(copy)
+    return copy if contiguous or special else make_strided(copy)
 
 
 def non_leaf(value: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from amal.tensors import memory_of, rolled
+from amal.tensors import memory_of, roll
 
 from .calls import Arguments, Call, CallError
 from .sizes import map_examples
@@ -43,7 +43,7 @@ def check_independence(subject: Subject) -> Iterator[Observation]:
 def _other_inputs(subject: Subject) -> Iterator[Arguments]:
     """Yield other inputs: other values, other numbers beside them, twice as many examples."""
     arguments = tuple(
-        rolled(value) * 1.1 if place in subject.variables else value for place, value in enumerate(subject.arguments)
+        roll(value) * 1.1 if place in subject.variables else value for place, value in enumerate(subject.arguments)
     )
     yield arguments
     complete = (*arguments, *(parameter.default for parameter in subject.function.parameters[len(arguments) :]))
@@ -103,5 +103,5 @@ def _shares_memory(call: Call) -> bool:
 
 def _other_values(value: Tensor) -> Tensor:
     """Return other values that are of the same kind: of classes by number the same ones in another order."""
-    other = rolled(value.detach())
+    other = roll(value.detach())
     return 1.25 * other + 0.1 if value.is_floating_point() else other

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from amal import _torch
-from amal.tensors import memory_of, rolled
+from amal.tensors import memory_of, roll
 
 from .calls import Call, CallError, context_tensors, graph_inputs, is_freed
 from .function_under_test import Composite
@@ -89,7 +89,7 @@ def _constants(subject: Subject, call: Call) -> set[str]:
 
     Such a tensor stays what it is when the inputs move or change their places, and shares no memory with any.
     """
-    moves: tuple[Callable[[Tensor], Tensor], ...] = (lambda value: 1.01 * value + 1e-3, rolled)
+    moves: tuple[Callable[[Tensor], Tensor], ...] = (lambda value: 1.01 * value + 1e-3, roll)
     others = []
     for move in moves:
         with contextlib.suppress(CallError):  # outside what it is made for

@@ -17,7 +17,7 @@ def as_text(graph: Graph) -> str:
         lines.append(_title(node))
         following = node.number < len(graph.nodes) and node.number in graph.nodes[node.number].sources
         bar = "│" if following else " "
-        lines += [f"{bar:>4}      keeps {_saved(tensor)}" for tensor in node.saved]
+        lines += [f"{bar:>4}      keeps {_describe(tensor)}" for tensor in node.saved]
         lines.append(f"{bar:>4}" if following else "")
     return "\n".join([*(line.rstrip() for line in lines), *summary(graph)])
 
@@ -41,7 +41,7 @@ def _title(node: Node) -> str:
     return f"{node.number:>3}  {node.name} {' '.join(map(shape_text, node.shapes))}{arrow}"
 
 
-def _saved(tensor: Saved) -> str:
+def _describe(tensor: Saved) -> str:
     dtype = "" if tensor.dtype == "float32" else f" {tensor.dtype}"
     return f"{size_text(tensor.bytes):>9}  {tensor.description} {shape_text(tensor.shape)}{dtype}"
 
@@ -55,12 +55,12 @@ def summary(graph: Graph) -> list[str]:
         for leaf in graph.leaves
         if len(leaf.users) > 1
     ]
-    kept, own = size_text(graph.bytes), size_text(graph.own_bytes)
+    total, own = size_text(graph.bytes), size_text(graph.own_bytes)
     weight = size_text(sum(leaf.bytes for leaf in graph.leaves))
     return [
         *lines,
         f"{weight:>9}  in {len(graph.leaves)} leaves (●): parameters, and inputs that require a gradient",
-        f"{kept:>9}  kept for backward, in {len(graph.saved)} tensors, as saved_tensors_hooks count them",
+        f"{total:>9}  kept for backward, in {len(graph.saved)} tensors, as saved_tensors_hooks count them",
         f"{own:>9}  of it there for backward alone: shared memory once; leaves, input and target not",
     ]
 
@@ -69,23 +69,23 @@ def as_dot(graph: Graph, title: str = "") -> str:
     """Write a graph for Graphviz (`dot -Tsvg`): boxes for operations, filled if hand-written."""
     lines = ["digraph {", "  rankdir=TB;", '  node [fontname="sans-serif", fontsize=11];']
     if title:
-        lines.append(f'  labelloc="t"; fontname="sans-serif"; label={_quoted(title)};')
+        lines.append(f'  labelloc="t"; fontname="sans-serif"; label={_quote(title)};')
     names = {leaf.name: f"leaf{index}" for index, leaf in enumerate(graph.leaves)}
     for leaf in graph.leaves:
         uses = len(leaf.users)
         label = [leaf.name, shape_text(leaf.shape), *([f"used {_times(uses)}"] if uses > 1 else [])]
-        lines.append(f"  {names[leaf.name]} [shape=ellipse, label={_quoted(*label)}];")
+        lines.append(f"  {names[leaf.name]} [shape=ellipse, label={_quote(*label)}];")
     for node in graph.nodes:
         label = [f"{node.number}  {node.name}", " ".join(map(shape_text, node.shapes))]
         label += [f"keeps {size_text(tensor.bytes)}: {tensor.description}" for tensor in node.saved]
         style = ', style=filled, fillcolor="#dbe9f6"' if node.by_hand else ""
-        lines.append(f"  n{node.number} [shape=box{style}, label={_quoted(*label)}];")
+        lines.append(f"  n{node.number} [shape=box{style}, label={_quote(*label)}];")
         sources = (names[source] if isinstance(source, str) else f"n{source}" for source in node.sources)
         lines += [f"  {source} -> n{node.number};" for source in sources]
     return "\n".join([*lines, "}", ""])
 
 
-def _quoted(*lines: str) -> str:
+def _quote(*lines: str) -> str:
     escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in lines)
     return '"' + "\\n".join(escaped) + '"'
 

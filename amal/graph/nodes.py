@@ -128,15 +128,15 @@ def describe_graph(output: Tensor, names: Mapping[str, Tensor]) -> Graph:
     alive: list[Tensor] = []  # hooks may unpack copies: until the end no memory may be used again
     for node, number in numbers.items():
         try:
-            kept = list(_saved_tensors(node))
+            contents = list(_saved_tensors(node))
         except RuntimeError as error:
             raise ValueError(f"describe_graph: {_name(node)} keeps what can no longer be read: {error}") from error
-        alive += kept
-        saved = tuple(_describe(tensor, names, numbers) for tensor in kept)
+        alive += contents
+        saved = tuple(_describe(tensor, names, numbers) for tensor in contents)
         shapes = tuple(
             tuple(map(int, _torch.output_metadata(node)[index].shape)) for index in sorted(used_outputs[node])
         )
-        sources = tuple(source(before, number) for before, _ in node.next_functions if before is not None)
+        sources = tuple(source(earlier, number) for earlier, _ in node.next_functions if earlier is not None)
         described.append(Node(number, _name(node), walk.is_by_hand(node), shapes, sources, saved))
     return Graph(
         tuple(described),

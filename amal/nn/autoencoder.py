@@ -55,19 +55,19 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         pixels = shape[0] * shape[1] * shape[2]
-        down = [Linear(before, after) for before, after in pairwise((pixels, *sizes))]
+        down = [Linear(inputs, activations) for inputs, activations in pairwise((pixels, *sizes))]
         back = [TiedLinear(layer) if tied else Linear(layer.out_features, layer.in_features) for layer in down[::-1]]
         for layer in (*down, *back):
             if isinstance(layer, Linear):
                 nn.init.xavier_uniform_(layer.weight, gain=sqrt(2))
 
-        def between(size: int) -> list[nn.Module]:
+        def hidden_modules(size: int) -> list[nn.Module]:
             return [hidden(), *(Highway(size, gate_bias=gate_bias) for _ in range(highways))]
 
-        after = [*map(between, sizes[:-1]), _made(code)]
-        self.encoder = Sequential(Flatten(), *_alternating(down, after))
-        after = [*map(between, sizes[-2::-1]), _made(output)]
-        self.decoder = Sequential(*_alternating(back, after), Unflatten(1, shape))
+        activations = [*map(hidden_modules, sizes[:-1]), _make_modules(code)]
+        self.encoder = Sequential(Flatten(), *_alternating(down, activations))
+        activations = [*map(hidden_modules, sizes[-2::-1]), _make_modules(output)]
+        self.decoder = Sequential(*_alternating(back, activations), Unflatten(1, shape))
 
     def encode(self, input: Tensor) -> Tensor:
         """Return the codes (n, sizes[-1]) of images (n, *shape)."""
@@ -115,10 +115,10 @@ class Denoising(nn.Module):
         return f"sigma={self.sigma}"
 
 
-def _made(make: Make | None) -> list[nn.Module]:
+def _make_modules(make: Make | None) -> list[nn.Module]:
     return [make()] if make else []
 
 
-def _alternating(layers: Sequence[nn.Module], after: Sequence[Sequence[nn.Module]]) -> list[nn.Module]:
+def _alternating(layers: Sequence[nn.Module], activations: Sequence[Sequence[nn.Module]]) -> list[nn.Module]:
     """Put after each layer what belongs after it."""
-    return [module for layer, others in zip(layers, after, strict=True) for module in (layer, *others)]
+    return [module for layer, others in zip(layers, activations, strict=True) for module in (layer, *others)]

@@ -29,8 +29,8 @@ def torch_layer(op: str) -> type[nn.Module] | None:
 def layer_on(base: type[nn.Module], op: str) -> type[nn.Module]:
     """Make torch's layer anew, to call amal's operation with the layer's options of the same names."""
     operation = getattr(functional, op)
-    known = {"training", *inspect.signature(base).parameters} - DEPRECATED
-    options = [name for name in inspect.signature(operation).parameters if name in known]
+    own_parameters = {"training", *inspect.signature(base).parameters} - DEPRECATED
+    options = [name for name in inspect.signature(operation).parameters if name in own_parameters]
     constants = {"_stacklevel": 5} if "_stacklevel" in inspect.signature(operation).parameters else {}
 
     @wraps(base.forward)

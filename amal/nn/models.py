@@ -37,8 +37,8 @@ def mlp(
     """
     sizes = [shape[0] * shape[1] * shape[2], *hidden]
     layers: list[nn.Module] = [Flatten()]
-    for size, after in pairwise(sizes):
-        layers += [Linear(size, after), *([activation()] if activation else []), *_dropout(dropout)]
+    for size, non_linearity in pairwise(sizes):
+        layers += [Linear(size, non_linearity), *([activation()] if activation else []), *_dropout(dropout)]
     return Sequential(*layers, Linear(sizes[-1], classes))
 
 

@@ -6,7 +6,7 @@ from amal import _torch
 from amal import functional as F
 
 
-def _normalised(layer: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> Tensor:
+def _normalise(layer: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> Tensor:
     """Normalise each channel, by the batch in training and by the running statistics in evaluation."""
     _torch.check_dimensions(layer, input)
     momentum = 0.0 if layer.momentum is None else layer.momentum
@@ -34,7 +34,7 @@ class BatchNorm1d(nn.BatchNorm1d):
     Shapes: input and output (n, c) or (n, c, l); weight, bias, running_mean and running_var (c).
     """
 
-    forward = _normalised
+    forward = _normalise
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -43,7 +43,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     Shapes: input and output (n, c, h, w); weight, bias, running_mean and running_var (c).
     """
 
-    forward = _normalised
+    forward = _normalise
 
 
 class LayerNorm(nn.LayerNorm):

@@ -90,8 +90,8 @@ def check(
     q, k, v = tuple(query.shape), tuple(key.shape), tuple(value.shape)
     for name, shape in (("query", q), ("key", k), ("value", v)):
         if len(shape) < (3 if enable_gqa else 2):
-            wanted = "(*, heads, length, features) with enable_gqa" if enable_gqa else "(*, length, features)"
-            raise ValueError(f"{OP}: {name} is {shape}, expected {wanted}")
+            expected = "(*, heads, length, features) with enable_gqa" if enable_gqa else "(*, length, features)"
+            raise ValueError(f"{OP}: {name} is {shape}, expected {expected}")
     if q[-1] != k[-1]:
         raise ValueError(f"{OP}: query is {q} but key {k}, expected equal last dimensions")
     if k[-2] != v[-2]:

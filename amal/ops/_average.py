@@ -64,7 +64,7 @@ def entries(
         whole, k, s, p = size[axis], kernel[axis], stride[axis], padding[axis]
         starts = [s * place - p for place in range(count_windows(whole, k, s, p, ceil_mode))]
         first, last = (-p, whole + p) if count_include_pad else (0, whole)
-        inside = [max(1, min(start + k, last) - max(start, first)) for start in starts]  # padding alone gives 0 / 1
-        return torch.tensor(inside, dtype=reference.dtype, device=reference.device)
+        interior = [max(1, min(start + k, last) - max(start, first)) for start in starts]  # padding alone gives 0 / 1
+        return torch.tensor(interior, dtype=reference.dtype, device=reference.device)
 
     return torch.outer(axis_counts(0), axis_counts(1))

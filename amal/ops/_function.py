@@ -161,13 +161,13 @@ def _forwards_again(jvp: Callable[..., Any]) -> Callable[..., Any]:
     """Let forward mode see into a jvp: torch shuts it off there, and jacfwd(jacfwd(f)) is wrong without a word."""
 
     @wraps(jvp)
-    def seen(ctx: Any, *dots: Any) -> Any:
+    def differentiable(ctx: Any, *dots: Any) -> Any:
         if _torch.forward_levels() < 2:
             return jvp(ctx, *dots)
         with _torch.forward_mode():
             return jvp(_WithoutTangents(ctx), *dots)
 
-    return seen
+    return differentiable
 
 
 class _WithoutTangents:

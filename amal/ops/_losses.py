@@ -98,7 +98,7 @@ def readable_entries(tensor: Tensor) -> Tensor | None:
     Inside torch.vmap and its kin it is the one that they wrap. There are no entries while torch.compile traces and on
     the meta device, and to look at those on an accelerator would be to wait for it.
     """
-    tensor = _torch.unwrapped(tensor)
+    tensor = _torch.unwrap(tensor)
     plain = type(tensor) in (Tensor, Parameter) and tensor.is_cpu
     return tensor if plain and tensor.numel() > 0 else None
 

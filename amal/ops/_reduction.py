@@ -17,9 +17,11 @@ def choose_reduction(
         ValueError: `reduction` is none of the three.
     """
     if size_average is not None or reduce is not None:
-        chosen = "none" if reduce is False else "sum" if size_average is False else "mean"
-        warnings.warn(f"{op}: size_average and reduce are deprecated, use reduction={chosen!r}", stacklevel=stacklevel)
-        return chosen
+        reduction_name = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(
+            f"{op}: size_average and reduce are deprecated, use reduction={reduction_name!r}", stacklevel=stacklevel
+        )
+        return reduction_name
     if reduction not in REDUCTIONS:
         raise ValueError(f"{op}: reduction is {reduction!r}, expected one of {', '.join(map(repr, REDUCTIONS))}")
     return reduction

@@ -82,8 +82,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] |
     sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if len(sizes) != 2:
         raise ValueError(f"adaptive_avg_pool2d: output_size is {output_size}, expected one number or two")
-    wanted = [own if size is None else size for size, own in zip(sizes, shape[-2:], strict=True)]
-    size = per_axis("adaptive_avg_pool2d", "output_size", wanted, 2, 0)
+    output_sizes = [own if size is None else size for size, own in zip(sizes, shape[-2:], strict=True)]
+    size = per_axis("adaptive_avg_pool2d", "output_size", output_sizes, 2, 0)
     return AdaptiveAvgPool2dFunction.apply(input, *size)
 
 

@@ -161,8 +161,8 @@ def _check(input: Tensor, affine: Tensors, statistics: Tensors, training: bool, 
     check_parameters("batch_norm", input, input.shape[1:2] or (0,), **affine, **statistics)
     missing = [name for name, tensor in statistics.items() if tensor is None]
     if missing and (not training or len(missing) == 1):
-        wanted = "both or neither" if training else "both in evaluation"
-        raise ValueError(f"batch_norm: {missing[0]} is None, expected {wanted}")
+        expectation = "both or neither" if training else "both in evaluation"
+        raise ValueError(f"batch_norm: {missing[0]} is None, expected {expectation}")
     for name, tensor in statistics.items():
         if tensor is not None and tensor.requires_grad:
             raise ValueError(f"batch_norm: {name} requires a gradient, expected {name}.detach()")

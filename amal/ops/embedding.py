@@ -63,8 +63,8 @@ class EmbeddingFunction(Function):
 
 def _sparse(index: Tensor, rows: Tensor, padding_idx: int | None, table: torch.Size) -> Tensor:
     if padding_idx is not None:
-        kept = index != padding_idx
-        index, rows = index[kept], rows[kept]
+        is_counted = index != padding_idx
+        index, rows = index[is_counted], rows[is_counted]
     return torch.sparse_coo_tensor(index.unsqueeze(0), rows, table, check_invariants=False)
 
 

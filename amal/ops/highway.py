@@ -64,12 +64,12 @@ class HighwayFunction(Function):
         needs = ctx.needs_input_grad
         g = at_least_float32(torch.zeros_like(x) if grad_output is None else grad_output)
         H, Z = at_least_float32(_transform(x, transform_weight, transform_bias, ctx.activation)), at_least_float32(Z)
-        through = g * Z
-        carry = g - through
+        via_gate = g * Z
+        carry = g - via_gate
         zeta = (carry * (H - x)).mul_(Z)
         if grad_gate is not None:
             zeta = zeta + grad_gate * Z * (1 - Z)
-        alpha = _times_slope(through, H, ctx.activation)
+        alpha = _times_slope(via_gate, H, ctx.activation)
         carry, alpha, zeta = (cast(entries, x.dtype) for entries in (carry, alpha, zeta))
         return (
             torch.addmm(torch.addmm(carry, alpha, transform_weight), zeta, gate_weight) if needs[0] else None,

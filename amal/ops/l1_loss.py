@@ -52,13 +52,13 @@ class L1Function(Function):
         return reduce_loss(d.sign() * difference_dot, ctx.reduction)
 
 
-def _unweighted(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+def _plain_loss(input: Tensor, target: Tensor, reduction: str) -> Tensor:
     return L1Function.apply(DifferenceFunction.apply(input, target), reduction)
 
 
 l1_loss = public_form(
     __name__,
     difference_loss,
-    EntryLoss("l1_loss", torch.abs, torch.sign, _unweighted),
+    EntryLoss("l1_loss", torch.abs, torch.sign, _plain_loss),
     error="absolute error",
 )

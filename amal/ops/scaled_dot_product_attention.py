@@ -88,9 +88,9 @@ class ScaledDotProductAttentionFunction(Function):
                 if ctx.needs_input_grad[3]:
                     tile(grad_m, heads, rows).copy_(tile_m)
         pairs: Any = (multiply(grad_q, ctx.scale), query), (grad_k, key), (grad_v, value), (grad_m, mask)
-        needed = zip(pairs, ctx.needs_input_grad, strict=False)
+        required = zip(pairs, ctx.needs_input_grad, strict=False)
         grads: list[Tensor | None] = [
-            unbroadcast(x, variable, lead) if need else None for (x, variable), need in needed
+            unbroadcast(x, variable, lead) if need else None for (x, variable), need in required
         ]
         return (*grads, None, None, None, None)
 

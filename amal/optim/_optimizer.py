@@ -82,9 +82,9 @@ class Optimizer(TorchOptimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for known in self.state.values():
-            if "step" in known:
-                known["step"] = int(known["step"])  # torch keeps a tensor
+        for entry in self.state.values():
+            if "step" in entry:
+                entry["step"] = int(entry["step"])  # torch keeps a tensor
 
     def require(self, holds: bool, name: str, value: object, expected: str) -> None:
         """Raise ValueError, in words, unless an option is as expected."""

@@ -86,11 +86,11 @@ class SGD(Optimizer):
         """Return each parameter's velocity b, brought up to date."""
         states = [self.state[parameter] for parameter in parameters]
         moving = [state.get("momentum_buffer") is not None for state in states]
-        known = [state["momentum_buffer"] for state, moves in zip(states, moving, strict=True) if moves]
-        if known:
-            foreach("mul_", known, group["momentum"])
+        buffers = [state["momentum_buffer"] for state, moves in zip(states, moving, strict=True) if moves]
+        if buffers:
+            foreach("mul_", buffers, group["momentum"])
             added = [gradient for gradient, moves in zip(gradients, moving, strict=True) if moves]
-            foreach("add_", known, added, alpha=1 - group["dampening"])
+            foreach("add_", buffers, added, alpha=1 - group["dampening"])
         for state, gradient, moves in zip(states, gradients, moving, strict=True):
             if not moves:
                 state["momentum_buffer"] = gradient.clone()

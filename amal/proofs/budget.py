@@ -43,13 +43,13 @@ def error_ratio(case: Case, dtype: torch.dtype, compiled: bool = False) -> float
         inputs = case.inputs(dtype, seed=seed)
         exact = _value_and_gradients(case.reference, _to_float64(inputs))
         errors = [
-            (_error(mine, right), max(_error(other, right), _rounding(right, dtype)))
-            for mine, other, right in zip(
+            (_error(result, right), max(_error(other, right), _rounding(right, dtype)))
+            for result, other, right in zip(
                 _value_and_gradients(ours, inputs), _value_and_gradients(theirs, inputs), exact, strict=True
             )
         ]
         total = errors if not total else [(a + c, b + d) for (a, b), (c, d) in zip(total, errors, strict=True)]
-    return max((mine / other for mine, other in total if other > 0), default=0.0)
+    return max((result / other for result, other in total if other > 0), default=0.0)
 
 
 def saved_bytes(function: Callable[..., Tensor], inputs: Tensors) -> int:

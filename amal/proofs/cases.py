@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from amal import _torch, functional
 from amal.ops import DropoutFunction, ScaledDotProductAttentionFunction
 from amal.ops._public import autocast, public_op
-from amal.tensors import strided
+from amal.tensors import make_strided
 
 Tensors = tuple[Tensor | None, ...]
 
@@ -56,7 +56,7 @@ class Case:
                 low, high = self.interval
                 number = low + (high - low) * number
             tensor = number.to(device, dtype)
-            return (tensor if contiguous else strided(tensor)).requires_grad_(requires_grad)
+            return (tensor if contiguous else make_strided(tensor)).requires_grad_(requires_grad)
 
         return tuple(None if shape is None else draw(shape) for shape in self.shapes)
 

@@ -100,7 +100,7 @@ def as_text(rows: Iterable[Row]) -> str:
     return "\n".join(columns([titles, *(row.cells() for row in rows)], "<^"))
 
 
-def as_markdown(rows: Iterable[Row], before: str = "") -> str:
+def as_markdown(rows: Iterable[Row], document: str = "") -> str:
     """Format the matrix and the derivation of every operation as docs/OPERATIONS.md.
 
     Args:
@@ -108,8 +108,8 @@ def as_markdown(rows: Iterable[Row], before: str = "") -> str:
         before: the page so far, whose rows of other operations stay; empty for a page of these rows alone.
     """
     titles = ("operation", *COLUMNS, *MEASURED)
-    measured = [line for line in before.splitlines() if line.startswith("- Measured with")]
-    lines = {op: line for line in before.splitlines() for op in re.findall(r"^\| `(\w+)` \|", line)}
+    measured = [line for line in document.splitlines() if line.startswith("- Measured with")]
+    lines = {op: line for line in document.splitlines() for op in re.findall(r"^\| `(\w+)` \|", line)}
     lines |= {row.op: f"| {' | '.join([f'`{row.op}`', *row.cells()[1:]])} |" for row in rows}
     return "\n".join(
         [

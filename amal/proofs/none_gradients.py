@@ -40,10 +40,13 @@ def _some_tangents_alone(case: Case) -> None:
     tangents = tuple(random_like(tensor, 2) for tensor in present_tensors(inputs))
     for flags in product((True, False), repeat=len(tangents)):
         if any(flags):
-            kept = [tangent if moves else None for tangent, moves in zip(tangents, flags, strict=True)]
-            zeros = [torch.zeros_like(old) if new is None else new for old, new in zip(tangents, kept, strict=True)]
+            tangents_or_none = [tangent if moves else None for tangent, moves in zip(tangents, flags, strict=True)]
+            zeros = [
+                torch.zeros_like(old) if new is None else new
+                for old, new in zip(tangents, tangents_or_none, strict=True)
+            ]
             words = f"the tangent of the output where {flags} have one: {{}}"
-            assert_close(_tangent(case, kept), _tangent(case, zeros), msg=words.format)
+            assert_close(_tangent(case, tangents_or_none), _tangent(case, zeros), msg=words.format)
 
 
 def _tangent(case: Case, tangents: Sequence[Tensor | None]) -> Any:

@@ -40,9 +40,6 @@ def _assert_same(actual: Any, expected: Any, what: str, **tolerances: Any) -> No
     assert_close(actual, expected, msg=lambda message: f"{what}: {message}", **tolerances)
 
 
-# ---------------------------------------------------------------------------------- value and first derivative
-
-
 def value(case: Case) -> None:
     """The output equals torch's, in float64 and float32, for contiguous inputs and others."""
     for dtype in DTYPES:
@@ -87,7 +84,7 @@ def forward_mode(case: Case) -> None:
     _gradgradcheck(case, check_fwd_over_rev=True, check_rev_over_rev=False, check_undefined_grad=False)
 
 
-def batched(case: Case) -> None:
+def batches(case: Case) -> None:
     """Many grad_outputs can be pulled back at once, to first and second order."""
     _gradcheck(case, check_batched_grad=True)
     _gradgradcheck(case, check_batched_grad=True)
@@ -101,9 +98,6 @@ def _gradcheck(case: Case, **modes: Any) -> None:
 def _gradgradcheck(case: Case, **modes: Any) -> None:
     inputs: Any = case.inputs()
     assert torch.autograd.gradgradcheck(case.operation, inputs, **TOLERANCE, **modes)
-
-
-# ---------------------------------------------------------------------------------- transforms and compilers
 
 
 def func_transforms(case: Case) -> None:
@@ -158,9 +152,6 @@ def meta(case: Case) -> None:
         assert (gradient.shape, gradient.dtype) == (tensor.shape, tensor.dtype), f"{gradient} is not like {tensor}"
 
 
-# ---------------------------------------------------------------------------------- the contract of backward
-
-
 def exact_shapes(case: Case) -> None:
     """Backward returns, for each input that needs one, a gradient of that very shape, dtype and device."""
     for dtype in DTYPES:
@@ -171,13 +162,13 @@ def exact_shapes(case: Case) -> None:
             outputs = _torch.output_metadata(node)
             returned = node.apply(*(torch.ones(o.shape, dtype=o.dtype, device=o.device) for o in outputs))
             returned = returned if isinstance(returned, tuple) else (returned,)
-            needed = node.needs_input_grad
-            assert len(returned) == len(needed), f"{len(returned)} gradients for {len(needed)} inputs"
-            wanted = iter(
+            need_flags = node.needs_input_grad
+            assert len(returned) == len(need_flags), f"{len(returned)} gradients for {len(need_flags)} inputs"
+            expected_gradients = iter(
                 _torch.output_metadata(following)[index] for following, index in node.next_functions if following
             )
-            for position in (position for position, need in enumerate(needed) if need):
-                gradient, expected = returned[position], next(wanted)
+            for position in (position for position, need in enumerate(need_flags) if need):
+                gradient, expected = returned[position], next(expected_gradients)
                 assert gradient is not None, f"input {position} needs a gradient and got None"
                 actual = (tuple(gradient.shape), gradient.dtype, gradient.device)
                 right = (tuple(expected.shape), expected.dtype, expected.device)
@@ -201,13 +192,13 @@ def some_inputs_alone(case: Case) -> None:
     inputs = case.inputs()
     grad_output = random_like(case.operation(*inputs), 1)
     expected = dict(zip(present_tensors(inputs), _gradients(case.operation(*inputs), inputs, grad_output), strict=True))
-    for needed in product((True, False), repeat=len(expected)):
-        chosen = [tensor for tensor, need in zip(expected, needed, strict=True) if need]
-        for tensor, need in zip(expected, needed, strict=True):
+    for need_flags in product((True, False), repeat=len(expected)):
+        subset = [tensor for tensor, need in zip(expected, need_flags, strict=True) if need]
+        for tensor, need in zip(expected, need_flags, strict=True):
             tensor.requires_grad_(need)
-        if chosen:
-            actual = torch.autograd.grad(case.operation(*inputs), chosen, grad_output)
-            _assert_same(actual, tuple(expected[tensor] for tensor in chosen), f"gradients where {needed} need one")
+        if subset:
+            actual = torch.autograd.grad(case.operation(*inputs), subset, grad_output)
+            _assert_same(actual, tuple(expected[tensor] for tensor in subset), f"gradients where {need_flags} need one")
 
 
 def mutates_nothing(case: Case) -> None:
@@ -216,12 +207,12 @@ def mutates_nothing(case: Case) -> None:
     grad_output = random_like(case.operation(*inputs), 1)
     tangents = tuple(random_like(tensor, 2) for tensor in present_tensors(inputs))
     arguments = (*present_tensors(inputs), grad_output, *tangents)
-    before = [tensor.detach().clone() for tensor in arguments]
+    copies = [tensor.detach().clone() for tensor in arguments]
     _gradients(case.operation(*inputs), inputs, grad_output)
     with forward_ad.dual_level(), suppress(NotImplementedError):  # that there is no jvp is for forward_mode to say
         remaining = iter(tangents)
         case.operation(*(None if x is None else forward_ad.make_dual(x, next(remaining)) for x in inputs))  # type: ignore[no-untyped-call]
-    for tensor, copy in zip(arguments, before, strict=True):
+    for tensor, copy in zip(arguments, copies, strict=True):
         _assert_same(tensor.detach(), copy, "a tensor passed in was changed")
 
 
@@ -233,8 +224,10 @@ def keeps_nothing(case: Case) -> None:
     gc.disable()  # a reference cycle must not be swept up before we look
     try:
         output = case.operation(*inputs)
-        kept = [n for node in function_nodes(output) for n, value in vars(node).items() if isinstance(value, Tensor)]
-        assert not kept, f"tensors kept on ctx, not through save_for_backward: {', '.join(kept)}"
+        attributes = [
+            n for node in function_nodes(output) for n, value in vars(node).items() if isinstance(value, Tensor)
+        ]
+        assert not attributes, f"tensors kept on ctx, not through save_for_backward: {', '.join(attributes)}"
         output.backward(torch.ones_like(output))  # type: ignore[no-untyped-call]
         del inputs
         assert not any(reference() is not None for reference in alive), "an input outlives backward"
@@ -286,7 +279,7 @@ PROPERTIES: dict[str, Callable[[Case], None]] = {
     "gradcheck": gradcheck,
     "gradgradcheck": gradgradcheck,
     "forward mode": forward_mode,
-    "batched": batched,
+    "batched": batches,
     "torch.func": func_transforms,
     "compile": compiles,
     "autocast": autocast,

@@ -12,7 +12,7 @@ ALL_OPTIONS: dict[str, Any] = {"weight": CLASS_WEIGHTS, "ignore_index": 1, "labe
 ROW_WEIGHTS = torch.tensor([[0.5], [2.0], [1.0], [3.0], [0.0]])
 BOTH_WEIGHTS: dict[str, Any] = {"weight": ROW_WEIGHTS, "pos_weight": CLASS_WEIGHTS}
 NOISE = torch.tensor([[2.0, 0.0, 2.0], [0.0, 0.0, 2.0], [2.0, 2.0, 0.0], [0.0, 2.0, 2.0]])
-SEEN = torch.tensor([[True, False, True], [False, False, False], [True, True, True], [False, True, False]])
+MASK = torch.tensor([[True, False, True], [False, False, False], [True, True, True], [False, True, False]])
 TOKENS = torch.tensor([[3, 0, 3], [1, 3, 0]])
 AFFINE = ("input", "weight", "bias")
 TRAINING: dict[str, Any] = {"running_mean": None, "running_var": None, "training": True}
@@ -122,7 +122,7 @@ CASES = (
     case(
         "scaled_dot_product_attention, causal, fewer keys", (1, 4, 3), (1, 2, 3), (1, 2, 1), is_causal=True, scale=0.3
     ),
-    case("scaled_dot_product_attention, boolean mask", (1, 4, 2), (1, 3, 2), (1, 3, 2), attn_mask=SEEN),
+    case("scaled_dot_product_attention, boolean mask", (1, 4, 2), (1, 3, 2), (1, 3, 2), attn_mask=MASK),
     case("scaled_dot_product_attention, mask", (2, 2, 2), (2, 3, 2), (2, 3, 1), (2, 2, 3)),
     case("scaled_dot_product_attention, one mask for all", (2, 2, 2), (2, 3, 2), (2, 3, 1), (1, 3)),
     case("scaled_dot_product_attention, shared heads", (1, 4, 2, 2), (1, 2, 2, 2), (1, 1, 2, 2), enable_gqa=True),

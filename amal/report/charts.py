@@ -105,9 +105,9 @@ def _rank(tag: str) -> tuple[int, bool]:
 
 def chart(title: str, lines: Mapping[str, Sequence[Values]]) -> Chart:
     """Lay out a chart: name of a line -> its values for each seed."""
-    shown = dict(list(lines.items())[:LINES])
-    values = [value for seeds in shown.values() for seed in seeds for value in seed.values()]
-    steps = [step for seeds in shown.values() for seed in seeds for step in seed]
+    visible = dict(list(lines.items())[:LINES])
+    values = [value for seeds in visible.values() for seed in seeds for value in seed.values()]
+    steps = [step for seeds in visible.values() for seed in seeds for step in seed]
     first, last, low, high = min(steps), max(steps), min(values), max(values)
     is_log = low > 0 and high / low > 30
     y_ticks = round_numbers(math.log10(low), math.log10(high), True) if is_log else round_numbers(low, high)
@@ -121,13 +121,13 @@ def chart(title: str, lines: Mapping[str, Sequence[Values]]) -> Chart:
 
     def path(seed: Values) -> str:
         points = ((x(step), y(math.log10(value) if is_log else value)) for step, value in thin(seed).items())
-        return "M" + "L".join(f"{across:.4g} {down:.4g}" for across, down in points)
+        return "M" + "L".join(f"{horizontal:.4g} {vertical:.4g}" for horizontal, vertical in points)
 
     drawing = [
         Line(name, path(mean(seeds)), [path(seed) for seed in seeds] if len(seeds) > 1 else ())
-        for name, seeds in shown.items()
+        for name, seeds in visible.items()
     ]
-    ends = "; ".join(f"{name} ends at {list(mean(seeds).values())[-1]:.3g}" for name, seeds in shown.items())
+    ends = "; ".join(f"{name} ends at {list(mean(seeds).values())[-1]:.3g}" for name, seeds in visible.items())
     scale = ", logarithmic scale" if is_log else ""
     several = ", mean over seeds" if any(line.seeds for line in drawing) else ""
     return Chart(
@@ -136,7 +136,7 @@ def chart(title: str, lines: Mapping[str, Sequence[Values]]) -> Chart:
         [Tick(x(tick), _text(tick)) for tick in x_ticks],
         [Tick(y(tick), _text(10**tick if is_log else tick)) for tick in y_ticks],
         f"{title} from step {first} to {last}{scale}{several}: {ends}",
-        len(lines) - len(shown),
+        len(lines) - len(visible),
     )
 
 

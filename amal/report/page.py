@@ -126,8 +126,8 @@ def _with_pictures(results: Results) -> tuple[list[Article], list[str]]:
         for number, result in results
     ]
     articles = [
-        Article(result, charts.select_charts(events[id(result.group)], CHARTS, result.is_shown), shown)
-        for (_, result), shown in zip(results, pictures.choose(PICTURE_BYTES, candidates, PICTURES), strict=True)
+        Article(result, charts.select_charts(events[id(result.group)], CHARTS, result.is_shown), image)
+        for (_, result), image in zip(results, pictures.choose(PICTURE_BYTES, candidates, PICTURES), strict=True)
     ]
     damage = [
         f"{run.name}: {'/'.join(filter(None, (child, file)))} is damaged"
@@ -184,15 +184,15 @@ def headline(experiment: Experiment) -> list[tuple[str, str, str]]:
 
     Of several settings the one with most seeds speaks, then the one run last: never the best one.
     """
-    chosen: dict[str, numbers.Comparison] = {}
+    selection: dict[str, numbers.Comparison] = {}
     for comparison in experiment.comparisons:
         title, seeds = comparison.figure.title, len(comparison.group.runs)
-        if not title.endswith(", train") and (title not in chosen or seeds >= len(chosen[title].group.runs)):
-            chosen[title] = comparison
-    if chosen:
+        if not title.endswith(", train") and (title not in selection or seeds >= len(selection[title].group.runs)):
+            selection[title] = comparison
+    if selection:
         return [
             (title, comparison.measured, f"{comparison.difference}, {comparison.verdict}".strip(", "))
-            for title, comparison in chosen.items()
+            for title, comparison in selection.items()
         ]
     result = max(reversed(experiment.results), key=lambda result: len(result.group.runs), default=None)
     if result is None:

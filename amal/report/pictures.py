@@ -67,14 +67,14 @@ def choose(budget: int, candidates: Sequence[Sequence[tuple[str, bytes]]], limit
         candidates: the ranked pictures of every article on the page.
         limit: largest number of pictures of an article.
     """
-    chosen: list[list[Picture]] = [[] for _ in candidates]
+    selection: list[list[Picture]] = [[] for _ in candidates]
     for number in range(limit):
-        for pictures, article in zip(candidates, chosen, strict=True):
+        for pictures, article in zip(candidates, selection, strict=True):
             picture = shrink(*pictures[number]) if number < len(pictures) else None
             if picture and len(picture.encoded) <= budget:
                 budget -= len(picture.encoded)
                 article.append(picture)
-    return chosen
+    return selection
 
 
 @lru_cache(maxsize=1000)

@@ -92,8 +92,8 @@ def find_runs(folders: Iterable[Path]) -> list[Run]:
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder} is {'no folder' if folder.exists() else 'not there'}")
-        inside = {path.parent for name in ("config.json", "metrics.json") for path in folder.rglob(name)}
-        for run_dir in sorted(inside):
+        run_folders = {path.parent for name in ("config.json", "metrics.json") for path in folder.rglob(name)}
+        for run_dir in sorted(run_folders):
             name = run_dir.relative_to(folder).as_posix()
             runs.setdefault(run_dir.resolve(), read_run(run_dir, run_dir.resolve().name if name == "." else name))
     if not runs:

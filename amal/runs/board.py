@@ -152,8 +152,8 @@ def wait_for(process: "subprocess.Popen[bytes]", port: int, complaints: IO[str])
     Raises:
         UserError: it ended, or took too long.
     """
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise UserError(f"TensorBoard does not start: {last_line(complaints)}")
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{port}/", timeout=5):

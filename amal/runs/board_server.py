@@ -78,11 +78,11 @@ def group_charts() -> None:
 
     plain = CustomScalarsPlugin.layout_impl
 
-    def grouped(plugin: Any, *args: Any) -> Any:
+    def grouped_layout(plugin: Any, *args: Any) -> Any:
         layout = plain(plugin, *args)
         return group_by_experiment(layout) if isinstance(layout, str) else layout
 
-    CustomScalarsPlugin.layout_impl = grouped
+    CustomScalarsPlugin.layout_impl = grouped_layout
 
 
 def end_with_input() -> None:

@@ -47,17 +47,17 @@ class Position(NamedTuple):
 
 def read_written(folder: Path) -> Written:
     """Return what TensorBoard finds in a folder."""
-    found = Written()
+    contents = Written()
     for _, event in _events(folder):
         if event.HasField("graph_def"):
-            found.steps.add((GRAPH, 0))
-            found.kinds[GRAPH] = "graph"
+            contents.steps.add((GRAPH, 0))
+            contents.kinds[GRAPH] = "graph"
         for value in event.summary.value:
-            found.steps.add((value.tag, event.step))
-            found.kinds.setdefault(value.tag, _kind(value))
+            contents.steps.add((value.tag, event.step))
+            contents.kinds.setdefault(value.tag, _kind(value))
             if value.tag == LAYOUT:
-                found.charts = _charts(value.tensor.string_val[0])
-    return found
+                contents.charts = _charts(value.tensor.string_val[0])
+    return contents
 
 
 def checkpoint_event(step: int) -> "Event":

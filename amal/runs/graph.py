@@ -121,7 +121,7 @@ class _Recorder(TorchFunctionMode):
         from tensorboard.compat.proto.node_def_pb2 import NodeDef
         from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
-        others = sum(1 for taken in self.nodes if taken.split(" ")[0] == name)
+        others = sum(1 for existing in self.nodes if existing.split(" ")[0] == name)
         name = f"{name} ({others + 1})" if others else name
         outputs = [leaf for leaf in _torch.leaves(output) if isinstance(leaf, Tensor)]
         sizes = [[TensorShapeProto.Dim(size=size) for size in tensor.shape] for tensor in outputs]

@@ -24,7 +24,7 @@ import tyro
 from amal.commandline import Unreadable, quiet_without_reader, read
 from amal.environment import environment
 from amal.errors import UserError
-from amal.experiments import board_command, declared, new_run_dir
+from amal.experiments import board_command, new_run_dir, read_experiment
 from amal.files import plain, write_json
 from amal.locks import require_in_place
 from amal.training import distributed
@@ -89,7 +89,7 @@ def launch(run: Callable[[_C, Logbook], Outcome], args: Sequence[str] | None = N
             keep_freed_memory()
             with distributed.process_group(device):
                 run_dir = distributed.run_on_first(lambda: _open(config, name))
-                info = RunInfo(name, args, declared(script.__doc__))
+                info = RunInfo(name, args, read_experiment(script.__doc__))
                 outcome = _record(run, config, run_dir, info)
     except Unreadable as error:
         _end(str(error), 2)

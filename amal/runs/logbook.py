@@ -56,9 +56,9 @@ class RunLogbook(Logbook):
         self._shared = shared or {}
         self._columns = {} if columns is None else columns
         self._resume = resume
-        self._written = read_written(folder) if resume else Written()
+        self._records = read_written(folder) if resume else Written()
         # The resumed run does not ask again for the charts of evaluations before the checkpoint.
-        self._charts = dict(self._written.charts)
+        self._charts = dict(self._records.charts)
         self._tail: Position | None = None
         self._purge_step: int | None = None
         self._opened: Any = None
@@ -174,20 +174,20 @@ class RunLogbook(Logbook):
 
     def _write_layout(self) -> None:
         """Write the charts, unless the last layout has them; TensorBoard takes the last."""
-        if self._charts != self._written.charts:
+        if self._charts != self._records.charts:
             from torch.utils.tensorboard.summary import custom_scalars
 
             if self._tail:
                 self._cut_tail()
-            number = sum(tag == LAYOUT for tag, _ in self._written.steps)  # the data server keeps one of each step
+            number = sum(tag == LAYOUT for tag, _ in self._records.steps)  # the data server keeps one of each step
             self._is_new(LAYOUT, number, "custom_scalars")
             layout = custom_scalars({"compared": self._charts})  # type: ignore[no-untyped-call]
             self._writer.file_writer.add_summary(layout, number)
-            self._written.charts = dict(self._charts)
+            self._records.charts = dict(self._charts)
 
     def _last_step(self) -> int:
         """Return the last step of which something was written, here or by a child."""
-        steps = (step for _, step in self._written.steps)
+        steps = (step for _, step in self._records.steps)
         return max([0, *steps, *(child._last_step() for child in self._children.values())])
 
     def _is_new(self, tag: str, step: int, kind: str) -> bool:
@@ -196,17 +196,17 @@ class RunLogbook(Logbook):
         Raises:
             UserError: the tag is one of something else.
         """
-        other = self._written.kinds.get(tag, kind)
+        other = self._records.kinds.get(tag, kind)
         if other != kind:
             both = f"the tag {tag} names a {other} and a {kind}"
             raise UserError(f"{both}, of which TensorBoard shows one: rename one")
-        if (tag, step) in self._written.steps:
+        if (tag, step) in self._records.steps:
             self._tail = None  # the run does again what lies there
             return False
         if self._tail:
             self._cut_tail()
-        self._written.steps.add((tag, step))
-        self._written.kinds[tag] = kind
+        self._records.steps.add((tag, step))
+        self._records.kinds[tag] = kind
         self._blank = self._blank and kind in ("text", "graph")
         return True
 
@@ -215,7 +215,7 @@ class RunLogbook(Logbook):
         self._close()
         if self._tail:
             cut(self._tail)
-        self._tail, self._written, self._heads = None, read_written(self.folder), {}
+        self._tail, self._records, self._heads = None, read_written(self.folder), {}
 
     @property
     def _writer(self) -> Any:

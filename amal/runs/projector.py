@@ -36,7 +36,7 @@ def write_points(folder: Path, vectors: Tensor, labels: Sequence[str], thumbnail
     np.savetxt(folder / "projector/points.tsv", vectors, "%.7g", "\t")
     lines = "".join(f"{' '.join(label.split())}\n" for label in labels)
     (folder / "projector/labels.tsv").write_text(lines, encoding="utf-8")
-    pictures = coloured(thumbnails, labels)
+    pictures = colour(thumbnails, labels)
     imsave(folder / "projector/sprite.png", _square(pictures).numpy())
 
     content = ProjectorConfig()
@@ -57,7 +57,7 @@ def _square(pictures: Tensor) -> Tensor:
     return rows.reshape(side * height, side * width, channels)
 
 
-def coloured(thumbnails: Tensor, labels: Sequence[str]) -> Tensor:
+def colour(thumbnails: Tensor, labels: Sequence[str]) -> Tensor:
     """Return thumbnails (n, 3, height, width) in the colours of their labels, enlarged if small.
 
     Args:

@@ -131,7 +131,7 @@ class Guard:
                 self.finish("time", limit)
         if now > self.next_look:
             started = time.process_time()  # by which a busy machine does not make looks rare
-            rows = below(os.getppid())
+            rows = descendants(os.getppid())
             rows.pop(os.getpid(), None)
             most = sum(row[2] for row in rows.values())
             if most > limits["memory"] * 1e9 < sum(map(resident, rows)):
@@ -244,7 +244,7 @@ def processes() -> Processes:
     return rows
 
 
-def below(pid: int) -> Processes:
+def descendants(pid: int) -> Processes:
     """Return the processes below one: its children, theirs, and so on."""
     tree: Processes = {}
     rows, parents = processes(), {pid}
@@ -264,12 +264,12 @@ def resident(pid: int) -> int:
 
 def kill_all_below() -> None:
     """Kill until this process has no child; groups as one, since a loop of forks is too fast."""
-    until = time.monotonic() + STUBBORN
+    deadline = time.monotonic() + STUBBORN
     with contextlib.suppress(ChildProcessError):
-        while time.monotonic() < until:
+        while time.monotonic() < deadline:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-            rows = below(os.getpid())
+            rows = descendants(os.getpid())
             groups = {row[1] for row in rows.values() if row[1] > 1} - {os.getpgrp()}
             for number in [*(-group for group in groups), *rows]:
                 with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -54,8 +54,8 @@ def read_state(
     kinds = class_names(optimizer, scheduler)
     require_kind(content["kinds"], kinds, "kinds")
     if content["kinds"] != kinds:
-        there, here = (", ".join(each) for each in (content["kinds"], kinds))
-        raise CheckpointError(f"is of another training ({there} there, {here} here)")
+        theirs, ours = (", ".join(each) for each in (content["kinds"], kinds))
+        raise CheckpointError(f"is of another training ({theirs} there, {ours} here)")
     require_kind(content["config"], {}, "config", deeply=False)
     for name in ("models", "progress"):
         require_kind(content[name], [], name, deeply=False)

@@ -88,9 +88,9 @@ curve has.
 """
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say which settings of a run to be resumed differ, without those that may."""
-    pairs = {name: (before.get(name), now.get(name)) for name in {**before, **now}}
+    pairs = {name: (earlier.get(name), now.get(name)) for name in {**earlier, **now}}
     return [
         f"{_short(name)} was {_short(old)} and is now {_short(new)}"
         for name, (old, new) in pairs.items()

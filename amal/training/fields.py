@@ -24,9 +24,9 @@ def model_difference(model: nn.Module, state: Mapping[str, Any]) -> str | None:
             {name: property(value) for name, value in each.items()} for each in (model.state_dict(), state)
         )
         for name in {**expected, **saved}:
-            here, there = (each.get(name, "absent") for each in (expected, saved))
-            if here != there:
-                return f"is of another model ({name} is {there} there, {here} here)"
+            ours, theirs = (each.get(name, "absent") for each in (expected, saved))
+            if ours != theirs:
+                return f"is of another model ({name} is {theirs} there, {ours} here)"
     return None
 
 
@@ -106,12 +106,12 @@ def require_optimizer(saved: Any, optimizer: Optimizer, updated: Any) -> None:
     require_fields(saved, ("state", "param_groups"), "optimizer")
     state, groups = saved["state"], saved["param_groups"]
     require_kind(state, {}, "optimizer.state", deeply=False)
-    here = [group["params"] for group in optimizer.state_dict()["param_groups"]]
+    ours = [group["params"] for group in optimizer.state_dict()["param_groups"]]
     try:
-        there = [group["params"] for group in groups]
+        theirs = [group["params"] for group in groups]
     except Exception:  # it may be wrong in any way
-        there = None
-    if str(there) != str(here):  # as text: there may be anything
+        theirs = None
+    if str(theirs) != str(ours):  # as text: there may be anything
         raise CheckpointError("is of another training (other groups of parameters in its optimizer)")
     require_kind(updated, list(state), "updated")
     if updated != list(state):

@@ -70,7 +70,7 @@ def fit_together(
             kind = type(member.model).__name__
             raise UserError(f"{name}: {kind} has buffers, which a sweep does not keep apart")
     metrics = {"loss": lambda output, target: entries(output, target).mean(), **(metrics or {})}
-    objective = partial(_weighted, entries, reduction)
+    objective = partial(_weigh, entries, reduction)
     _Sweep(list(members), objective, metrics, config, checkpoint, logbook, observe, name).run()
 
 
@@ -191,7 +191,7 @@ class _Sweep:
         return read_state(content, models, steps, self.metrics)
 
 
-def _weighted(entries: Metric, reduction: str, output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def _weigh(entries: Metric, reduction: str, output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Return the mean or the sum of the entries of a batch, of the rows that weigh something."""
     each = entries(output, target).flatten(1)
     if reduction == "mean":

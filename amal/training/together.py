@@ -130,7 +130,7 @@ class Stack:
         numbers = [list(data).index(id(member.data)) for member in members]
         which = torch.tensor(numbers, device=self.device)
         column = which[:, None]
-        parts = {name: _stacked([getattr(each, name) for each in data.values()]) for name in PARTS}
+        parts = {name: _stack([getattr(each, name) for each in data.values()]) for name in PARTS}
         dtype = self.parameters[0].dtype
         lr = torch.tensor([member.lr for member in members], dtype=dtype, device=self.device)
         rates = [lr.view(-1, *[1] * (parameter.dim() - 1)) for parameter in self.parameters]
@@ -167,8 +167,8 @@ class Stack:
 
         compiled: Callable[[Any], Any] = torch.compile if config.compile else lambda traced: traced
         rows = torch.zeros(len(members), self.width, dtype=torch.long, device=self.device)
-        self.step = compiled(_traced(step, rows, *self.parameters))
-        self.measure = compiled(_traced(evaluation, *self.parameters))
+        self.step = compiled(_trace(step, rows, *self.parameters))
+        self.measure = compiled(_trace(evaluation, *self.parameters))
 
     @torch.no_grad()
     def take_steps(self, first: int, last: int) -> None:
@@ -195,11 +195,11 @@ class Stack:
                 parameter.grad = gradient[number].clone()
 
 
-def _stacked(parts: list[Examples]) -> tuple[Tensor, Tensor]:
+def _stack(parts: list[Examples]) -> tuple[Tensor, Tensor]:
     return torch.stack([part.input for part in parts]), torch.stack([part.target for part in parts])
 
 
-def _traced(function: Callable[..., list[Tensor]], *inputs: Tensor) -> Callable[..., list[Tensor]]:
+def _trace(function: Callable[..., list[Tensor]], *inputs: Tensor) -> Callable[..., list[Tensor]]:
     """Write a function down as a list of torch's operations, without those that change nothing or that nobody needs.
 
     In a step, these are the views of the shape that a tensor has, the products with 1, and the

@@ -108,7 +108,7 @@ def test_at_each_stage_what_is_written_passes_and_needs_nothing_that_comes_later
 @pytest.mark.parametrize(("lab", "file"), FILES)
 def test_no_lab_needs_another_one(lab, file):
     modules = {Path(name).stem for name in source.read(lab)}
-    tree = ast.parse(source.solved(lab)[file])
+    tree = ast.parse(source.solution_files(lab)[file])
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} | {
         alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }
@@ -132,7 +132,7 @@ def outline(text):
 
 @pytest.mark.parametrize(("lab", "file"), FILES)
 def test_signatures_and_docstrings_are_those_of_the_solution(lab, file):
-    assert outline(source.to_fill_in(lab)[file]) == outline(source.solved(lab)[file])
+    assert outline(source.to_fill_in(lab)[file]) == outline(source.solution_files(lab)[file])
 
 
 @pytest.mark.parametrize(("lab", "file"), FILES)
@@ -232,7 +232,7 @@ def test_every_question_has_a_wrong_filling():
 def test_a_wrong_filling_is_seen_and_only_its_own_question_is_wrong(
     lab, file, question, message, pairs, states, tmp_path
 ):
-    texts = source.solved(lab)
+    texts = source.solution_files(lab)
     for right, wrong in pairs:
         assert right in texts[file]
         texts[file] = texts[file].replace(right, wrong, 1)
@@ -245,7 +245,7 @@ def test_a_wrong_filling_is_seen_and_only_its_own_question_is_wrong(
 
 def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
     """One folder with all of it: a flood, an exit, SystemExit, a crash, and what is right."""
-    texts = source.solved("tme1")
+    texts = source.solution_files("tme1")
     plant = {
         "functions.py": [
             ("        ctx.save_for_backward(prediction, target)", "        print('x' * 100_000)\n{}"),
@@ -272,7 +272,7 @@ def test_what_a_student_may_do_to_a_process_is_an_answer_like_another(tmp_path):
 
 
 def test_a_wait_without_end_is_wrong(tmp_path):
-    texts = source.solved("tme1")
+    texts = source.solution_files("tme1")
     texts["descent.py"] = texts["descent.py"].replace("    losses = []", "    import signal; signal.pause()", 1)
     *_, last = exercises.progress(write(tmp_path / "mine", texts), seconds=3)
     assert (last.question, last.state) == ("7c", "wrong")
@@ -280,7 +280,7 @@ def test_a_wait_without_end_is_wrong(tmp_path):
 
 
 def test_a_file_that_does_not_import_is_told_with_its_line(states, tmp_path):
-    texts = source.solved("tme1")
+    texts = source.solution_files("tme1")
     answers = states(write(tmp_path / "mine", {**texts, "functions.py": texts["functions.py"] + "\n)\n"}))
     assert {state for state, _ in answers.values()} == {"wrong"}
     line = len(texts["functions.py"].splitlines()) + 2
@@ -288,7 +288,7 @@ def test_a_file_that_does_not_import_is_told_with_its_line(states, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_to_do(states, tmp_path):
-    texts = source.solved("tme3")
+    texts = source.solution_files("tme3")
     del texts["highway.py"]
     answers = states(write(tmp_path / "mine", texts))
     assert answers["7a"] == answers["7b"] == ("to do", "highway.py is not there")
@@ -334,7 +334,7 @@ def test_the_command_tells_the_progress_and_whether_all_is_done(questions, statu
 
 @pytest.mark.parametrize("names", [(), ("MSE",)])
 def test_the_command_refuses_a_folder_that_it_can_make_nothing_of(names, tmp_path, capsys):
-    write(tmp_path, source.solved("tme1") if names else {})
+    write(tmp_path, source.solution_files("tme1") if names else {})
     with pytest.raises(SystemExit) as stop:
         cli.check(tmp_path, names, as_json=True)
     assert stop.value.code == 2
@@ -386,6 +386,6 @@ def test_labs_may_share_a_folder(states, tmp_path):
         exercises.write(lab, tmp_path / lab)
     names = [path.name for lab in LABS for path in (tmp_path / lab).iterdir() if path.name != "README.md"]
     assert len(names) == len(set(names)), "pytest would take one file for the other"
-    both = write(tmp_path / "both", source.solved("tme1") | source.to_fill_in("tme2"))
+    both = write(tmp_path / "both", source.solution_files("tme1") | source.to_fill_in("tme2"))
     answers = [(answer.lab, answer.state) for answer in exercises.progress(both)]
     assert [key for key, _ in itertools.groupby(answers)] == [("tme1", "done"), ("tme2", "to do")]

@@ -15,7 +15,7 @@ from running import BRIEFLY, ROOT, command, run
 
 from amal import cli
 from amal.errors import UserError
-from amal.experiments import declared, find_experiments
+from amal.experiments import find_experiments, read_experiment
 from amal.runs import launch
 from tme1 import classification
 
@@ -32,9 +32,9 @@ def test_the_scripts_are_found_in_the_order_of_the_course():
 
 
 def test_a_module_that_declares_nothing_is_no_experiment():
-    assert declared(None) is None
-    assert declared("Helpers.") is None
-    assert declared("Experiment 1.9: a title without a report.\n\nText.") is None
+    assert read_experiment(None) is None
+    assert read_experiment("Helpers.") is None
+    assert read_experiment("Experiment 1.9: a title without a report.\n\nText.") is None
 
 
 # of those that no other quick test runs, the quickest

@@ -8,7 +8,7 @@ import pytest
 from running import answer
 
 from amal.course import mutants, solutions
-from amal.course.grading import grade, imported
+from amal.course.grading import find_import, grade
 from amal.errors import UserError
 
 WEAK = """
@@ -277,7 +277,7 @@ def test_tests_that_hang_on_the_right_one_are_not_graded(write):
 )
 def test_the_module_under_test_is_found(write, text, expected):
     write("", "student/__init__.py")
-    assert imported(write(text, "student/test_it.py"), "linear") == expected
+    assert find_import(write(text, "student/test_it.py"), "linear") == expected
 
 
 def test_other_imports_keep_working(write, only):

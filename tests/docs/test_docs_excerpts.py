@@ -21,7 +21,7 @@ from amal.checking import assert_correct, check
 from amal.course.labs import Row, as_table
 from amal.doctor import examine
 from amal.doctor.findings import as_text
-from amal.experiments import declared, find_experiments
+from amal.experiments import find_experiments, read_experiment
 from amal.proofs import matrix
 
 # ---------------------------------------------------------------------------------- what holds a block
@@ -227,7 +227,7 @@ def holds_map(shown):
 def holds_template(shown):
     """The module that a new experiment begins as is Python, and declares one."""
     tree = ast.parse(shown)
-    experiment = declared(ast.get_docstring(tree))
+    experiment = read_experiment(ast.get_docstring(tree))
     assert experiment
     assert experiment.look
     assert not experiment.alone

@@ -18,7 +18,7 @@ from amal.experiments import digits, find_experiments, new_run_dir, run_name
 from amal.nn import Autoencoder, Dropout, Linear, ReLU, Sequential, highway_network
 from amal.runs import RunLogbook
 from amal.runs.graph import ASCII, model_graph
-from amal.runs.projector import coloured
+from amal.runs.projector import colour
 from amal.runs.run_info import RunInfo, non_default_settings
 from amal.training import RunConfig
 from amal.training.evaluation import readable
@@ -327,7 +327,7 @@ def test_parameters_are_called_by_the_kind_of_their_layer():
 def test_thumbnails_have_the_colours_of_their_labels():
     black = torch.zeros(4, 1, 8, 8)
     black[:, :, 0, 0] = 1  # a white corner
-    pictures = coloured(black, ["b", "a", "b", "a"])
+    pictures = colour(black, ["b", "a", "b", "a"])
     assert pictures.shape == (4, 3, 26, 26)
     assert torch.equal(pictures[0], pictures[2])
     assert not torch.equal(pictures[0], pictures[1])
@@ -338,7 +338,7 @@ def test_thumbnails_have_the_colours_of_their_labels():
 
 def test_coloured_thumbnails_keep_their_colours_and_large_ones_their_size():
     pictures = torch.rand(2, 3, 28, 30)
-    assert torch.equal(coloured(pictures, ["a", "b"])[:, :, 1:-1, 1:-1], pictures)
+    assert torch.equal(colour(pictures, ["a", "b"])[:, :, 1:-1, 1:-1], pictures)
 
 
 def test_a_projector_needs_no_configuration(tmp_path):

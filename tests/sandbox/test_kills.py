@@ -37,7 +37,7 @@ def folder(tmp_path):
     """Files of every kind, which fork twice and never end."""
     (tmp_path / "lab.py").write_text(NASTY)
     (tmp_path / "mine").mkdir()
-    for name, text in source.solved("tme1").items():
+    for name, text in source.solution_files("tme1").items():
         (tmp_path / "mine" / name).write_text(NASTY if name == "functions.py" else text)
     (tmp_path / "test_lab.py").write_text("from functions import Linear\n" + NASTY)
     scripts = tmp_path / "course" / "tme1"  # a lab of its own, instead of the package's
@@ -207,7 +207,7 @@ def test_code_that_replaces_its_examiner_is_believed_as_the_documents_say(tmp_pa
 
 
 def test_a_question_that_is_killed_is_not_called_wrong(tmp_path):
-    for name, text in source.solved("tme1").items():
+    for name, text in source.solution_files("tme1").items():
         (tmp_path / name).write_text(text.replace("return X @ W + b", f"{KILL_ITSELF}; return X @ W + b"))
     answers = {answer.question: answer for answer in progress(tmp_path)}
     assert (answers["6b"].state, answers["6b"].said) == ("killed", "it was killed (SIGKILL): out of memory?")
@@ -216,7 +216,7 @@ def test_a_question_that_is_killed_is_not_called_wrong(tmp_path):
 
 
 def test_an_endless_import_takes_the_time_limit_and_no_longer(tmp_path):
-    for name, text in source.solved("tme1").items():
+    for name, text in source.solution_files("tme1").items():
         (tmp_path / name).write_text("while True: print('x')\n" if name == "functions.py" else text)
     began = time.monotonic()
     answers = progress(tmp_path, seconds=1.0)

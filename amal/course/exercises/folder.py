@@ -18,7 +18,9 @@ def write(lab: str, folder: Path, solution: bool = False) -> list[Path]:
     Raises:
         UserError: one of the files exists, or they cannot be written. Then nothing is written at all.
     """
-    texts = {folder / name: text for name, text in (source.solved if solution else source.to_fill_in)(lab).items()}
+    texts = {
+        folder / name: text for name, text in (source.solution_files if solution else source.to_fill_in)(lab).items()
+    }
     present = [path.name for path in texts if path.exists() or path.is_symlink()]
     if present:
         raise UserError(

@@ -59,7 +59,7 @@ def progress(folder: Path, seconds: float = 30.0, memory: float = 4.0) -> list[A
     folder = folder.resolve()
     answers = []
     for lab in labs_in(folder):
-        texts = source.solved(lab)
+        texts = source.solution_files(lab)
         tests = [test for file, text in texts.items() for test in source.tests(file, text)]
         results = dict(_results(folder, texts, tests, Limits(seconds, WHOLE * seconds, memory)))
         for part in (part for file, text in texts.items() for part in source.parts(file, text)):
@@ -82,8 +82,8 @@ def as_text(answers: list[Answer], width: int = 100) -> str:
         lines.append(f"{line}{answer.file:{files}}  {missing}".rstrip())
         if answer.state == "wrong":
             lines += textwrap.wrap(answer.said, width, initial_indent=indent, subsequent_indent=indent)
-    done = sum(answer.state == "done" for answer in answers)
-    return "\n".join([*lines, "", f"{done} of {len(answers)} done"])
+    count = sum(answer.state == "done" for answer in answers)
+    return "\n".join([*lines, "", f"{count} of {len(answers)} done"])
 
 
 def as_json(answers: list[Answer]) -> str:
@@ -109,29 +109,29 @@ def _results(
     folder: Path, texts: dict[str, str], tests: list[source.Test], limits: Limits
 ) -> Iterator[tuple[str, tuple[State, str]]]:
     """Yield the name and the result of each test. A process that dies is followed by another."""
-    left, seconds = list(tests), limits.total
+    remaining, seconds = list(tests), limits.total
     with Sandbox(PRELOADED, {"MPLBACKEND": "Agg", "PYTHONWARNINGS": "ignore"}) as sandbox:
-        while left and seconds > 0:
-            current, unit = left[0], "file"  # what the end of the process takes with it
-            arguments = str(folder), texts, [(test.file, test.name) for test in left]
+        while remaining and seconds > 0:
+            current, unit = remaining[0], "file"  # what the end of the process takes with it
+            arguments = str(folder), texts, [(test.file, test.name) for test in remaining]
             for answer in sandbox.run(TRIAL, *arguments, limits=replace(limits, total=seconds)):
                 match answer:
                     case {"importing": file}:
-                        current, unit = next(test for test in left if test.file == file), "file"
+                        current, unit = next(test for test in remaining if test.file == file), "file"
                     case {"trying": name}:
-                        current, unit = next(test for test in left if test.name == name), "question"
+                        current, unit = next(test for test in remaining if test.name == name), "question"
                     case {"name": name, "state": state, "said": words}:
                         yield name, (state, words)
-                        left = [test for test in left if test.name != name]
-                        current = (left or [current])[0]
+                        remaining = [test for test in remaining if test.name != name]
+                        current = (remaining or [current])[0]
                     case Ending():
                         seconds -= answer.seconds
                         fate: State = "killed" if answer.killed else "wrong"
                         same = getattr(current, unit)  # what hangs once would hang in each of them
-                        lost = [test for test in left if getattr(test, unit) == same]
-                        for test in lost:
+                        interrupted = [test for test in remaining if getattr(test, unit) == same]
+                        for test in interrupted:
                             yield test.name, (fate, f"it {answer}")
-                        left = [test for test in left if test not in lost]
-    for test in left:
+                        remaining = [test for test in remaining if test not in interrupted]
+    for test in remaining:
         words = f"it was not tried: the whole lab took more than {limits.total:g} seconds"
         yield test.name, ("wrong", words)

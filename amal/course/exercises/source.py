@@ -51,7 +51,7 @@ def read(lab: str) -> dict[str, str]:
     return dict(sorted(texts.items(), key=lambda entry: [_number(part.question) for part in parts(*entry)][:1]))
 
 
-def solved(lab: str) -> dict[str, str]:
+def solution_files(lab: str) -> dict[str, str]:
     """Return the exercise as a folder that stands alone, with its solution."""
     return to_fill_in(lab, questions=())
 

@@ -45,8 +45,8 @@ class BatchNorm(Function):
         X_hat = centre / std
         # ✗ normalised-saved: X_hat = (centre / std).detach()
         common = grad_output.mean(0)
-        along = (grad_output * X_hat).mean(0)
-        grad_X = gamma / std * (grad_output - common - X_hat * along)
+        projection = (grad_output * X_hat).mean(0)
+        grad_X = gamma / std * (grad_output - common - X_hat * projection)
         # ✗ mean-constant: grad_X = gamma / std * (grad_output - X_hat * along)
         # ✗ variance-constant: grad_X = gamma / std * (grad_output - common)
         # ✗ both-constant: grad_X = gamma / std * grad_output

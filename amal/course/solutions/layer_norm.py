@@ -48,9 +48,9 @@ class LayerNorm(Function):
         # ✗ gamma-forgotten: grad_hat = grad_output
         common = grad_hat.mean(-1, keepdim=True)
         # ✗ means-over-batch: common = grad_hat.mean(0, keepdim=True)
-        along = (grad_hat * X_hat).mean(-1, keepdim=True)
+        projection = (grad_hat * X_hat).mean(-1, keepdim=True)
         # ✗ sums-for-means: along = (grad_hat * X_hat).sum(-1, keepdim=True)
-        grad_X = (grad_hat - common - X_hat * along) / std
+        grad_X = (grad_hat - common - X_hat * projection) / std
         # ✗ mean-constant: grad_X = (grad_hat - X_hat * along) / std
         # ✗ variance-constant: grad_X = (grad_hat - common) / std
         # ✗ gamma-late: grad_X = (grad_hat - common - X_hat * along) / std * gamma

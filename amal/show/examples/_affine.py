@@ -61,8 +61,8 @@ def _highway(paper: Paper, x: Entries, W: Entries, b: Entries, V: Entries, c: En
     zeta = [write("ζ", j, C[j] * Z[j] * (H[j] - x[0, j])) for j in units]
     paper.heading("∂L/∂x = C + α W + ζ V")
     for k in units:
-        through = [alpha[j] * W[j, k] for j in units] + [zeta[j] * V[j, k] for j in units]
-        paper.gradient("x", (0, k), C[k] + total(through))
+        terms = [alpha[j] * W[j, k] for j in units] + [zeta[j] * V[j, k] for j in units]
+        paper.gradient("x", (0, k), C[k] + total(terms))
     for letter, bias, road in (("W", "b", alpha), ("V", "c", zeta)):
         paper.heading(f"∂L/∂{letter} = {'αζ'[road is zeta]}ᵀ x, ∂L/∂{bias} = Σ_i {'αζ'[road is zeta]}_i")
         for j in units:

@@ -10,7 +10,7 @@ from torch import Tensor
 from amal import functional
 from amal.proofs.cases import Case
 from amal.show.quantity import Entries, Paper
-from amal.tensors import strided
+from amal.tensors import make_strided
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,6 @@ class FixedCase(Case):
         del seed
         assert self.example is not None
         tensors = (tensor.detach().to(device) for tensor in self.example.tensors(dtype))
-        return tuple((tensor if contiguous else strided(tensor)).requires_grad_(requires_grad) for tensor in tensors)
+        return tuple(
+            (tensor if contiguous else make_strided(tensor)).requires_grad_(requires_grad) for tensor in tensors
+        )

@@ -60,7 +60,7 @@ def _log_softmax(paper: Paper, x: Entries, g: Entries) -> None:
         paper.gradient("x", (k,), g[k,] - p[k] * G)
 
 
-def _normalised(
+def _normalise(
     paper: Paper, x: Sequence[Quantity], names: Sequence[str], epsilon: float
 ) -> tuple[Quantity, list[Quantity]]:
     """Write μ, v, r and x̂; return r and x̂."""
@@ -80,7 +80,7 @@ def _local_slopes(paper: Paper, r: Quantity, normal: list[Quantity], names: Sequ
 def _batch_norm(paper: Paper, x: Entries, w: Entries, b: Entries, g: Entries) -> None:
     indices, names = list(x), [entry("", index)[1:] for index in x]
     paper.heading("forward: μ = mean x, v = mean (x − μ)², r = 1 / √(v + ε), x̂ = (x − μ) r, y = x̂ w + b")
-    r, normal = _normalised(paper, list(x.values()), names, 1.25)
+    r, normal = _normalise(paper, list(x.values()), names, 1.25)
     for name, hat in zip(names, normal, strict=True):
         paper.write(f"y_{name}", hat * w[0,] + b[0,])
     paper.heading(
@@ -104,7 +104,7 @@ def _layer_norm(paper: Paper, x: Entries, w: Entries, b: Entries, g: Entries) ->
     places = range(x.shape[1])
     names = [entry("", index)[1:] for index in x]
     paper.heading("forward: μ = mean x, v = mean (x − μ)², r = 1 / √(v + ε), x̂ = (x − μ) r, y = x̂ w + b")
-    r, normal = _normalised(paper, list(x.values()), names, 1.25)
+    r, normal = _normalise(paper, list(x.values()), names, 1.25)
     for i in places:
         paper.write(f"y_{names[i]}", normal[i] * w[i,] + b[i,])
     paper.heading(

@@ -203,8 +203,10 @@ def test_the_command_writes_once_and_refuses_the_second_time(tmp_path, capsys):
     assert f"amal check {tmp_path / 'new' / 'mine'}" in printed
     assert sorted(path.name for path in (tmp_path / "new" / "mine").iterdir()) == sorted(source.read("tme2"))
     before = {path: path.read_bytes() for path in (tmp_path / "new" / "mine").iterdir()}
-    with pytest.raises(UserError, match="already holds README"):
-        cli.exercise("tme2", tmp_path / "new" / "mine", solution=True)
+    with pytest.raises(SystemExit) as stop:
+        cli.app.cli(["exercise", "tme2", str(tmp_path / "new" / "mine"), "--solution"])
+    assert stop.value.code == 2
+    assert "amal exercise: " in capsys.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -377,6 +377,6 @@ def test_two_formats_and_a_format_of_a_folder_are_refused(command, tmp_path, cap
     status, printed = command("--json", "--format", "sarif", report=REPORT)
     assert (status, printed.err) == (2, "amal check: --json and --format sarif: give one of them\n")
     with pytest.raises(SystemExit) as stopped:
-        cli.check(tmp_path, format="github")
+        cli.app.cli(["check", str(tmp_path), "--format", "github"])
     assert stopped.value.code == 2
     assert "--format github is for a file" in capsys.readouterr().err

@@ -389,6 +389,6 @@ def test_what_is_wrong_for_both_shapes_is_told_about_the_likelier_one(gradient, 
 @pytest.mark.parametrize("limit", ["-1", "0", "nan", "inf"])
 def test_limits_within_which_nothing_can_run_are_refused(option, limit, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
-        cli.check(tmp_path, **{option[2:].replace("-", "_"): float(limit)})
+        cli.app.cli(["check", str(tmp_path), f"{option}={limit}"])
     assert end.value.code == 2
     assert capsys.readouterr().err == f"amal check: {option} {float(limit):g}: expected a positive number\n"

@@ -13,9 +13,9 @@ from ._public import at_least_float32, multiply
 
 
 class DifferenceFunction(Function):
-    """d = x − t: ∂L/∂x = ∂L/∂d and ∂L/∂t = −∂L/∂d.
+    """d = x − t.
 
-    A loss of d alone that is its own Function keeps one tensor for backward, where one of x and t would keep two.
+    ∂L/∂x = ∂L/∂d and ∂L/∂t = −∂L/∂d. A loss of d alone that is its own Function keeps one tensor for backward, where one of x and t would keep two.
     """
 
     @staticmethod

@@ -65,6 +65,8 @@ class DoublePrecisionGradient(LinearFunction):
 
 
 class InputChangedInPlace(LinearFunction):
+    jvp = LinearFunction.jvp  # which calls the right forward
+
     @staticmethod
     def forward(input, weight, bias):
         return LinearFunction.forward(input.add_(0.1), weight, bias)

@@ -200,7 +200,8 @@ def test_code_that_replaces_its_examiner_is_believed_as_the_documents_say(tmp_pa
     verdicts = []
     for text in (wrong, wrong + CHEAT):
         (tmp_path / "lab.py").write_text(text)
-        verdicts += [diagnosis.verdict for diagnosis in examine_file(tmp_path / "lab.py", ("Square",)).diagnoses]
+        report = last_report(examine_file(tmp_path / "lab.py", ("Square",)))
+        verdicts += [diagnosis.verdict for diagnosis in report.diagnoses]
     assert verdicts == ["wrong", "correct"]
     for page in ("README.md", "docs/DOCTOR.md"):
         assert "code that replaces the examiner" in " ".join((ROOT / page).read_text().split())

@@ -15,7 +15,7 @@ from ._public import at_least_float32, multiply
 class DifferenceFunction(Function):
     """d = x − t.
 
-    ∂L/∂x = ∂L/∂d and ∂L/∂t = −∂L/∂d. A loss of d alone that is its own Function keeps one tensor for backward, where one of x and t would keep two.
+    ∂L/∂x = ∂L/∂d and ∂L/∂t = −∂L/∂d. A Function of d keeps one tensor for backward, one of x and t two.
     """
 
     @staticmethod

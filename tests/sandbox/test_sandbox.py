@@ -225,7 +225,7 @@ def test_the_table_of_processes_knows_us(linux, monkeypatch):
     parent, group, memory = guard.processes()[os.getpid()]
     assert (parent, group) == (os.getppid(), os.getpgrp())
     assert 10**7 < memory < 10**11
-    assert os.getpid() in guard.below(os.getppid())
+    assert os.getpid() in guard.descendants(os.getppid())
 
 
 # ---------------------------------------------------------------------------------- faults of our own
@@ -237,7 +237,7 @@ def test_the_table_of_processes_knows_us(linux, monkeypatch):
     [
         ("os.urandom = lambda number: b''", ("write_to_files", 10_000, "{}\n"), 1.0, "exit"),
         ("guard.FILES = 100", ("close_files", 1000), 1.0, "garbage"),
-        ("guard.below = lambda pid: {}", ("eat", 0.3, False), 0.2, "exit"),
+        ("guard.descendants = lambda pid: {}", ("eat", 0.3, False), 0.2, "exit"),
         ("guard.resident = lambda pid: guard.processes()[pid][2]", ("share", 0.1), 0.4, "memory"),
     ],
 )

@@ -49,11 +49,11 @@ class LayerNorm(Function):
         common = grad_hat.mean(-1, keepdim=True)
         # ✗ means-over-batch: common = grad_hat.mean(0, keepdim=True)
         projection = (grad_hat * X_hat).mean(-1, keepdim=True)
-        # ✗ sums-for-means: along = (grad_hat * X_hat).sum(-1, keepdim=True)
+        # ✗ sums-for-means: projection = (grad_hat * X_hat).sum(-1, keepdim=True)
         grad_X = (grad_hat - common - X_hat * projection) / std
-        # ✗ mean-constant: grad_X = (grad_hat - X_hat * along) / std
+        # ✗ mean-constant: grad_X = (grad_hat - X_hat * projection) / std
         # ✗ variance-constant: grad_X = (grad_hat - common) / std
-        # ✗ gamma-late: grad_X = (grad_hat - common - X_hat * along) / std * gamma
+        # ✗ gamma-late: grad_X = (grad_hat - common - X_hat * projection) / std * gamma
         grad_gamma = (grad_output * X_hat).sum(0)
         # ✗ gamma-averaged: grad_gamma = (grad_output * X_hat).mean(0)
         # ✗ gamma-sign: grad_gamma = -(grad_output * X_hat).sum(0)

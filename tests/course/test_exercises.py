@@ -229,7 +229,7 @@ def test_every_question_has_a_wrong_filling():
     assert {(row.values[0], row.values[2]) for row in wrong_fillings()} == {(lab, part.question) for lab, part in PARTS}
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize(("lab", "file", "question", "message", "pairs"), list(wrong_fillings()))
 def test_a_wrong_filling_is_seen_and_only_its_own_question_is_wrong(
     lab, file, question, message, pairs, states, tmp_path

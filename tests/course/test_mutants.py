@@ -256,6 +256,7 @@ def test():
     assert graded(write(text), "relu", limit) == {"absolute": HOW_IT_ENDS[ending]}
 
 
+@pytest.mark.slow
 def test_tests_that_hang_on_the_right_one_are_not_graded(write):
     text = "from functions import ReLU\n\ndef test():\n    while True: pass\n"
     with pytest.raises(UserError, match=r"your test rejects the right relu \(the time limit\)"):

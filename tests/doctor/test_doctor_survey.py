@@ -278,6 +278,7 @@ def test_explanations_that_do_not_hold_are_given_up_early():
     assert len(calls) < 900
 
 
+@pytest.mark.slow
 def test_where_forward_warns_that_it_has_not_converged_it_gives_no_value():
     def root(warns):
         class Root(Function):

@@ -158,7 +158,7 @@ def test_every_operation_of_torch_is_looked_for():
     assert set(OPERATIONS) - {name_of(info) for info in INFOS} == {"highway"}
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(6)
 @quiet
 @every_mode
 @every_operation
@@ -176,7 +176,7 @@ def test_agrees_on_all_of_torchs_samples(info, dtype, mode):
     print(f"{check(info, dtype, mode, every=True)} samples")
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(6)
 @quiet
 @pytest.mark.parametrize("info", [i for i in INFOS if i.error_inputs_func], ids=name_of)
 def test_refuses_what_torch_refuses(info):
@@ -187,7 +187,7 @@ def test_refuses_what_torch_refuses(info):
             ours(sample.input, *sample.args, **sample.kwargs)
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(4)
 @quiet
 @every_operation
 def test_passes_torchs_checks_of_custom_operators(info):

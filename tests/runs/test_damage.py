@@ -211,6 +211,7 @@ def test_a_checkpoint_with_odd_content_is_left_out_and_the_one_before_is_taken(
     assert left_out > times / 2
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_left_out_and_the_one_before_is_taken(tmp_path, killed, expected, capsys):
     chance = random.Random(5)
     for number in range(TIMES // 6):

@@ -169,6 +169,7 @@ class MySquare(Square): pass
 """
 
 
+@pytest.mark.slow
 def test_a_function_that_is_killed_is_not_called_wrong(tmp_path, monkeypatch, capsys):
     from amal import cli
 

@@ -489,6 +489,7 @@ def test_a_mistake_is_answered_in_one_line(tmp_path, args, said, forked):
     assert said in complaint(tmp_path / "run", *args, forked=forked)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_ended_for_another_ones_mistake_is_silent(tmp_path, forked):
     said = complaint(tmp_path / "run", "--lr", "-1", forked=forked, plant="slow_to_read")
     assert said == "test_distributed: --lr -1.0: expected a positive number\n"

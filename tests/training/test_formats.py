@@ -98,6 +98,7 @@ def resume(tmp_path, folder, name):
     return flat([model.state_dict() for model in models]), rows
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", TRAINERS)
 def test_from_a_checkpoint_of_any_format_a_training_ends_alike(tmp_path, capsys, name):
     expected, rows = resume(tmp_path, NEWEST, name)

@@ -145,6 +145,7 @@ def test_a_run_whose_record_is_gone_says_so_and_is_not_complete(tmp_path, what, 
     assert not stub or [path.name for path in run_dir.iterdir() if path.is_file()] == ["config.json"]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_without_its_events_says_so(tmp_path):
     run_dir = tmp_path / "run"
     Run(run_dir, act=RemoveAt(2, "rename checkpoints", run_dir, "events.*")).end()

@@ -9,9 +9,9 @@ labs: .venv/installed
 	$(BIN)/amal labs
 
 # A process on each core, with one thread: threads that share a core slow each other down. Bytecode is kept, as the tests
-# start Python a hundred times.
+# start Python a hundred times. A process begins with whole files (worksteal), so that their fixtures are made once.
 test: .venv/installed-test lint
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -119,6 +119,11 @@ def test_an_operation_is_added_in_three_files(house):
     done = run(house, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHECKS)
     assert done.returncode == 0, done.stdout
     assert f"{len(CHECKS) - 1} passed, 1 skipped" in done.stdout or f"{len(CHECKS)} passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_stubs_pages_and_benchmarks_know_the_new_operation(house):
+    contribute(house, RULE)
     done = run(house, "-c", WHAT_ELSE)
     assert done.returncode == 0, done.stderr
     stubs = {"amal/functional.pyi", "amal/nn/layers.pyi", "amal/ops/__init__.pyi"}

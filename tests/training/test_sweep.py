@@ -85,7 +85,7 @@ def test_every_member_ends_where_it_would_have_ended_alone(reduction):
 def test_rows_that_should_weigh_nothing_would_be_noticed(monkeypatch):
     """The comparison can fail: here the rows that fill up small batches count."""
     heavy = lambda entries, reduction, output, target, weight: entries(output, target).sum()  # noqa: E731
-    monkeypatch.setattr(sweep, "_weighted", heavy)
+    monkeypatch.setattr(sweep, "_weigh", heavy)
     assert largest_difference("sum") > 1e-3
 
 

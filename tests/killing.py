@@ -322,7 +322,7 @@ def position_in_the_epoch():
 
 def layout():
     def flush(logbook, step):
-        charts, logbook._charts = logbook._charts, logbook._written.charts
+        charts, logbook._charts = logbook._charts, logbook._records.charts
         plain_flush(logbook, step)
         logbook._charts = charts
 

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 __getattr__ = lazy(
     __name__,
     {
-        "assert_correct": "amal.doctor.examination",
-        "check": "amal.doctor.examination",
-        "declare": "amal.doctor.declarations",
-        "examine": "amal.doctor.examination",
+        **dict.fromkeys(("assert_correct", "check", "declare", "examine"), "amal.doctor"),
         "Case": "amal.proofs.cases",
         "SIGNS": "amal.proofs.matrix",
         "verdict": "amal.proofs.matrix",

@@ -35,6 +35,21 @@ def test_names_are_nouns_and_verbs():
     assert {name: names for name, names in found.items() if names} == {}
 
 
+def undocumented(source):
+    """Return the arguments that docstrings speak of and their functions do not take."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            part = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", ast.get_docstring(node) or "", re.MULTILINE)
+            lines = re.findall(r"^ {4}(\w+(?:, \w+)*):", part[1], re.MULTILINE) if part else []
+            taken = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+            yield from sorted({name for line in lines for name in line.split(", ")} - taken)
+
+
+def test_docstrings_speak_of_the_arguments_that_there_are():
+    assert {path.name: names for path in AMAL.rglob("*.py") if (names := [*undocumented(path.read_text())])} == {}
+    assert [*undocumented('def f(a):\n    """F.\n\n    Args:\n        a: one.\n        b: old.\n    """')] == ["b"]
+
+
 def test_a_preposition_and_a_participle_are_seen():
     source = "class A:\n    given: int\n    def squared(self, at): self._kept = [of for of in at]\n    need = seed = 1"
     assert complaints("found", source) == ["_kept", "at", "found", "given", "of", "squared"]

@@ -81,9 +81,8 @@ def run(config: Config, logbook: Logbook) -> Outcome:
     splits = {name: load(name, config) for name in config.dataset}  # a missing file is told before anything is trained
     metrics, sentences = {}, []
     for name, data in splits.items():
-        book = PrefixedLogbook(
-            logbook.child({"dataset": name}), name
-        )  # the losses are in the squares of different units
+        # a name before the tags: the losses are in the squares of different units
+        book = PrefixedLogbook(logbook.child({"dataset": name}), name)
         results = fit_three_ways(name, data.to(choose_device(config.device)), config, book)
         metrics |= {f"{name}_{key}": value for key, value in results.items()}
         sentences.append(

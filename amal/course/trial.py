@@ -73,16 +73,9 @@ def run_pytest(tell: Callable[..., None], test_file: str, module: str, names: tu
     directory = os.path.dirname(os.path.abspath(test_file))
     sys.path.insert(0, directory)
     sys.modules[module] = stand_in(module, names, text, directory)
-    plugins_off = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # the second takes a second, to say nothing
-    options = [
-        "-x",
-        "-q",
-        "--no-header",
-        *plugins_off,
-        f"--rootdir={directory}",
-        "-c",
-        os.devnull,
-    ]  # no settings of theirs
+    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]  # the second takes a second, to say nothing
+    # no settings of theirs
+    options = ["-x", "-q", "--no-header", *plugins, f"--rootdir={directory}", "-c", os.devnull]
     status = int(pytest.main([*options, test_file], plugins=[first]))
     tell(status=status, failed=first.name)
 

@@ -23,14 +23,14 @@ PACKING = 4096
 
 
 def find(
-    root: Path, folder: Path, names_of_files: Sequence[Sequence[str]], limits: Sequence[int], kind: str, needs: str
+    root: Path, folder: Path, choices: Sequence[Sequence[str]], limits: Sequence[int], kind: str, needs: str
 ) -> list[tuple[Path, bytes]]:
-    """Read, for each file wanted, the first of its names that is in the folder; download what is not there at all.
+    """Read, for each file, the first of its names that is in the folder; download what is not there at all.
 
     Args:
         root: the folder of all data sets.
         folder: that of this one, below it.
-        wanted: the names that each file may have.
+        choices: of each file, the names that it may have.
         limits: bytes that each may hold, unpacked.
         kind: torchvision's name of the data set.
         needs: what to say of files that are missing.
@@ -40,11 +40,11 @@ def find(
     """
 
     def look() -> list[tuple[Path, bytes] | None]:
-        return [_first(folder, names, limit + PACKING) for names, limit in zip(names_of_files, limits, strict=True)]
+        return [_first(folder, names, limit + PACKING) for names, limit in zip(choices, limits, strict=True)]
 
     contents = look()
     if None in contents:
-        missing = ", ".join(names[0] for names, file in zip(names_of_files, contents, strict=True) if file is None)
+        missing = ", ".join(names[0] for names, file in zip(choices, contents, strict=True) if file is None)
         download(root, folder, kind, f"{needs}: {missing} not there in {folder}")
         contents = look()
     return [file for file in contents if file is not None]

@@ -105,7 +105,7 @@ def as_markdown(rows: Iterable[Row], document: str = "") -> str:
 
     Args:
         rows: the operations that were examined.
-        before: the page so far, whose rows of other operations stay; empty for a page of these rows alone.
+        document: the page so far, whose rows of other operations stay; empty for a page of these rows alone.
     """
     titles = ("operation", *COLUMNS, *MEASURED)
     measured = [line for line in document.splitlines() if line.startswith("- Measured with")]

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fifo import LONG, Fifo
+from fifo import LONG
 
 from amal.course import grading, labs, mutants
 from amal.course.exercises import as_text, progress, source
@@ -46,13 +46,6 @@ def folder(tmp_path):
     for name in ("one", "two", "three"):
         (scripts / f"{name}.py").write_text(LAB)
     return tmp_path
-
-
-@pytest.fixture
-def fifo(tmp_path):
-    fifo = Fifo(tmp_path / "fifo")
-    yield fifo
-    os.close(fifo.file)
 
 
 COMMANDS = {

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fifo import LONG, Fifo
+from fifo import LONG
 
 from amal.sandbox import Ending, Limits, Sandbox, guard
 
@@ -37,13 +37,6 @@ def run(sandbox):
         return told, ending
 
     return run
-
-
-@pytest.fixture
-def fifo(tmp_path):
-    fifo = Fifo(tmp_path / "fifo")
-    yield fifo
-    os.close(fifo.file)
 
 
 def test_what_it_tells_and_prints_comes_back(run):

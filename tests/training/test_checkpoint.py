@@ -525,18 +525,6 @@ def test_a_clock_that_was_set_back_does_not_hold_a_run_up(tmp_path):
 # ---------------------------------------------------------------------------------- resumed otherwise
 
 
-@pytest.fixture(scope="module")
-def a_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("a run")
-    launch(killing.run, ["--run-dir", str(folder / "run")])
-    return folder / "run"
-
-
-@pytest.fixture
-def run_dir(a_run, tmp_path):
-    return Path(shutil.copytree(a_run, tmp_path / "run"))
-
-
 def resume(run_dir, *args):
     launch(killing.run, ["--resume", "--run-dir", str(run_dir), *args])
 

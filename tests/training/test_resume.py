@@ -1,8 +1,6 @@
 """`--resume` as it should not be asked for, and runs that somebody removes while they are going on."""
 
 import json
-import shutil
-from pathlib import Path
 
 import killing
 import pytest
@@ -16,18 +14,6 @@ from amal.optim import SGD
 from amal.runs import RunLogbook, launch
 from amal.training import Checkpoints, TrainingConfig, fit
 from amal.training.config import differences
-
-
-@pytest.fixture(scope="module")
-def a_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("a run")
-    launch(killing.run, ["--run-dir", str(folder / "run")])
-    return folder / "run"
-
-
-@pytest.fixture
-def run_dir(a_run, tmp_path):
-    return Path(shutil.copytree(a_run, tmp_path / "run"))
 
 
 def refused(run_dir, capsys, *args):
